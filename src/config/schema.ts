@@ -1,0 +1,153 @@
+import { z } from 'zod';
+
+/**
+ * The whole configuration of a run. Unknown keys are rejected; every default is a value here, so the
+ * parsed config is complete and is what checkpoints, manifests and reports record.
+ */
+const probability = z.number().min(0).max(1);
+const positiveInteger = z.int().positive();
+
+/** Names accepted for `encoder.name`, the keys of the registry in src/encoders/index.ts. */
+export const encoderNames = [
+  'resnet20',
+  'resnet32',
+  'resnet44',
+  'resnet56',
+  'resnet18',
+  'resnet34',
+  'resnet50',
+  'resnet101',
+] as const;
+
+/** Augmentation of one view (METHOD.md, recipes). Factors are torchvision's: jitter 0.4 means [0.6, 1.4]. */
+export const augmentationSchema = z.strictObject({
+  /** Area of the random crop as a share of the image. */
+  cropScale: z.tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)]).default([0.2, 1]),
+  /** Aspect ratio (width / height) of the random crop. */
+  cropRatio: z.tuple([z.number().positive(), z.number().positive()]).default([3 / 4, 4 / 3]),
+  flip: probability.default(0.5),
+  jitter: z
+    .strictObject({
+      probability: probability.default(0.8),
+      brightness: z.number().min(0).max(1).default(0.4),
+      contrast: z.number().min(0).max(1).default(0.4),
+      saturation: z.number().min(0).max(1).default(0.4),
+      hue: z.number().min(0).max(0.5).default(0.1),
+    })
+    .prefault({}),
+  grayscale: probability.default(0.2),
+  blur: z
+    .strictObject({
+      probability: probability.default(0.5),
+      /** Standard deviation in pixels, uniform over this range. */
+      sigma: z.tuple([z.number().positive(), z.number().positive()]).default([0.1, 2]),
+    })
+    .prefault({}),
+});
+export type AugmentationConfig = z.infer<typeof augmentationSchema>;
+
+const distillationSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({
+    /** Soft cross entropy on the logits before the contrastive temperature (METHOD.md, online distillation). */
+    kind: z.literal('kd'),
+    /** a in (1 - a) * InfoNCE + a * KD. */
+    weight: probability.default(0.5),
+    teacherTemperature: z.number().positive().default(5),
+    studentTemperature: z.number().positive().default(5),
+  }),
+]);
+
+const reweightingSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  /** lambda_full = 1 + sum of the other widths, lambda_other = 1 (METHOD.md, loss re-weighting). */
+  z.strictObject({ kind: z.literal('sum-of-others') }),
+]);
+
+export const configSchema = z.strictObject({
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0),
+  /** Widths, descending, the first one 1. */
+  widths: z
+    .array(z.number().gt(0).max(1))
+    .min(1)
+    .default([1, 0.75, 0.5, 0.25])
+    .refine((widths) => widths[0] === 1, 'must start with 1')
+    .refine((widths) => widths.every((w, i) => i === 0 || w < widths[i - 1]!), 'must be strictly descending'),
+  encoder: z
+    .strictObject({
+      name: z.enum(encoderNames).default('resnet20'),
+      /** `cifar`: 3x3 stride 1, no max pool. `imagenet`: 7x7 stride 2 and max pool. ResNet-20..56 have the cifar stem only. */
+      stem: z.enum(['cifar', 'imagenet']).default('cifar'),
+    })
+    .prefault({}),
+  data: z
+    .strictObject({
+      /** `cifar10`, `mnist`, `fashion-mnist`, or the path of a folder of images. */
+      source: z.string().min(1).default('cifar10'),
+      /** Use this many training images, chosen by the seed; 0 means all. */
+      limit: z.int().min(0).default(0),
+      /** Side of the square network input in pixels. */
+      imageSize: positiveInteger.default(32),
+      mean: z.tuple([z.number(), z.number(), z.number()]).default([0.4914, 0.4822, 0.4465]),
+      std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).default([0.247, 0.2435, 0.2616]),
+      /** Threads that decode and augment. */
+      workers: positiveInteger.default(1),
+    })
+    .prefault({}),
+  augmentation: augmentationSchema.prefault({}),
+  method: z
+    .strictObject({
+      name: z.enum(['moco-v2']).default('moco-v2'),
+      temperature: z.number().positive().default(0.2),
+      queueSize: positiveInteger.default(65536),
+      /** Momentum of the key encoder. */
+      keyMomentum: probability.default(0.999),
+      /** Dimension of the embedding that the loss sees. */
+      dimension: positiveInteger.default(128),
+      /** Epoch from which the sub-networks train (slow start); 0 means from the beginning. */
+      slimStartEpoch: z.int().min(0).default(0),
+      distillation: distillationSchema.prefault({ kind: 'kd' }),
+      reweighting: reweightingSchema.prefault({ kind: 'sum-of-others' }),
+    })
+    .prefault({}),
+  optimizer: z
+    .strictObject({
+      name: z.enum(['sgd']).default('sgd'),
+      momentum: z.number().min(0).lt(1).default(0.9),
+      weightDecay: z.number().min(0).default(1e-4),
+      /** Roles of the parameters that decay. The reference implementation decays gamma too (METHOD.md, recipes). */
+      decay: z.array(z.enum(['weight', 'bias', 'gamma', 'beta'])).default(['weight', 'gamma']),
+    })
+    .prefault({}),
+  schedule: z
+    .strictObject({
+      /** Peak learning rate, at this config's batch size. */
+      peak: z.number().positive().default(0.03),
+      /** Share of all steps in linear warm-up. */
+      warmup: probability.default(0.05),
+      warmupFrom: z.number().min(0).default(1e-8),
+    })
+    .prefault({}),
+  epochs: positiveInteger.default(200),
+  batchSize: positiveInteger.default(256),
+  checkpoint: z
+    .strictObject({
+      everyEpochs: positiveInteger.default(1),
+      /** Checkpoints kept, newest first. */
+      keep: positiveInteger.default(3),
+    })
+    .prefault({}),
+  runtime: z
+    .strictObject({
+      target: z.enum(['portable']).default('portable'),
+      provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+      /** Threads of ONNX Runtime; 0 means one a core. */
+      threads: z.int().min(0).default(0),
+    })
+    .prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+/** What a config file or a preset may hold: every key optional. */
+export type ConfigInput = z.input<typeof configSchema>;
+export type EncoderName = (typeof encoderNames)[number];

@@ -1,0 +1,15 @@
+/**
+ * Errors a person is meant to read. The message is one line: what, which value, what is accepted.
+ * Anything else that escapes is a defect of this package and keeps its stack trace.
+ */
+export class SlimclrError extends Error {
+  override name = 'SlimclrError';
+  /** Exit code of the command line: 1 for a job that failed. */
+  readonly exitCode: number = 1;
+}
+
+/** Wrong usage: an unknown option, a value out of range, a contradiction in a config. Exit code 2. */
+export class UsageError extends SlimclrError {
+  override name = 'UsageError';
+  override readonly exitCode = 2;
+}
