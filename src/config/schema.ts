@@ -65,7 +65,11 @@ const reweightingSchema = z.discriminatedUnion('kind', [
 ]);
 
 export const configSchema = z.strictObject({
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
   /** Widths, descending, the first one 1. */
   widths: z
     .array(z.number().gt(0).max(1))
@@ -89,7 +93,9 @@ export const configSchema = z.strictObject({
       /** Side of the square network input in pixels. */
       imageSize: positiveInteger.default(32),
       mean: z.tuple([z.number(), z.number(), z.number()]).default([0.4914, 0.4822, 0.4465]),
-      std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).default([0.247, 0.2435, 0.2616]),
+      std: z
+        .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
+        .default([0.247, 0.2435, 0.2616]),
       /** Threads that decode and augment. */
       workers: positiveInteger.default(1),
     })
