@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/**
- * The whole configuration of a run. Unknown keys are rejected; every default is a value here, so the
- * parsed config is complete and is what checkpoints, manifests and reports record.
- */
 const probability = z.number().min(0).max(1);
 const positiveInteger = z.int().positive();
+
+/** A pair [low, high] of numbers that `bound` accepts. */
+const range = (bound: z.ZodNumber) =>
+  z.tuple([bound, bound]).refine(([low, high]) => low <= high, 'must be [low, high] with low <= high');
 
 /** Names accepted for `encoder.name`, the keys of the registry in src/encoders/index.ts. */
 export const encoderNames = [
@@ -22,9 +22,9 @@ export const encoderNames = [
 /** Augmentation of one view (METHOD.md, recipes). Factors are torchvision's: jitter 0.4 means [0.6, 1.4]. */
 export const augmentationSchema = z.strictObject({
   /** Area of the random crop as a share of the image. */
-  cropScale: z.tuple([z.number().gt(0).max(1), z.number().gt(0).max(1)]).default([0.2, 1]),
+  cropScale: range(z.number().gt(0).max(1)).default([0.2, 1]),
   /** Aspect ratio (width / height) of the random crop. */
-  cropRatio: z.tuple([z.number().positive(), z.number().positive()]).default([3 / 4, 4 / 3]),
+  cropRatio: range(z.number().positive()).default([3 / 4, 4 / 3]),
   flip: probability.default(0.5),
   jitter: z
     .strictObject({
@@ -40,7 +40,7 @@ export const augmentationSchema = z.strictObject({
     .strictObject({
       probability: probability.default(0.5),
       /** Standard deviation in pixels, uniform over this range. */
-      sigma: z.tuple([z.number().positive(), z.number().positive()]).default([0.1, 2]),
+      sigma: range(z.number().positive()).default([0.1, 2]),
     })
     .prefault({}),
 });
@@ -64,6 +64,10 @@ const reweightingSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('sum-of-others') }),
 ]);
 
+/**
+ * The whole configuration of a run. Unknown keys are rejected; every default is a value here, so the
+ * parsed config is complete and is what checkpoints, manifests and reports record.
+ */
 export const configSchema = z.strictObject({
   seed: z
     .int()
@@ -73,7 +77,6 @@ export const configSchema = z.strictObject({
   /** Widths, descending, the first one 1. */
   widths: z
     .array(z.number().gt(0).max(1))
-    .min(1)
     .default([1, 0.75, 0.5, 0.25])
     .refine((widths) => widths[0] === 1, 'must start with 1')
     .refine((widths) => widths.every((w, i) => i === 0 || w < widths[i - 1]!), 'must be strictly descending'),
@@ -122,7 +125,10 @@ export const configSchema = z.strictObject({
       momentum: z.number().min(0).lt(1).default(0.9),
       weightDecay: z.number().min(0).default(1e-4),
       /** Roles of the parameters that decay. The reference implementation decays gamma too (METHOD.md, recipes). */
-      decay: z.array(z.enum(['weight', 'bias', 'gamma', 'beta'])).default(['weight', 'gamma']),
+      decay: z
+        .array(z.enum(['weight', 'bias', 'gamma', 'beta']))
+        .refine((roles) => new Set(roles).size === roles.length, 'must not name a role twice')
+        .default(['weight', 'gamma']),
     })
     .prefault({}),
   schedule: z

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { closest } from './closest.js';
+import { configSchema } from './schema.js';
+
+/** The part of JSON Schema that the config's schema uses. */
+interface SchemaNode {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly oneOf?: readonly SchemaNode[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode | false;
+  readonly prefixItems?: readonly SchemaNode[];
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+const rootNode = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
+
+/**
+ * What zod found wrong with `input`, one sentence an issue: the key, the value given, what is accepted.
+ */
+export function describeIssues(input: unknown, issues: readonly z.core.$ZodIssue[]): string[] {
+  return issues.flatMap((issue) => {
+    const path = issue.path as (string | number)[];
+    if (issue.code === 'unrecognized_keys') {
+      const level = nodeAt(path, input);
+      return issue.keys.map((key) => unknownKey(path, key, level));
+    }
+    const value = valueAt(path, input);
+    const subject = path.length === 0 ? 'the config' : pathText(path);
+    if (issue.code === 'custom') return `${subject} is ${valueText(value)}; it ${issue.message}`;
+    const given = value === undefined ? 'is missing' : `is ${valueText(value)}`;
+    return `${subject} ${given}; accepted: ${accepted(nodeAt(path, input))}`;
+  });
+}
+
+function unknownKey(path: readonly (string | number)[], key: string, level: SchemaNode): string {
+  const here = Object.keys(level.properties ?? {});
+  const near = closest(key, here);
+  // A right key in the wrong place, such as a top-level "queueSize", is worth its full path.
+  const guess = near === undefined ? elsewhere(key, rootNode, []) : pathText([...path, near]);
+  const hint = guess === undefined ? `accepted: ${here.join(', ')}` : `did you mean "${guess}"?`;
+  return `unknown key "${pathText([...path, key])}"; ${hint}`;
+}
+
+/** Path of the first key of that name anywhere in the schema. */
+function elsewhere(key: string, node: SchemaNode, path: readonly string[]): string | undefined {
+  for (const branch of node.oneOf ?? [node]) {
+    for (const [name, child] of Object.entries(branch.properties ?? {})) {
+      const found = name === key ? pathText([...path, name]) : elsewhere(key, child, [...path, name]);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** The schema of the value at `path`; of a union, the branch that `input`'s `kind` chooses. */
+function nodeAt(path: readonly (string | number)[], input: unknown): SchemaNode {
+  let node = branchOf(rootNode, input);
+  for (const [depth, key] of path.entries()) {
+    const child =
+      typeof key === 'number'
+        ? (node.prefixItems?.[key] ?? (node.items || {}))
+        : (node.properties?.[key] ?? {});
+    node = branchOf(child, valueAt(path.slice(0, depth + 1), input));
+  }
+  return node;
+}
+
+function branchOf(node: SchemaNode, value: unknown): SchemaNode {
+  if (node.oneOf === undefined) return node;
+  const kind = valueAt(['kind'], value);
+  const kinds = node.oneOf.map((branch) => branch.properties?.['kind']?.const);
+  const undecided: SchemaNode = { type: 'object', properties: { kind: { enum: kinds } } };
+  return node.oneOf[kinds.indexOf(kind)] ?? undecided;
+}
+
+/** What a schema accepts, in words: `an integer >= 1`, `"cifar", "imagenet"`, `a list of 3, each a number`. */
+function accepted(node: SchemaNode): string {
+  if (node.enum !== undefined) return node.enum.map((choice) => JSON.stringify(choice)).join(', ');
+  switch (node.type) {
+    case 'integer':
+      return ['an integer', bounds(integerBounds(node))].join(' ').trim();
+    case 'number':
+      return ['a number', bounds(node)].join(' ').trim();
+    case 'string':
+      return node.minLength === undefined ? 'a string' : 'a string that is not empty';
+    case 'array': {
+      const item = node.prefixItems?.[0] ?? (node.items || {});
+      const length = node.prefixItems === undefined ? '' : ` of ${node.prefixItems.length}`;
+      return `a list${length}, each ${accepted(item).replaceAll(', ', ' or ')}`;
+    }
+    default:
+      return `an object with the keys ${Object.keys(node.properties ?? {}).join(', ')}`;
+  }
+}
+
+function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: SchemaNode): string {
+  return Object.entries({ '>=': minimum, '>': exclusiveMinimum, '<=': maximum, '<': exclusiveMaximum })
+    .filter(([, limit]) => limit !== undefined)
+    .map(([relation, limit]) => `${relation} ${limit}`)
+    .join(' and ');
+}
+
+/** `> 0` as `>= 1`, and without zod's limit to safe integers. */
+function integerBounds(node: SchemaNode): SchemaNode {
+  const minimum = node.exclusiveMinimum === undefined ? node.minimum : node.exclusiveMinimum + 1;
+  const maximum = node.maximum === Number.MAX_SAFE_INTEGER ? undefined : node.maximum;
+  return { ...(minimum !== undefined && { minimum }), ...(maximum !== undefined && { maximum }) };
+}
+
+function valueAt(path: readonly (string | number)[], input: unknown): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (value as Record<string | number, unknown> | null)?.[key],
+    input,
+  );
+}
+
+function valueText(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function pathText(path: readonly (string | number)[]): string {
+  return path
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${key}`))
+    .join('');
+}

@@ -1,0 +1,53 @@
+import { expect } from 'chai';
+import { checkConfig } from '../../src/config/check.js';
+import { configSchema, type ConfigInput } from '../../src/config/schema.js';
+
+const check = (input: ConfigInput) => checkConfig(configSchema.parse(input));
+
+describe('checkConfig', () => {
+  it('queue 1000, batch 64: not a multiple', () => {
+    expect(check({ batchSize: 64, method: { queueSize: 1000 } })).to.deep.equal([
+      'method.queueSize 1000 is not a multiple of batchSize 64; accepted: multiples of 64',
+    ]);
+    expect(check({ batchSize: 64, method: { queueSize: 1024 } })).to.be.empty;
+  });
+
+  it('slow start at or after the last epoch: refused with sub-networks, accepted with one width', () => {
+    const late = { epochs: 8, method: { slimStartEpoch: 8 } };
+    expect(check(late)).to.deep.equal([
+      'method.slimStartEpoch 8 is not below epochs 8, so the sub-networks would never train; accepted: 0 to 7',
+    ]);
+    expect(check({ ...late, method: { slimStartEpoch: 7 } })).to.be.empty;
+    expect(check({ ...late, widths: [1] })).to.be.empty;
+  });
+
+  it('ResNet-20 to 56 have the cifar stem only', () => {
+    for (const name of ['resnet20', 'resnet32', 'resnet44', 'resnet56'] as const) {
+      expect(check({ encoder: { name, stem: 'imagenet' } })).to.deep.equal([
+        `encoder.stem "imagenet" does not exist for encoder.name "${name}"; accepted: "cifar"`,
+      ]);
+    }
+    expect(check({ encoder: { name: 'resnet18', stem: 'imagenet' } })).to.be.empty;
+  });
+
+  it('a width without a channel in the first layer: 16 channels in ResNet-20, 64 in ResNet-18', () => {
+    expect(check({ widths: [1, 0.05] })).to.deep.equal([
+      'widths holds 0.05, which leaves no channel of the 16 in the first layer of resnet20; accepted: at least 0.0625',
+    ]);
+    expect(check({ widths: [1, 0.05], encoder: { name: 'resnet18' } })).to.be.empty;
+  });
+
+  it('a data limit below one batch, and a warm-up from above the peak', () => {
+    expect(check({ batchSize: 64, data: { limit: 63 } })).to.deep.equal([
+      'data.limit 63 does not fill one batch of batchSize 64; accepted: 0 (all images) or at least 64',
+    ]);
+    expect(check({ batchSize: 64, data: { limit: 64 } })).to.be.empty;
+    expect(check({ schedule: { peak: 0.1, warmupFrom: 0.2 } })).to.deep.equal([
+      'schedule.warmupFrom 0.2 is above schedule.peak 0.1; accepted: 0 to 0.1',
+    ]);
+  });
+
+  it('contradictions are all reported, in order', () => {
+    expect(check({ epochs: 1, batchSize: 3, method: { slimStartEpoch: 1 } })).to.have.length(2);
+  });
+});

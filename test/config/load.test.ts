@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig, parseConfig } from '../../src/config/load.js';
+import { UsageError } from '../../src/errors.js';
+
+/** The message of the UsageError that `action` must throw. */
+function usageError(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    expect(error).to.be.instanceOf(UsageError);
+    const { message } = error as UsageError;
+    expect(message).to.not.include('\n');
+    return message;
+  }
+  return expect.fail('nothing was thrown');
+}
+
+const setError = (...set: string[]) => usageError(() => loadConfig({ set }));
+
+describe('loadConfig', () => {
+  let folder: string;
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'slimclr-config-'))));
+  after(() => rmSync(folder, { recursive: true }));
+
+  function file(content: unknown): string {
+    const path = join(folder, 'config.json');
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  }
+
+  it('no source: the defaults of the schema', () => {
+    const config = loadConfig({});
+    expect(config.widths).to.deep.equal([1, 0.75, 0.5, 0.25]);
+    expect(config.method.distillation).to.deep.equal({
+      kind: 'kd',
+      weight: 0.5,
+      teacherTemperature: 5,
+      studentTemperature: 5,
+    });
+  });
+
+  it('the file wins over the preset, an assignment over the file, the last assignment over the others', () => {
+    const path = file({ epochs: 150, method: { queueSize: 2048, temperature: 0.15 } });
+    const config = loadConfig({
+      preset: 'cifar10-resnet20',
+      file: path,
+      set: ['method.queueSize=512', 'method.queueSize=768'],
+    });
+    expect(config.method).to.include({ queueSize: 768, temperature: 0.15, keyMomentum: 0.99 });
+    expect(config).to.include({ epochs: 150, batchSize: 64 });
+  });
+
+  it('a preset named in the file is its base; the preset argument replaces it', () => {
+    const path = file({ preset: 'cifar10-resnet20', seed: 7 });
+    expect(loadConfig({ file: path })).to.include({ seed: 7, batchSize: 64 });
+    expect(loadConfig({ file: path, preset: 'cifar10-resnet18' })).to.include({ seed: 7, batchSize: 256 });
+  });
+
+  it('assignments: values are JSON where they parse as JSON and strings otherwise', () => {
+    const config = loadConfig({
+      set: ['widths=[1, 0.5]', 'data.source=/photos/a=b', 'schedule.warmupFrom=1e-7'],
+    });
+    expect(config.widths).to.deep.equal([1, 0.5]);
+    expect(config.data.source).to.equal('/photos/a=b');
+    expect(config.schedule.warmupFrom).to.equal(1e-7);
+  });
+
+  it('another kind of a union drops the keys of the old kind; the same kind keeps them', () => {
+    const off = loadConfig({ set: ['method.distillation.weight=0.3', 'method.distillation.kind=none'] });
+    expect(off.method.distillation).to.deep.equal({ kind: 'none' });
+    const on = loadConfig({ set: ['method.distillation.weight=0.3', 'method.distillation.kind=kd'] });
+    expect(on.method.distillation).to.include({ kind: 'kd', weight: 0.3 });
+  });
+
+  it('unknown keys: the closest one of that level, the same key of another level, or all of the level', () => {
+    expect(usageError(() => parseConfig({ optimiser: {} }))).to.equal(
+      'config: unknown key "optimiser"; did you mean "optimizer"?',
+    );
+    expect(setError('method.queuesize=64')).to.equal(
+      'config: unknown key "method.queuesize"; did you mean "method.queueSize"?',
+    );
+    expect(setError('queueSize=64')).to.equal(
+      'config: unknown key "queueSize"; did you mean "method.queueSize"?',
+    );
+    expect(setError('teacherTemperature=4')).to.include(
+      'did you mean "method.distillation.teacherTemperature"?',
+    );
+    expect(setError('checkpoint.zzzzzz=1')).to.equal(
+      'config: unknown key "checkpoint.zzzzzz"; accepted: everyEpochs, keep',
+    );
+    expect(setError('method.reweighting.wieght=1')).to.equal(
+      'config: unknown key "method.reweighting.wieght"; accepted: kind',
+    );
+    expect(setError('__proto__.epochs=3')).to.include('unknown key "__proto__"');
+  });
+
+  const wrong: [assignment: string, message: string][] = [
+    ['epochs=0', 'epochs is 0; accepted: an integer >= 1'],
+    ['seed=-1', 'seed is -1; accepted: an integer >= 0 and <= 4294967295'],
+    ['batchSize=64.5', 'batchSize is 64.5; accepted: an integer >= 1'],
+    ['optimizer.momentum=1', 'optimizer.momentum is 1; accepted: a number >= 0 and < 1'],
+    ['method.temperature=warm', 'method.temperature is "warm"; accepted: a number > 0'],
+    ['encoder.stem=vit', 'encoder.stem is "vit"; accepted: "cifar", "imagenet"'],
+    ['data.source=""', 'data.source is ""; accepted: a string that is not empty'],
+    ['data.mean=0.5', 'data.mean is 0.5; accepted: a list of 3, each a number'],
+    ['data.std=[1,1,0]', 'data.std[2] is 0; accepted: a number > 0'],
+    ['optimizer.decay=["gama"]', 'optimizer.decay[0] is "gama"; accepted: "weight", "bias", "gamma", "beta"'],
+    ['optimizer.decay=["bias","bias"]', 'optimizer.decay is ["bias","bias"]; it must not name a role twice'],
+    [
+      'augmentation.cropScale=[1,0.2]',
+      'augmentation.cropScale is [1,0.2]; it must be [low, high] with low <= high',
+    ],
+    ['widths=[1,0.25,0.5]', 'widths is [1,0.25,0.5]; it must be strictly descending'],
+    ['widths=[]', 'widths is []; it must start with 1'],
+    ['widths=1', 'widths is 1; accepted: a list, each a number > 0 and <= 1'],
+    ['method.distillation.kind=dkd', 'method.distillation.kind is "dkd"; accepted: "none", "kd"'],
+    ['method.distillation.weight=2', 'method.distillation.weight is 2; accepted: a number >= 0 and <= 1'],
+    ['checkpoint=often', 'checkpoint is "often"; accepted: an object with the keys everyEpochs, keep'],
+  ];
+  for (const [assignment, message] of wrong) {
+    it(`wrong value ${assignment}: names the key, the value and what is accepted`, () => {
+      expect(setError(assignment)).to.equal(`config: ${message}`);
+    });
+  }
+
+  it('several problems stand in one line', () => {
+    expect(setError('epochs=0', 'optimiser=1')).to.equal(
+      'config: epochs is 0; accepted: an integer >= 1; also: unknown key "optimiser"; did you mean "optimizer"?',
+    );
+  });
+
+  it('unknown preset: the closest one and all of them', () => {
+    expect(usageError(() => loadConfig({ preset: 'cifar-resnet20' }))).to.equal(
+      'config: unknown preset "cifar-resnet20"; accepted: cifar10-resnet20, cifar10-resnet18, imagenet-resnet50;' +
+        ' did you mean "cifar10-resnet20"?',
+    );
+    expect(usageError(() => loadConfig({ preset: 'toString' }))).to.include('unknown preset "toString"');
+    expect(usageError(() => loadConfig({ file: file({ preset: 3 }) }))).to.match(
+      /preset in .* is 3; accepted/,
+    );
+  });
+
+  it('a file that is missing, no JSON or no object, and an assignment without a key, are named', () => {
+    expect(usageError(() => loadConfig({ file: join(folder, 'none.json') }))).to.match(
+      /none\.json cannot be read/,
+    );
+    expect(usageError(() => loadConfig({ file: file('{"epochs": }') }))).to.match(/config\.json is not JSON/);
+    expect(usageError(() => loadConfig({ file: file([1]) }))).to.match(/config\.json holds no JSON object/);
+    for (const text of ['epochs', '=3', 'method..queueSize=3']) {
+      expect(setError(text)).to.equal(
+        `config: cannot read the assignment "${text}"; accepted: key=value or key.sub=value`,
+      );
+    }
+  });
+});
