@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Run one training step in PyTorch on the weights of a program folder and write everything it computes.
+
+python3 run_reference.py FOLDER --inputs inputs.safetensors --out out.safetensors [--dtype float64] [--lr 0.03] [--wd 1e-4]
+
+Names of the inputs and outputs: README.md beside this file.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import safetensors_io
+
+try:
+    import torch
+except ImportError:
+    sys.exit("PyTorch is missing: apt-get install python3-torch (or pip install torch), and name that Python")
+
+import moco_v2
+
+METHODS = {"moco-v2": moco_v2.train_step}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="a program folder: manifest.json and weights.safetensors")
+    parser.add_argument("--inputs", type=Path, required=True, help="views, queue, and tensors that replace stored weights")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--lr", type=float, default=0.03, help="learning rate of the update")
+    parser.add_argument("--wd", type=float, default=1e-4, help="weight decay of the update")
+    arguments = parser.parse_args()
+
+    manifest = json.loads((arguments.folder / "manifest.json").read_text())
+    method = METHODS.get(manifest["method"])
+    if method is None:
+        sys.exit(f"no reference for method {manifest['method']}; there is one for {', '.join(METHODS)}")
+    stored = {
+        **safetensors_io.read(arguments.folder / manifest["weights"]),
+        **safetensors_io.read(arguments.inputs),
+    }
+    dtype = getattr(torch, arguments.dtype)
+    tensors = {name: torch.tensor(array, dtype=dtype) for name, array in stored.items()}
+    results = method(manifest["config"], manifest["widths"], tensors, arguments.lr, arguments.wd)
+    safetensors_io.write(arguments.out, {name: tensor.numpy() for name, tensor in results.items()})
+
+
+if __name__ == "__main__":
+    main()
