@@ -1,0 +1,50 @@
+import type { BatchNormalizationAttributes } from './batchNormalization.js';
+import type { CompositeOperator } from './operator.js';
+import { elementCount } from '../onnx/model.js';
+import { required } from './shapes.js';
+
+declare module './operator.js' {
+  interface OperatorAttributes {
+    BatchNormTrain: BatchNormalizationAttributes;
+  }
+}
+
+/**
+ * Batch norm with the statistics of the batch: (X `[N, C, H, W]`, gamma `[C]`, beta `[C]`) -> Y, mean `[C]`,
+ * biased variance `[C]`. ONNX BatchNormalization with training_mode=1 is not used: onnxruntime#29790.
+ */
+export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
+  domain: 'slimclr',
+  infer([input, gamma, beta]) {
+    const x = required(input, 'X');
+    for (const vector of [required(gamma, 'gamma'), required(beta, 'beta')]) {
+      if (vector.shape.length !== 1 || vector.shape[0] !== x.shape[1]) {
+        throw new Error(`gamma and beta must be [${x.shape[1]}], not [${vector.shape.join(',')}]`);
+      }
+    }
+    const statistics = { dtype: x.dtype, shape: [x.shape[1]!] };
+    return [x, statistics, statistics];
+  },
+  gradient({
+    b,
+    inputs: [x, gamma],
+    outputs: [, mean, variance],
+    gradients: [dy, dMean, dVariance],
+    attributes,
+  }) {
+    if (dMean || dVariance) throw new Error('BatchNormTrain: the statistics are not differentiable outputs');
+    return b.node('BatchNormTrainGrad', [dy!, x!, gamma!, mean!, variance!], attributes);
+  },
+  flops: ([x]) => 8 * elementCount(x!.shape),
+  lower(b, [x, gamma, beta], { epsilon }) {
+    const [n, c, h, w] = x!.dims as [number, number, number, number];
+    // Two passes, mean first: E[x^2] - mean^2 cancels where |mean| >> std.
+    const mean = b.op('ReduceMean', [x!], { axes: [0, 2, 3], keepdims: false });
+    const centred = b.op('Sub', [x!, b.reshape(mean, [1, c, 1, 1])]);
+    const squares = b.op('ReduceSumSquare', [centred], { axes: [0, 2, 3], keepdims: false });
+    const variance = b.op('Mul', [squares, b.scalarLike(1 / (n * h * w), squares)]);
+    // In inference mode the standard operator applies given statistics in a single pass over X.
+    const y = b.op('BatchNormalization', [x!, gamma!, beta!, mean, variance], { epsilon });
+    return [y, mean, variance];
+  },
+};

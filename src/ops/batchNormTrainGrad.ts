@@ -1,0 +1,46 @@
+import type { BatchNormalizationAttributes } from './batchNormalization.js';
+import { notDifferentiable, type CompositeOperator } from './operator.js';
+import { elementCount } from '../onnx/model.js';
+import { required } from './shapes.js';
+
+declare module './operator.js' {
+  interface OperatorAttributes {
+    BatchNormTrainGrad: BatchNormalizationAttributes;
+  }
+}
+
+/**
+ * Gradient of BatchNormTrain: (dY, X, gamma, mean, variance) -> dX, dgamma, dbeta.
+ *
+ * With M = N H W, r = 1 / sqrt(variance + epsilon), x^ = (X - mean) r:
+ *   dbeta = sum(dY), dgamma = sum(dY x^), dX = gamma r (dY - (dbeta + x^ dgamma) / M).
+ */
+export const BatchNormTrainGrad: CompositeOperator<BatchNormalizationAttributes> = {
+  domain: 'slimclr',
+  infer([dy, x, gamma]) {
+    const vector = required(gamma, 'gamma');
+    required(dy, 'dY');
+    return [required(x, 'X'), vector, vector];
+  },
+  gradient: notDifferentiable,
+  flops: ([, x]) => 10 * elementCount(x!.shape),
+  lower(b, [dy, x, gamma, mean, variance], { epsilon }) {
+    const [n, c, h, w] = x!.dims as [number, number, number, number];
+    const column = [1, c, 1, 1];
+    const std = b.op('Sqrt', [b.op('Add', [variance!, b.scalarLike(epsilon, variance!)])]);
+    const r = b.op('Reciprocal', [std]);
+    const centred = b.op('Sub', [x!, b.reshape(mean!, column)]);
+    const dbeta = b.op('ReduceSum', [dy!], { axes: [0, 2, 3], keepdims: false });
+    const product = b.op('ReduceSum', [b.op('Mul', [dy!, centred])], { axes: [0, 2, 3], keepdims: false });
+    const dgamma = b.op('Mul', [product, r]);
+    // The inference operator computes -(dbeta + x^ dgamma) / M in one pass: scale -dgamma/M, bias -dbeta/M.
+    const share = b.scalarLike(-1 / (n * h * w), dbeta);
+    const correction = b.op(
+      'BatchNormalization',
+      [x!, b.op('Mul', [dgamma, share]), b.op('Mul', [dbeta, share]), mean!, variance!],
+      { epsilon },
+    );
+    const scale = b.reshape(b.op('Mul', [gamma!, r]), column);
+    return [b.op('Mul', [b.op('Add', [dy!, correction]), scale]), dgamma, dbeta];
+  },
+};

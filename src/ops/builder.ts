@@ -1,0 +1,60 @@
+import type { Graph, TensorType, Value } from '../graph/graph.js';
+import { operators } from './index.js';
+import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';
+
+type Arguments<K extends OpName> = OperatorAttributes[K] extends NoAttributes
+  ? NoAttributes extends OperatorAttributes[K]
+    ? [attributes?: OperatorAttributes[K]]
+    : [attributes: OperatorAttributes[K]]
+  : [attributes: OperatorAttributes[K]];
+
+/** Adds operators of the table to a graph: `b.op('Conv', [x, w], {...})`. Types are inferred and checked on the spot. */
+export class Builder {
+  constructor(readonly graph: Graph) {}
+
+  /** Adds a node and returns its outputs. */
+  node<K extends OpName>(op: K, inputs: readonly (Value | null)[], ...rest: Arguments<K>): readonly Value[] {
+    const attributes = (rest[0] ?? {}) as OperatorAttributes[K];
+    const operator = operators[op];
+    let types: readonly TensorType[];
+    try {
+      types = operator.infer(
+        inputs.map((v) => v?.type ?? null),
+        attributes,
+      );
+    } catch (cause) {
+      const described = inputs
+        .map((v) => (v ? `${v.name} ${v.dtype}[${v.shape.join(',')}]` : 'none'))
+        .join(', ');
+      throw new Error(`${op}(${described}): ${(cause as Error).message}`, { cause });
+    }
+    return this.graph.add(op, operator.domain, inputs, types, attributes).outputs;
+  }
+
+  /** Adds a node and returns its first output. */
+  op<K extends OpName>(op: K, inputs: readonly (Value | null)[], ...rest: Arguments<K>): Value {
+    return this.node(op, inputs, ...rest)[0]!;
+  }
+
+  scope<T>(name: string, body: () => T): T {
+    return this.graph.scope(name, body);
+  }
+
+  /** A float scalar of the given value's dtype (float32 unless told). */
+  scalar(value: number, dtype: 'float32' | 'float64' = 'float32'): Value {
+    return this.graph.constant(
+      dtype === 'float32' ? Float32Array.of(value) : Float64Array.of(value),
+      [],
+      dtype,
+    );
+  }
+
+  /** A scalar with the dtype of `like`. */
+  scalarLike(value: number, like: Value): Value {
+    return this.scalar(value, like.dtype === 'float64' ? 'float64' : 'float32');
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    return this.op('Reshape', [x], { shape });
+  }
+}

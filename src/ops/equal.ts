@@ -1,0 +1,10 @@
+import { comparison } from './elementwise.js';
+
+declare module './operator.js' {
+  interface OperatorAttributes {
+    Equal: NoAttributes;
+  }
+}
+
+/** ONNX Equal, broadcasting. */
+export const Equal = comparison();

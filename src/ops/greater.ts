@@ -1,0 +1,10 @@
+import { comparison } from './elementwise.js';
+
+declare module './operator.js' {
+  interface OperatorAttributes {
+    Greater: NoAttributes;
+  }
+}
+
+/** ONNX Greater, broadcasting. */
+export const Greater = comparison();

@@ -1,0 +1,31 @@
+import { elementCount } from '../onnx/model.js';
+import { int64 } from './reduction.js';
+import type { StandardOperator } from './operator.js';
+import { required } from './shapes.js';
+
+export interface ReshapeAttributes {
+  readonly shape: readonly number[];
+}
+
+declare module './operator.js' {
+  interface OperatorAttributes {
+    Reshape: ReshapeAttributes;
+  }
+}
+
+/** ONNX Reshape to a static shape. */
+export const Reshape: StandardOperator<ReshapeAttributes> = {
+  domain: '',
+  infer([input], { shape }) {
+    const x = required(input, 'input');
+    if (elementCount(x.shape) !== elementCount(shape)) {
+      throw new Error(
+        `[${x.shape.join(',')}] has ${elementCount(x.shape)} elements, [${shape.join(',')}] ${elementCount(shape)}`,
+      );
+    }
+    return [{ dtype: x.dtype, shape }];
+  },
+  gradient: ({ b, inputs: [x], gradients: [dy] }) => [b.reshape(dy!, x!.dims)],
+  flops: () => 0,
+  emit: ({ shape }) => ({ constants: [int64(shape)] }),
+};

@@ -1,0 +1,141 @@
+import type { Graph, Value } from '../graph/graph.js';
+import { irVersionFor, type Initializer, type OnnxModel, type OnnxNode } from '../onnx/model.js';
+import { operatorOf } from '../ops/index.js';
+import type { ConstantInput } from '../ops/operator.js';
+
+export interface EmitOptions {
+  readonly opset: number;
+  /** Version of this package, recorded as the producer's. */
+  readonly version: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** The shared weights file that defaults of kind `weights` point into. */
+  readonly weights?: {
+    readonly location: string;
+    /** Where a tensor lies in the file, in bytes. */
+    find(tensor: string): { readonly offset: number; readonly length: number };
+  };
+}
+
+/** Turns a lowered graph into an ONNX model: attributes that ONNX takes as inputs become initializers. */
+export function emit(graph: Graph, options: EmitOptions): OnnxModel {
+  const names = outputNames(graph);
+  const nameOf = (value: Value): string => names.get(value) ?? value.name;
+  const constants = new Map<Value, string>();
+  const initializers: Initializer[] = [];
+  const usesOf = new Set<Value>(graph.nodes.flatMap((node) => node.inputs.filter((input) => input !== null)));
+  for (const value of graph.outputs.values()) usesOf.add(value);
+  const domains = new Set(['']);
+
+  const constantName = (value: Value): string => {
+    let name = constants.get(value);
+    if (name === undefined) {
+      name = nameOf(value);
+      constants.set(value, name);
+      initializers.push({
+        name,
+        type: value.type,
+        data: { kind: 'inline', values: graph.constants.get(value)! },
+      });
+    }
+    return name;
+  };
+  const reference = (value: Value): string =>
+    graph.constants.has(value) ? constantName(value) : nameOf(value);
+  const attached = (constant: ConstantInput): string =>
+    constantName(graph.constant(constant.values, constant.shape, constant.dtype));
+
+  const nodes: OnnxNode[] = [];
+  for (const node of graph.nodes) {
+    const operator = operatorOf(node);
+    if (operator?.domain === 'slimclr' && node.domain === 'slimclr') {
+      throw new Error(
+        `${graph.name}: ${node.name} is a composite operator, lower the graph before emitting it`,
+      );
+    }
+    const emission =
+      operator?.domain === '' && node.domain === ''
+        ? (operator.emit?.(node.attributes, options.opset) ?? {})
+        : { attributes: node.attributes as OnnxNode['attributes'] };
+    domains.add(node.domain);
+    const inputs = [
+      ...node.inputs.map((input) => (input ? reference(input) : '')),
+      ...(emission.constants ?? []).map((constant) => (constant ? attached(constant) : '')),
+    ];
+    const outputs = node.outputs.map((output) => (usesOf.has(output) ? nameOf(output) : ''));
+    nodes.push({
+      name: node.name,
+      opType: node.op,
+      domain: node.domain,
+      inputs: withoutTrailing(inputs),
+      outputs: withoutTrailing(outputs),
+      attributes: emission.attributes ?? {},
+    });
+  }
+
+  // A graph output that is not the output of a node of its own name needs a node that makes it one.
+  for (const [name, value] of graph.outputs) {
+    if (nameOf(value) === name) continue;
+    nodes.push({
+      name: `output/${name}`,
+      opType: 'Identity',
+      domain: '',
+      inputs: [reference(value)],
+      outputs: [name],
+      attributes: {},
+    });
+  }
+
+  for (const [input, fallback] of graph.defaults) {
+    initializers.push({
+      name: input.name,
+      type: input.type,
+      data:
+        fallback.kind === 'inline'
+          ? { kind: 'inline', values: fallback.values }
+          : {
+              kind: 'external',
+              location: weightsOf(options).location,
+              ...weightsOf(options).find(fallback.tensor),
+            },
+    });
+  }
+  const outputValues = new Set(graph.outputs.values());
+  return {
+    graphName: graph.name,
+    opsets: Object.fromEntries(
+      [...domains].sort().map((domain) => [domain, domain === '' ? options.opset : 1]),
+    ),
+    irVersion: irVersionFor(options.opset),
+    producer: 'slimclr',
+    producerVersion: options.version,
+    metadata: options.metadata ?? {},
+    inputs: graph.inputs.map(({ name, type }) => ({ name, type })),
+    outputs: [...graph.outputs].map(([name, { type }]) => ({ name, type })),
+    values: graph.nodes.flatMap((node) =>
+      node.outputs
+        .filter((output) => usesOf.has(output) && !(outputValues.has(output) && names.has(output)))
+        .map((output) => ({ name: nameOf(output), type: output.type })),
+    ),
+    initializers,
+    nodes,
+  };
+}
+
+/** Values computed by a node are renamed to the (first) output they are. */
+function outputNames(graph: Graph): Map<Value, string> {
+  const names = new Map<Value, string>();
+  for (const [name, value] of graph.outputs) {
+    if (value.producer && !names.has(value)) names.set(value, name);
+  }
+  return names;
+}
+
+function withoutTrailing(names: string[]): string[] {
+  const end = names.findLastIndex((name) => name !== '') + 1;
+  return names.slice(0, end);
+}
+
+function weightsOf(options: EmitOptions): NonNullable<EmitOptions['weights']> {
+  if (!options.weights) throw new Error('the graph has defaults in a weights file, but none was given');
+  return options.weights;
+}
