@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { closest, distance } from 'fastest-levenshtein';
+import { UsageError } from '../errors.js';
+import { Random } from '../random.js';
+import {
+  datasetNames,
+  findDataset,
+  identityOf,
+  loadDataset,
+  type Dataset,
+  type FetchOptions,
+  type Split,
+} from './dataset.js';
+import { readFolderImage, scanImageFolder } from './imageFolder.js';
+import type { PackedImages } from './packedImages.js';
+
+export interface RawImage {
+  readonly width: number;
+  readonly height: number;
+  /** RGB, [H, W, 3] */
+  readonly data: Uint8Array;
+}
+
+export interface SkippedFile {
+  /** Relative to the folder. */
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Where images come from. Survives structured cloning, so that worker threads read the same ones. */
+export type ImageStore =
+  | {
+      readonly kind: 'packed';
+      readonly images: PackedImages;
+      /** Image i of the store is image `selection[i]` of `images`. */
+      readonly selection: Uint32Array;
+    }
+  | {
+      readonly kind: 'folder';
+      readonly root: string;
+      readonly files: readonly string[];
+      readonly labels: Int32Array | null;
+    };
+
+export interface ImageSource {
+  readonly name: string;
+  /** Images. */
+  readonly length: number;
+  /** Index into `classes` of each image. */
+  readonly labels: Int32Array | null;
+  readonly classes: readonly string[] | null;
+  /** SHA-256, hexadecimal, of what identifies the images: a run is not to be resumed on others. */
+  readonly fingerprint: string;
+  /** Files that were passed over; grows when a file turns out to be damaged while reading. */
+  readonly skipped: readonly SkippedFile[];
+  readonly store: ImageStore;
+  /** A damaged file is recorded in `skipped` and replaced by the next readable one of its class. */
+  read(index: number): Promise<RawImage>;
+}
+
+export interface SourceOptions extends FetchOptions {
+  /** Of a named data set; default `train`. A folder has one split, all of it. */
+  readonly split?: Split;
+  /** At most this many images, chosen by the seed; 0, the default, means all. */
+  readonly limit?: number;
+  readonly seed?: number;
+}
+
+/**
+ * Open a data set by name, downloading it if need be, or a folder of images by path.
+ * @throws UsageError for a name that is neither, and for a folder without a readable image.
+ */
+export async function openSource(name: string, options: SourceOptions = {}): Promise<ImageSource> {
+  const { limit = 0, seed = 0 } = options;
+  const dataset = findDataset(name);
+  if (dataset) return openDataset(dataset, limit, seed, options);
+  if (existsSync(name)) return openFolder(name, limit, seed);
+  throw new UsageError(
+    `unknown data source '${name}': expected ${datasetNames.join(', ')} or the path of a folder of images${suggestion(name)}`,
+  );
+}
+
+/** Read image `index` of a store. */
+export async function readImage(
+  store: ImageStore,
+  index: number,
+  onUnreadable: (file: SkippedFile) => void,
+): Promise<RawImage> {
+  if (store.kind === 'folder') return readFolderImage(store, index, onUnreadable);
+  const { width, height, channels, pixels } = store.images;
+  const size = width * height * channels;
+  const start = store.selection[index]! * size;
+  const data = pixels.subarray(start, start + size);
+  return { width, height, data: channels === 3 ? data : repeatChannel(data) };
+}
+
+async function openDataset(
+  dataset: Dataset,
+  limit: number,
+  seed: number,
+  options: SourceOptions,
+): Promise<ImageSource> {
+  const split = options.split ?? 'train';
+  const images = await loadDataset(dataset, split, options);
+  const count = images.labels.length;
+  const selection = select(count, limit, seed);
+  return makeSource({
+    name: dataset.name,
+    labels: Int32Array.from(selection, (index) => images.labels[index]!),
+    classes: dataset.classes,
+    fingerprint: fingerprintOf([identityOf(dataset, split), selectionIdentity(count, limit, seed)]),
+    skipped: [],
+    store: { kind: 'packed', images, selection },
+  });
+}
+
+async function openFolder(root: string, limit: number, seed: number): Promise<ImageSource> {
+  const folder = await scanImageFolder(root);
+  const count = folder.files.length;
+  const selection = select(count, limit, seed);
+  const files = Array.from(selection, (index) => folder.files[index]!);
+  const labels = folder.labels && Int32Array.from(selection, (index) => folder.labels![index]!);
+  const content = folder.files.map((file, index) => `${file}\0${folder.sizes[index]}`);
+  return makeSource({
+    name: root,
+    labels,
+    classes: folder.classes,
+    fingerprint: fingerprintOf([...content, selectionIdentity(count, limit, seed)]),
+    skipped: folder.skipped,
+    store: { kind: 'folder', root, files, labels },
+  });
+}
+
+function makeSource(
+  parts: Omit<ImageSource, 'length' | 'read' | 'skipped'> & { skipped: SkippedFile[] },
+): ImageSource {
+  const { store, skipped } = parts;
+  const record = (file: SkippedFile) => {
+    if (!skipped.some(({ path }) => path === file.path)) skipped.push(file);
+  };
+  return {
+    ...parts,
+    length: store.kind === 'folder' ? store.files.length : store.selection.length,
+    read: (index) => readImage(store, index, record),
+  };
+}
+
+/** First word of the name of the random stream that chooses a subset. */
+const selectionStream = 0x73656c65;
+
+/** Ascending indices of the images in use. */
+function select(count: number, limit: number, seed: number): Uint32Array {
+  if (limit === 0 || limit >= count) return Uint32Array.from({ length: count }, (_, index) => index);
+  return new Random(selectionStream, seed).permutation(count).slice(0, limit).sort();
+}
+
+/** Empty when all images are in use: the seed does not matter then. */
+function selectionIdentity(count: number, limit: number, seed: number): string {
+  return limit === 0 || limit >= count ? '' : `${limit} of ${count} by seed ${seed}`;
+}
+
+function fingerprintOf(lines: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const line of lines) hash.update(`${line}\n`);
+  return hash.digest('hex');
+}
+
+function suggestion(name: string): string {
+  const nearest = closest(name, [...datasetNames]);
+  return distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : '';
+}
+
+function repeatChannel(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
+  return rgb;
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { decodeImage, forEachConcurrently, reasonOf } from './imageFolder.js';
+import type { ImageSource, SkippedFile } from './source.js';
+
+export interface SourceDescription {
+  readonly name: string;
+  /** Images that can be decoded. */
+  readonly count: number;
+  readonly classes: readonly { readonly name: string; readonly count: number }[] | null;
+  /** In pixels, of the images that can be decoded; null when none can. */
+  readonly width: Statistics | null;
+  readonly height: Statistics | null;
+  /** Every file that cannot be decoded, also those with an intact header. */
+  readonly skipped: readonly SkippedFile[];
+}
+
+export interface Statistics {
+  readonly minimum: number;
+  readonly median: number;
+  readonly maximum: number;
+}
+
+/** Count images, classes and sizes. Every image of a folder is decoded, so every damaged one is found. */
+export async function describeSource(source: ImageSource): Promise<SourceDescription> {
+  const { name, store, labels, classes } = source;
+  const skipped = new Map(source.skipped.map((file) => [file.path, file]));
+  const counts = new Array<number>(classes?.length ?? 0).fill(0);
+  const widths: number[] = [];
+  const heights: number[] = [];
+  const count = (index: number, width: number, height: number) => {
+    widths.push(width);
+    heights.push(height);
+    if (labels) counts[labels[index]!]! += 1;
+  };
+  if (store.kind === 'packed') {
+    for (let i = 0; i < source.length; i++) count(i, store.images.width, store.images.height);
+  } else {
+    await forEachConcurrently(source.length, async (index) => {
+      const path = store.files[index]!;
+      try {
+        const { width, height } = await decodeImage(join(store.root, path));
+        count(index, width, height);
+      } catch (error) {
+        skipped.set(path, { path, reason: reasonOf(error) });
+      }
+    });
+  }
+  return {
+    name,
+    count: widths.length,
+    classes: classes?.map((className, label) => ({ name: className, count: counts[label]! })) ?? null,
+    width: statisticsOf(widths),
+    height: statisticsOf(heights),
+    skipped: [...skipped.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
+  };
+}
+
+function statisticsOf(values: number[]): Statistics | null {
+  if (values.length === 0) return null;
+  const sorted = values.sort((a, b) => a - b);
+  return { minimum: sorted[0]!, median: sorted[sorted.length >> 1]!, maximum: sorted.at(-1)! };
+}
