@@ -103,7 +103,7 @@ async function readCached(directory: string, split: Split): Promise<PackedImages
   try {
     return await readPackedImages(fileOf(directory, split));
   } catch (error) {
-    if (error instanceof SlimclrError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (error instanceof SlimclrError) return null;
     throw error;
   }
 }
@@ -149,7 +149,10 @@ async function downloadOnce(dataset: Dataset, directory: string, options: FetchO
       await writePackedImages(fileOf(converted, split), await dataset.convert(unpacked, split));
     }
     await rm(directory, { recursive: true, force: true });
-    await rename(converted, directory);
+    await rename(converted, directory).catch((error: NodeJS.ErrnoException) => {
+      // Another process was faster: what it put there is the same.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { SlimclrError } from '../errors.js';
+import { readSafetensorsHeader, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 
 /** Images of one size in one block of memory that every worker thread can read without a copy. */
 export interface PackedImages {
@@ -25,103 +26,53 @@ export function allocatePackedImages(
   return { width, height, channels, pixels, labels: new Int32Array(count) };
 }
 
-interface TensorEntry {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly [number, number];
-}
-
-interface Header {
-  readonly __metadata__: { readonly format: string; readonly sha256: string };
-  readonly images: TensorEntry;
-  readonly labels: TensorEntry;
-}
-
 const format = 'slimclr-images-1';
-const chunkSize = 2 ** 24;
+/** Read and hashed at a time. */
+const chunkBytes = 2 ** 24;
 
-/**
- * Write a file in the safetensors layout: `images` U8 [N, H, W, C] and `labels` I32 [N], with the SHA-256 of
- * the data in the metadata. The file is on disk when this returns.
- */
+/** Write a safetensors file: `labels` [N], `images` [N, H, W, C], the SHA-256 of both in the metadata. */
 export async function writePackedImages(path: string, packed: PackedImages): Promise<void> {
   const { width, height, channels, pixels, labels } = packed;
-  const labelBytes = new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength);
-  const header: Header = {
-    __metadata__: { format, sha256: createHash('sha256').update(labelBytes).update(pixels).digest('hex') },
-    labels: { dtype: 'I32', shape: [labels.length], data_offsets: [0, labelBytes.length] },
-    images: {
-      dtype: 'U8',
-      shape: [labels.length, height, width, channels],
-      data_offsets: [labelBytes.length, labelBytes.length + pixels.length],
-    },
-  };
-  const json = JSON.stringify(header);
-  // Padding the header to a multiple of 8 aligns the data, as the layout asks.
-  const text = Buffer.from(json.padEnd(Math.ceil(json.length / 8) * 8));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  const file = await open(path, 'w');
-  try {
-    for (const part of [length, text, labelBytes, pixels]) await file.writeFile(part);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  const sha256 = createHash('sha256').update(labels).update(pixels).digest('hex');
+  const tensors = new Map<string, TensorData>([
+    ['labels', { dtype: 'int32', shape: [labels.length], data: labels }],
+    ['images', { dtype: 'uint8', shape: [labels.length, height, width, channels], data: pixels }],
+  ]);
+  await writeSafetensors(path, tensors, { format, sha256 });
 }
 
 /**
  * Read such a file into shared memory and check its SHA-256.
- * @throws SlimclrError when the file is torn, foreign or changed; the system's error when it cannot be read.
+ * @throws SlimclrError when the file is absent, torn, foreign or changed.
  */
 export async function readPackedImages(path: string): Promise<PackedImages> {
+  const { metadata, tensors } = await readSafetensorsHeader(path);
+  const labels = tensors.get('labels');
+  const images = tensors.get('images');
+  const [count, height, width, channels] = (images?.type.shape ?? []) as number[];
+  if (metadata.format !== format || !labels || !images || (channels !== 1 && channels !== 3)) {
+    throw new SlimclrError(`${path} is not a file of packed images (${format})`);
+  }
+  const packed = allocatePackedImages(count!, width!, height!, channels);
+  const hash = createHash('sha256');
   const file = await open(path, 'r');
   try {
-    const hash = createHash('sha256');
-    let position = 0;
-    const read = async (bytes: Uint8Array): Promise<void> => {
-      for (let start = 0; start < bytes.length; start += chunkSize) {
-        const chunk = bytes.subarray(start, start + chunkSize);
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
-        if (bytesRead !== chunk.length) throw new SlimclrError(`${path} is truncated`);
-        position += bytesRead;
-      }
-    };
-    const readHashed = async (bytes: Uint8Array): Promise<void> => {
-      for (let start = 0; start < bytes.length; start += chunkSize) {
-        const chunk = bytes.subarray(start, start + chunkSize);
-        await read(chunk);
+    for (const { bytes, offset } of [
+      { bytes: new Uint8Array(packed.labels.buffer), offset: labels.offset },
+      { bytes: packed.pixels, offset: images.offset },
+    ]) {
+      for (let start = 0; start < bytes.length; start += chunkBytes) {
+        const chunk = bytes.subarray(start, start + chunkBytes);
+        const { bytesRead } = await file.read(chunk, 0, chunk.length, offset + start);
+        if (bytesRead !== chunk.length) throw new SlimclrError(`${path} ended while being read`);
         hash.update(chunk);
       }
-    };
-
-    const length = Buffer.alloc(8);
-    await read(length);
-    const headerSize = Number(length.readBigUInt64LE());
-    if (headerSize > 2 ** 16) throw new SlimclrError(`${path} is not a file of packed images`);
-    const text = Buffer.alloc(headerSize);
-    await read(text);
-    const header = parseHeader(path, text.toString());
-
-    const [count, height, width, channels] = header.images.shape as [number, number, number, 1 | 3];
-    const packed = allocatePackedImages(count, width, height, channels);
-    await readHashed(new Uint8Array(packed.labels.buffer));
-    await readHashed(packed.pixels);
-    if (hash.digest('hex') !== header.__metadata__.sha256) {
-      throw new SlimclrError(`${path} is damaged: its SHA-256 is not the recorded one`);
     }
-    return packed;
   } finally {
     await file.close();
   }
-}
-
-function parseHeader(path: string, text: string): Header {
-  try {
-    const header = JSON.parse(text) as Header;
-    if (header.__metadata__.format === format && header.images.shape.length === 4) return header;
-  } catch {
-    // Not JSON, or without metadata: the same answer as for another format.
+  if (hash.digest('hex') !== metadata.sha256) {
+    throw new SlimclrError(`${path} is damaged: its SHA-256 is not the recorded one`);
   }
-  throw new SlimclrError(`${path} is not a file of packed images (${format})`);
+  return packed;
 }
