@@ -1,0 +1,156 @@
+import type { TensorData } from '../../src/onnx/safetensors.js';
+
+export type Tensors = ReadonlyMap<string, TensorData>;
+
+/** Errors are largest absolute differences from the float64 run, divided by that run's largest entry. */
+export interface TensorResult {
+  readonly name: string;
+  readonly error: number;
+  /** The same error of PyTorch's own float32 run. */
+  readonly pytorchError: number;
+  readonly bound: number;
+  readonly within: boolean;
+  /** Within the bound only because PyTorch's float32 run is off as well. */
+  readonly excused: boolean;
+}
+
+export interface QuantityResult {
+  readonly quantity: string;
+  /** The bound where PyTorch's own error does not raise it. */
+  readonly tolerance: number;
+  readonly tensors: readonly TensorResult[];
+  /** Names that only one side has, or that have another shape. */
+  readonly mismatched: readonly string[];
+  readonly within: boolean;
+}
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly quantity: string;
+  readonly tolerance: number;
+  /** Whether twice PyTorch's own float32 error is allowed where that is larger. */
+  readonly excusable: boolean;
+}
+
+/** The first matching rule holds; `$1` in a quantity's name is the width. */
+const rules: readonly Rule[] = [
+  { pattern: /^keys$/, quantity: 'keys', tolerance: 1e-5, excusable: true },
+  {
+    pattern: /^(w[\d.]+)\.(?:loss|info_nce|distillation)$/,
+    quantity: '$1 losses',
+    tolerance: 1e-5,
+    excusable: false,
+  },
+  { pattern: /^(w[\d.]+)\.logits$/, quantity: '$1 logits', tolerance: 1e-5, excusable: true },
+  { pattern: /^(w[\d.]+)\.grad\..*$/, quantity: '$1 gradients', tolerance: 1e-4, excusable: true },
+  { pattern: /^grad\..*$/, quantity: 'summed gradients', tolerance: 1e-4, excusable: true },
+  { pattern: /^new\.velocity\..*$/, quantity: 'SGD velocities', tolerance: 1e-4, excusable: true },
+  {
+    pattern: /^new\.key\..*\.running_.*$/,
+    quantity: 'key batch-norm statistics',
+    tolerance: 1e-5,
+    excusable: true,
+  },
+  { pattern: /^new\.key\..*$/, quantity: 'key parameters', tolerance: 1e-5, excusable: true },
+  { pattern: /^new\..*\.running_.*$/, quantity: 'batch-norm statistics', tolerance: 1e-5, excusable: true },
+  { pattern: /^new\..*$/, quantity: 'updated parameters', tolerance: 1e-5, excusable: true },
+];
+
+/**
+ * Compares `ours` with PyTorch's float64 run, quantity by quantity in the order of the step. A tensor is
+ * within its bound when its largest error is at most `tolerance` times the largest entry, or at most twice
+ * the error of PyTorch's own float32 run: rounding switches single ReLUs in a deep network with a small
+ * batch, and then no float32 implementation has the float64 gradient.
+ */
+export function compare(ours: Tensors, float32: Tensors, float64: Tensors): QuantityResult[] {
+  const quantities = new Map<string, { rule: Rule; names: string[] }>();
+  for (const name of new Set([...float64.keys(), ...ours.keys()])) {
+    const rule = rules.find(({ pattern }) => pattern.test(name));
+    if (!rule) continue;
+    const quantity = name.replace(rule.pattern, rule.quantity);
+    const names = quantities.get(quantity)?.names ?? [];
+    quantities.set(quantity, { rule, names: [...names, name] });
+  }
+
+  return [...quantities].map(([quantity, { rule, names }]) => {
+    const tensors: TensorResult[] = [];
+    const mismatched: string[] = [];
+    for (const name of names) {
+      const [mine, single, double] = [ours.get(name), float32.get(name), float64.get(name)];
+      if (mine && single && double && fits(mine.shape, double.shape)) {
+        tensors.push(compareTensor(name, rule, mine, single, double));
+      } else {
+        mismatched.push(name);
+      }
+    }
+    const within = mismatched.length === 0 && tensors.every((tensor) => tensor.within);
+    return { quantity, tolerance: rule.tolerance, tensors, mismatched, within };
+  });
+}
+
+/** Error relative to the bound; what is out of bound sorts first. */
+export function badness({ error, bound }: TensorResult): number {
+  return Number.isNaN(error) ? Infinity : error / bound;
+}
+
+/**
+ * Units of each ReLU that are on in one of PyTorch's runs and off in the other, by the ReLU's name
+ * (`w1.00.encoder.layer1.0.relu1`); ReLUs without any are left out.
+ */
+export function switchedRelus(float32: Tensors, float64: Tensors): Map<string, number> {
+  const switched = new Map<string, number>();
+  for (const [name, { data }] of float64) {
+    const other = float32.get(name)?.data;
+    if (!name.includes('.relu.') || !other) continue;
+    let count = 0;
+    for (let i = 0; i < data.length; i++) {
+      for (let bits = Number(data[i]) ^ Number(other[i]); bits !== 0; bits &= bits - 1) count += 1;
+    }
+    if (count > 0) switched.set(name.replace('.relu.', '.'), count);
+  }
+  return switched;
+}
+
+function compareTensor(
+  name: string,
+  { tolerance, excusable }: Rule,
+  ours: TensorData,
+  float32: TensorData,
+  float64: TensorData,
+): TensorResult {
+  const truth = float64.data as Float64Array;
+  const largest = truth.reduce((max, value) => Math.max(max, Math.abs(value)), 0) || 1;
+  const error = largestDifference(padded(ours, float64.shape), truth) / largest;
+  const pytorchError = largestDifference(float32.data as Float32Array, truth) / largest;
+  const bound = excusable ? Math.max(tolerance, 2 * pytorchError) : tolerance;
+  // `<=` is false for NaN, on either side.
+  const within = error <= bound;
+  return { name, error, pytorchError, bound, within, excused: within && error > tolerance };
+}
+
+/** NaN if any difference is. */
+function largestDifference(a: Float32Array, b: Float64Array): number {
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  return largest;
+}
+
+/** Whether `block` can be the leading block of a tensor of this shape, as a width's gradient is. */
+function fits(block: readonly number[], shape: readonly number[]): boolean {
+  return block.length === shape.length && block.every((d, axis) => d <= shape[axis]!);
+}
+
+/** The elements of a leading block, `tensor[:d0, :d1, ...]`, as a tensor of this shape that is 0 elsewhere. */
+function padded({ data, shape: block }: TensorData, shape: readonly number[]): Float32Array {
+  const values = data as Float32Array;
+  if (block.every((d, axis) => d === shape[axis])) return values;
+  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, d) => product * d, 1));
+  const out = new Float32Array(shape[0]! * strides[0]!);
+  let from = 0;
+  const copy = (axis: number, to: number): void => {
+    if (axis === block.length) out[to] = values[from++]!;
+    else for (let i = 0; i < block[axis]!; i++) copy(axis + 1, to + i * strides[axis]!);
+  };
+  copy(0, 0);
+  return out;
+}
