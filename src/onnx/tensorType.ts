@@ -59,9 +59,14 @@ export function byteLength(type: TensorType): number {
   return elementCount(type.shape) * elementFormats[type.dtype].bytes;
 }
 
-/** `[64,3,32,32]`; symbolic dimensions by name, unknown ones as `?`. */
+/** `[batch,3,32,32]`; a dimension without a name is `?`, a name that is no identifier is quoted. */
 export function formatShape(shape: readonly Dimension[]): string {
-  return `[${shape.map((dimension) => (dimension === '' ? '?' : dimension)).join(',')}]`;
+  const dimensions = shape.map((dimension) => {
+    if (dimension === '') return '?';
+    if (typeof dimension === 'number' || /^[A-Za-z_][\w.]*$/.test(dimension)) return dimension;
+    return JSON.stringify(dimension);
+  });
+  return `[${dimensions.join(',')}]`;
 }
 
 /** `float32[64,3,32,32]`. */
