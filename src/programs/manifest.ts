@@ -1,6 +1,6 @@
-/** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
+import type { ElementType } from '../onnx/model.js';
 
-export type DataType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool';
+/** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
 
 /** What a parameter is; decides initialisation and weight decay. */
 export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta';
@@ -33,7 +33,7 @@ export type InputKind = 'data' | 'scalar' | 'parameter' | 'statistic';
 
 export interface InputEntry {
   readonly name: string;
-  readonly dtype: DataType;
+  readonly dtype: ElementType;
   /** A string is a symbolic dimension. */
   readonly shape: readonly (number | string)[];
   readonly kind: InputKind;
@@ -41,7 +41,7 @@ export interface InputEntry {
 
 export interface OutputEntry {
   readonly name: string;
-  readonly dtype: DataType;
+  readonly dtype: ElementType;
   readonly shape: readonly (number | string)[];
   /** The parameter a gradient belongs to, the statistic or parameter a new value replaces. */
   readonly of?: string;

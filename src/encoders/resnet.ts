@@ -1,0 +1,149 @@
+import type { Value } from '../graph/graph.js';
+import type { Forward } from '../nn/forward.js';
+import type { Declarations } from '../nn/parameter.js';
+import { SlimmableConv2d } from '../nn/slimmableConv2d.js';
+import { SwitchableBatchNorm } from '../nn/switchableBatchNorm.js';
+import type { Encoder } from './encoder.js';
+
+export interface ResNetOptions {
+  /** `cifar`: 3x3 stride 1. `imagenet`: 7x7 stride 2 and a 3x3 stride 2 max pool. */
+  readonly stem: 'cifar' | 'imagenet';
+  /** `basic`: 3x3, 3x3. `bottleneck`: 1x1, 3x3 (with the stride, v1.5), 1x1, output four times the middle. */
+  readonly block: 'basic' | 'bottleneck';
+  /** Blocks of each stage. */
+  readonly depths: readonly number[];
+  /** Middle channels of each stage; the stem has those of the first. */
+  readonly channels: readonly number[];
+  readonly widths: readonly number[];
+}
+
+/** Residual network (He et al., 2016), slimmable. Names follow torchvision's. */
+export class ResNet implements Encoder {
+  readonly channels: number;
+  readonly #stem: ConvNorm;
+  readonly #blocks: readonly Block[];
+
+  constructor(
+    declarations: Declarations,
+    readonly name: string,
+    private readonly options: ResNetOptions,
+  ) {
+    const { stem, block, depths, channels, widths } = options;
+    const expansion = block === 'bottleneck' ? 4 : 1;
+    this.#stem = new ConvNorm(declarations, name, '1', widths, {
+      inputs: 3,
+      outputs: channels[0]!,
+      kernel: stem === 'cifar' ? 3 : 7,
+      stride: stem === 'cifar' ? 1 : 2,
+      slimInputs: false,
+    });
+    let inputs = channels[0]!;
+    const blocks: Block[] = [];
+    for (const [stage, depth] of depths.entries()) {
+      for (let i = 0; i < depth; i++) {
+        const outputs = channels[stage]! * expansion;
+        const stride = stage > 0 && i === 0 ? 2 : 1;
+        const path = `${name}.layer${stage + 1}.${i}`;
+        blocks.push(new Block(declarations, path, widths, { block, inputs, outputs, stride }));
+        inputs = outputs;
+      }
+    }
+    this.#blocks = blocks;
+    this.channels = inputs;
+  }
+
+  forward(f: Forward, images: Value): Value {
+    let x = f.b.op('Relu', [this.#stem.forward(f, images)]);
+    if (this.options.stem === 'imagenet') {
+      x = f.b.op('MaxPool', [x], { kernelShape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
+    }
+    for (const block of this.#blocks) x = block.forward(f, x);
+    return f.b.op('Flatten', [f.b.op('GlobalAveragePool', [x])]);
+  }
+}
+
+/** A convolution and its batch norm, `conv1` and `bn1` of torchvision. */
+class ConvNorm {
+  readonly #conv: SlimmableConv2d;
+  readonly #norm: SwitchableBatchNorm;
+
+  constructor(
+    declarations: Declarations,
+    path: string,
+    suffix: string,
+    widths: readonly number[],
+    options: ConstructorParameters<typeof SlimmableConv2d>[2] & { readonly gamma?: number },
+  ) {
+    const { gamma = 1, ...conv } = options;
+    this.#conv = new SlimmableConv2d(declarations, `${path}.conv${suffix}`, conv);
+    this.#norm = new SwitchableBatchNorm(declarations, `${path}.bn${suffix}`, {
+      channels: options.outputs,
+      widths,
+      gamma,
+    });
+  }
+
+  forward(f: Forward, x: Value): Value {
+    return this.#norm.forward(f, this.#conv.forward(f, x));
+  }
+}
+
+interface BlockOptions {
+  readonly block: 'basic' | 'bottleneck';
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly stride: number;
+}
+
+/** A residual block with a projection shortcut where the shape changes. */
+class Block {
+  readonly #branch: readonly ConvNorm[];
+  readonly #shortcut: ConvNorm | null;
+
+  constructor(
+    declarations: Declarations,
+    private readonly path: string,
+    widths: readonly number[],
+    { block, inputs, outputs, stride }: BlockOptions,
+  ) {
+    const middle = outputs / 4;
+    const layers =
+      block === 'basic'
+        ? [
+            { inputs, outputs, kernel: 3, stride },
+            { inputs: outputs, outputs, kernel: 3 },
+          ]
+        : [
+            { inputs, outputs: middle, kernel: 1 },
+            { inputs: middle, outputs: middle, kernel: 3, stride },
+            { inputs: middle, outputs, kernel: 1 },
+          ];
+    this.#branch = layers.map(
+      (layer, i) =>
+        new ConvNorm(declarations, path, String(i + 1), widths, {
+          ...layer,
+          // Residual branches start as zero, so every block starts as its shortcut.
+          gamma: i === layers.length - 1 ? 0 : 1,
+        }),
+    );
+    this.#shortcut =
+      stride === 1 && inputs === outputs
+        ? null
+        : new ConvNorm(declarations, `${path}.downsample`, '', widths, {
+            inputs,
+            outputs,
+            kernel: 1,
+            stride,
+          });
+  }
+
+  forward(f: Forward, x: Value): Value {
+    let y = x;
+    for (const [i, layer] of this.#branch.entries()) {
+      y = layer.forward(f, y);
+      if (i < this.#branch.length - 1) y = f.scope(this.path, () => f.b.op('Relu', [y]));
+    }
+    const shortcut = this.#shortcut ? this.#shortcut.forward(f, x) : x;
+    return f.scope(this.path, () => f.b.op('Relu', [f.b.op('Add', [y, shortcut])]));
+  }
+}

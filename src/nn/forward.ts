@@ -1,0 +1,70 @@
+import { sameShape, type Value } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import type { Parameter, Statistic } from './parameter.js';
+
+/** `train`: batch norm uses the batch's statistics. `eval`: the running ones. */
+export type Mode = 'train' | 'eval';
+
+/**
+ * One pass of one sub-network through one graph: which width, which mode, and what the pass has read so far.
+ * Layers hold no state of a pass, so the same layers build any number of graphs.
+ */
+export class Forward {
+  /** The block of each parameter that this width reads, in order of first use. */
+  readonly parameters = new Map<Parameter, Value>();
+  /** Running statistics read in eval mode, or about to be replaced in train mode. */
+  readonly running = new Map<Statistic, Value>();
+  /** In train mode the batch's own statistics: mean, unbiased variance. */
+  readonly batch = new Map<Statistic, Value>();
+
+  /** `prefix` is put before every name: the key encoder's is `key.`. */
+  constructor(
+    readonly b: Builder,
+    readonly width: number,
+    readonly mode: Mode,
+    private readonly prefix = '',
+  ) {}
+
+  /** The leading block of a parameter at this width, cut from a full-width input. */
+  parameter(parameter: Parameter): Value {
+    const known = this.parameters.get(parameter);
+    if (known) return known;
+    const block = parameter.slice(this.width);
+    if (!block) throw new Error(`width ${this.width} does not use ${parameter.name}`);
+    const { graph } = this.b;
+    const full = graph.input(
+      this.prefix + parameter.name,
+      { dtype: 'float32', shape: parameter.shape },
+      { kind: 'weights', tensor: parameter.name },
+    );
+    const axes = block.flatMap((size, axis) => (size === parameter.shape[axis] ? [] : [axis]));
+    const value = sameShape(block, parameter.shape)
+      ? full
+      : this.b.op('Slice', [full], {
+          starts: axes.map(() => 0),
+          ends: axes.map((axis) => block[axis]!),
+          axes,
+        });
+    this.parameters.set(parameter, value);
+    return value;
+  }
+
+  /** A running statistic, as it was before this pass. */
+  statistic(statistic: Statistic): Value {
+    let value = this.running.get(statistic);
+    if (!value) {
+      const name = this.prefix + statistic.name;
+      value = this.b.graph.input(
+        name,
+        { dtype: 'float32', shape: statistic.shape },
+        { kind: 'weights', tensor: name },
+      );
+      this.running.set(statistic, value);
+    }
+    return value;
+  }
+
+  scope<T>(name: string, body: () => T): T {
+    return this.b.scope(name, body);
+  }
+}

@@ -1,0 +1,51 @@
+import type { ParameterRole } from '../programs/manifest.js';
+
+/** How a parameter starts, always over its full shape (METHOD.md, slimmable encoder, init). */
+export type Initializer =
+  /** Normal with std sqrt(2 / fan_out), fan_out = out * kh * kw (He et al., 2015, fan_out, ReLU gain). */
+  | { readonly kind: 'kaiming-normal' }
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'constant'; readonly value: number };
+
+/** A trainable tensor at full width. A width uses its leading block, or does not use it at all. */
+export interface Parameter {
+  /** Dotted, e.g. `encoder.layer1.0.conv1.weight`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly role: ParameterRole;
+  readonly initializer: Initializer;
+  /** Shape of the leading block at a width, null where that width does not use the parameter. */
+  slice(width: number): readonly number[] | null;
+}
+
+/** A running statistic of one width's batch norm. */
+export interface Statistic {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly width: number;
+  /** 0 for a mean, 1 for a variance. */
+  readonly initial: number;
+}
+
+/** Output or input channels at a width: `int(c * w)` (METHOD.md). Throws when none is left. */
+export function slimmed(channels: number, width: number): number {
+  const count = Math.floor(channels * width);
+  if (count < 1) throw new Error(`width ${width} leaves none of ${channels} channels`);
+  return count;
+}
+
+/** Collects what layers declare, in order, under dotted names. Declared once; every graph refers to it. */
+export class Declarations {
+  readonly parameters: Parameter[] = [];
+  readonly statistics: Statistic[] = [];
+
+  parameter(parameter: Parameter): Parameter {
+    this.parameters.push(parameter);
+    return parameter;
+  }
+
+  statistic(statistic: Statistic): Statistic {
+    this.statistics.push(statistic);
+    return statistic;
+  }
+}

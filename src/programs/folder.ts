@@ -1,0 +1,177 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
+import { sha256 } from '../onnx/hash.js';
+import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
+import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import { emit } from '../targets/emit.js';
+import { lower } from '../targets/lower.js';
+import type { Target } from '../targets/target.js';
+import { version } from '../version.js';
+import { countFlops } from './flops.js';
+import { initialWeights } from './initialWeights.js';
+import { keyPrefix } from './key.js';
+import {
+  widthLabel,
+  type GraphEntry,
+  type InputKind,
+  type Manifest,
+  type ParameterEntry,
+  type StatisticEntry,
+} from './manifest.js';
+import type { Network } from './network.js';
+import type { Program } from './program.js';
+
+export const manifestFile = 'manifest.json';
+const weightsFile = 'weights.safetensors';
+
+/** A program lowered and emitted. */
+export interface EmittedProgram {
+  readonly entry: GraphEntry;
+  readonly model: OnnxModel;
+  readonly bytes: Uint8Array;
+}
+
+export interface EmittedPrograms {
+  readonly manifest: Manifest;
+  readonly programs: readonly EmittedProgram[];
+}
+
+/**
+ * Lowers and emits programs for a target, with the manifest that describes them. Nothing is written, and no
+ * weight is drawn: the same arguments give the same bytes.
+ */
+export function emitPrograms(
+  network: Network,
+  config: Config,
+  target: Target,
+  programs: readonly Program[],
+): EmittedPrograms {
+  const { widths } = config;
+  const parameters = parameterEntries(network, config);
+  const statistics = statisticEntries(network, widths[0]!);
+  const { tensors } = layoutSafetensors(weightTypes(network, widths[0]!));
+  const kindOf = new Map<string, InputKind>();
+  for (const { name } of parameters) {
+    kindOf.set(name, 'parameter');
+    kindOf.set(keyPrefix + name, 'parameter');
+  }
+  for (const { name } of statistics) kindOf.set(name, 'statistic');
+
+  const emitted = programs.map(({ name, kind, width, graph, scalars = [], outputsOf }): EmittedProgram => {
+    const flops = countFlops(graph);
+    const lowered = lower(graph, target);
+    const model = emit(lowered, {
+      opset: target.opset,
+      version,
+      weights: {
+        location: weightsFile,
+        find(tensor) {
+          const { offset, length } = tensors.get(tensor)!;
+          return { offset, length };
+        },
+      },
+    });
+    const bytes = encodeModel(model);
+    const inputKind = (input: string): InputKind =>
+      kindOf.get(input) ?? (scalars.includes(input) ? 'scalar' : 'data');
+    const entry: GraphEntry = {
+      name,
+      kind,
+      ...(width !== undefined && { width }),
+      file: `${name}.onnx`,
+      sha256: sha256(bytes),
+      flops,
+      parameters: countParameters(model, parameters, width),
+      inputs: model.inputs.map(({ name, type }) => ({ name, ...type, kind: inputKind(name) })),
+      outputs: model.outputs.map(({ name, type }) => {
+        const of = outputsOf?.get(name);
+        return { name, ...type, ...(of !== undefined && { of }) };
+      }),
+    };
+    return { entry, model, bytes };
+  });
+  const manifest: Manifest = {
+    format: 'slimclr-programs',
+    version: 1,
+    generator: version,
+    method: config.method.name,
+    target: target.name,
+    opset: target.opset,
+    widths,
+    labels: widths.map(widthLabel),
+    weights: weightsFile,
+    config,
+    parameters,
+    statistics,
+    graphs: emitted.map(({ entry }) => entry),
+  };
+  return { manifest, programs: emitted };
+}
+
+/** Writes the folder of emitted programs: graphs, manifest, and the initial weights drawn from the config's seed. */
+export async function writePrograms(
+  folder: string,
+  { manifest, programs }: EmittedPrograms,
+  network: Network,
+  config: Config,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const weights = initialWeights(network.declarations, config.seed, keyPrefix, config.widths[0]!);
+  await writeSafetensors(join(folder, weightsFile), weights);
+  for (const { entry, bytes } of programs) await writeFile(join(folder, entry.file), bytes);
+  await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Parameters in arena order: those that decay first, so that each group is one contiguous range. */
+function parameterEntries(network: Network, { widths, optimizer }: Config): ParameterEntry[] {
+  const entries = network.declarations.parameters.map(({ name, shape, role, slice }): ParameterEntry => {
+    const slices = widths.flatMap((width) => {
+      const block = slice(width);
+      return block ? [[widthLabel(width), block] as const] : [];
+    });
+    return { name, shape, role, decay: optimizer.decay.includes(role), slices: Object.fromEntries(slices) };
+  });
+  return [...entries.filter(({ decay }) => decay), ...entries.filter(({ decay }) => !decay)];
+}
+
+function statisticEntries(network: Network, fullWidth: number): StatisticEntry[] {
+  const { statistics } = network.declarations;
+  const entry = (encoder: 'query' | 'key', prefix: string) => (s: (typeof statistics)[number]) => ({
+    name: prefix + s.name,
+    shape: s.shape,
+    width: widthLabel(s.width),
+    encoder,
+  });
+  return [
+    ...statistics.map(entry('query', '')),
+    ...statistics.filter(({ width }) => width === fullWidth).map(entry('key', keyPrefix)),
+  ];
+}
+
+/** Names and types of the tensors of the weights file, in its order: that of `initialWeights`. */
+function weightTypes(network: Network, fullWidth: number) {
+  const { parameters, statistics } = network.declarations;
+  const named = (name: string, shape: readonly number[]) => ({
+    name,
+    type: { dtype: 'float32', shape } as const,
+  });
+  return [
+    ...parameters.map(({ name, shape }) => named(name, shape)),
+    ...statistics.map(({ name, shape }) => named(name, shape)),
+    ...statistics
+      .filter(({ width }) => width === fullWidth)
+      .map(({ name, shape }) => named(keyPrefix + name, shape)),
+  ];
+}
+
+/** Elements of the parameter blocks that a graph reads. */
+function countParameters(model: OnnxModel, parameters: readonly ParameterEntry[], label?: string): number {
+  if (label === undefined) return 0;
+  const read = new Set(
+    model.inputs.map(({ name }) => (name.startsWith(keyPrefix) ? name.slice(keyPrefix.length) : name)),
+  );
+  return parameters
+    .filter(({ name }) => read.has(name))
+    .reduce((sum, { slices }) => sum + elementCount(slices[label] ?? [0]), 0);
+}

@@ -1,0 +1,33 @@
+import type { Graph } from '../graph/graph.js';
+import type { Builder } from '../ops/builder.js';
+import { batchNormMomentum } from '../nn/switchableBatchNorm.js';
+import type { Forward } from '../nn/forward.js';
+import type { GraphKind } from './manifest.js';
+
+/** A graph with its place in the set: not lowered yet, its inputs and outputs named as README.md says. */
+export interface Program {
+  /** File name without `.onnx`, e.g. `query.w0.25`. */
+  readonly name: string;
+  readonly kind: GraphKind;
+  /** Label of the width, where the program is of one. */
+  readonly width?: string;
+  readonly graph: Graph;
+  /** Inputs that are run-time scalars with a default, such as `loss_weight`. */
+  readonly scalars?: readonly string[];
+  /** What an output is the gradient or the new value of. */
+  readonly outputsOf?: ReadonlyMap<string, string>;
+}
+
+/**
+ * Declares `new.<statistic>` outputs: running statistics moved towards the batch's by batch norm's momentum.
+ * Returns output names with the statistic each replaces. `prefix` is the pass's.
+ */
+export function outputStatistics(b: Builder, f: Forward, prefix = ''): [string, string][] {
+  return [...f.batch].map(([statistic, batch]) => {
+    const name = prefix + statistic.name;
+    const kept = b.op('Mul', [f.statistic(statistic), b.scalar(1 - batchNormMomentum)]);
+    const moved = b.op('Add', [kept, b.op('Mul', [batch, b.scalar(batchNormMomentum)])]);
+    b.graph.output(`new.${name}`, moved);
+    return [`new.${name}`, name];
+  });
+}

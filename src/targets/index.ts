@@ -1,0 +1,5 @@
+import { portable } from './portable.js';
+import type { Target } from './target.js';
+
+/** The registry of targets, by the name that `runtime.target` of a config takes. */
+export const targets: Readonly<Record<'portable', Target>> = { portable };
