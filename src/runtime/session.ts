@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import type { Config } from '../config/schema.js';
+import { SlimclrError } from '../errors.js';
+import { sha256 } from '../onnx/hash.js';
+import { decodeModel, encodeModel } from '../onnx/model.js';
+import type { GraphEntry, Manifest } from '../programs/manifest.js';
+
+export type Tensor = ort.Tensor;
+export type Tensors = Readonly<Record<string, ort.Tensor>>;
+export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'>;
+
+/** A graph of a program folder, ready to run. */
+export class Session {
+  /** Seconds spent inside ONNX Runtime so far. */
+  seconds = 0;
+
+  private constructor(
+    readonly entry: GraphEntry,
+    private readonly session: ort.InferenceSession,
+  ) {}
+
+  /**
+   * Opens a graph of a folder. Every input must be fed on every run: onnxruntime-node hides initializers that
+   * are also inputs and ignores feeds for them, so they are taken out of the model in memory.
+   * Throws a SlimclrError when the file is not the one that the manifest describes.
+   */
+  static async open(
+    folder: string,
+    manifest: Manifest,
+    name: string,
+    options: RuntimeOptions,
+  ): Promise<Session> {
+    const entry = manifest.graphs.find((graph) => graph.name === name);
+    if (!entry) {
+      const names = manifest.graphs.map((graph) => graph.name).join(', ');
+      throw new SlimclrError(`${folder}: no graph "${name}"; accepted: ${names}`);
+    }
+    const path = join(folder, entry.file);
+    const bytes = await readFile(path);
+    if (sha256(bytes) !== entry.sha256)
+      throw new SlimclrError(`${path}: not the file that the manifest describes`);
+    return Session.of(entry, bytes, options);
+  }
+
+  /** A session of a model in memory. */
+  static async of(entry: GraphEntry, bytes: Uint8Array, options: RuntimeOptions): Promise<Session> {
+    const model = decodeModel(bytes);
+    const inputs = new Set(model.inputs.map(({ name }) => name));
+    const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
+    const session = await ort.InferenceSession.create(
+      encodeModel({ ...model, initializers }),
+      sessionOptions(options),
+    );
+    return new Session(entry, session);
+  }
+
+  /** Runs the graph. Outputs named in `fetches` are written into those tensors, all others are new. */
+  async run(feeds: Tensors, fetches?: Tensors): Promise<Tensors> {
+    const start = performance.now();
+    const outputs = fetches ? await this.session.run(feeds, fetches) : await this.session.run(feeds);
+    this.seconds += (performance.now() - start) / 1000;
+    return outputs;
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+/** Threads that a config asks for: 0 means one a core. */
+export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): number {
+  return threads === 0 ? availableParallelism() : threads;
+}
+
+/** Memory patterns cost far more memory than they save time here. */
+export function sessionOptions({ provider, threads }: RuntimeOptions): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+    intraOpNumThreads: threadCount({ threads }),
+    enableMemPattern: false,
+  };
+}
+
+/** A float32 tensor over memory that it shares with the caller. */
+export function floatTensor(data: Float32Array, shape: readonly number[]): ort.Tensor {
+  return new ort.Tensor('float32', data, shape);
+}
+
+export function scalarTensor(value: number): ort.Tensor {
+  return new ort.Tensor('float32', Float32Array.of(value), []);
+}
