@@ -1,0 +1,86 @@
+import { widthLabel } from '../programs/manifest.js';
+import type { WidthAccuracy } from '../evaluation/results.js';
+import type { Run } from './run.js';
+
+/** What is known of one width's encoder. */
+export interface WidthSummary {
+  readonly label: string;
+  readonly width: number;
+  readonly knn: WidthAccuracy | undefined;
+  readonly probe: WidthAccuracy | undefined;
+  readonly model: ExportedModel | undefined;
+}
+type ExportedModel = NonNullable<Run['export']>['models'][number];
+
+export interface Column {
+  readonly heading: string;
+  /** The cell of a width; undefined when it is not known. */
+  readonly cell: (width: WidthSummary) => string | undefined;
+}
+
+/** Columns that share a heading, which may be empty. */
+export interface ColumnGroup {
+  readonly heading: string;
+  readonly columns: readonly Column[];
+}
+
+/** A summary of each width that the config or a result names, widest first. */
+export function summarizeWidths(run: Run): WidthSummary[] {
+  const results = [run.knn?.widths, run.probe?.widths, run.export?.models].map((result) => result ?? []);
+  const widths = new Set([...(run.config?.widths ?? []), ...results.flat().map(({ width }) => width)]);
+  return [...widths]
+    .sort((a, b) => b - a)
+    .map((width) => ({
+      label: widthLabel(width),
+      width,
+      knn: run.knn?.widths.find((entry) => entry.width === width),
+      probe: run.probe?.widths.find((entry) => entry.width === width),
+      model: run.export?.models.find((entry) => entry.width === width),
+    }));
+}
+
+/** The summary table: accuracies are top-1, gains are percentage points over the random encoder. */
+export const columnGroups: readonly ColumnGroup[] = [
+  {
+    heading: '',
+    columns: [
+      { heading: 'width', cell: ({ label }) => label.slice(1) },
+      { heading: 'parameters', cell: ({ model }) => model && formatCount(model.parameters) },
+      { heading: 'multiply-adds', cell: ({ model }) => model && formatCount(model.multiplyAdds) },
+    ],
+  },
+  { heading: 'kNN top-1, %', columns: accuracyColumns('knn') },
+  { heading: 'linear probe top-1, %', columns: accuracyColumns('probe') },
+  {
+    heading: '',
+    columns: [
+      { heading: 'file size', cell: ({ model }) => model && `${formatCount(model.bytes)}B` },
+      { heading: 'latency', cell: ({ model }) => model && `${model.latency.toPrecision(3)} ms` },
+    ],
+  },
+];
+
+function accuracyColumns(kind: 'knn' | 'probe'): Column[] {
+  const percent = (share: number | undefined) => (share === undefined ? undefined : (100 * share).toFixed(1));
+  return [
+    { heading: 'trained', cell: (width) => percent(width[kind]?.trained.top1) },
+    { heading: 'random', cell: (width) => percent(width[kind]?.random?.top1) },
+    {
+      heading: 'gain',
+      cell: (width) => {
+        const { trained, random } = width[kind] ?? {};
+        if (trained === undefined || random === undefined) return undefined;
+        const gain = 100 * (trained.top1 - random.top1);
+        return `${gain < 0 ? '' : '+'}${gain.toFixed(1)}`;
+      },
+    },
+  ];
+}
+
+/** Three significant digits with a decimal prefix: 272474 as `272 k`, 41.2e6 as `41.2 M`, 64 as `64 `. */
+export function formatCount(count: number): string {
+  const rounded = Number(count.toPrecision(3));
+  const power = [1e3, 1e6, 1e9].filter((unit) => rounded >= unit).length;
+  const scaled = rounded / 1000 ** power;
+  return power === 0 ? `${count} ` : `${scaled.toPrecision(3)} ${'kMG'[power - 1]}`;
+}

@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { formatConfig } from '../../src/config/format.js';
+import { UsageError } from '../../src/errors.js';
+import { readRun } from '../../src/report/run.js';
+import {
+  exampleConfig,
+  exampleEvents,
+  exampleExport,
+  exampleKnn,
+  exampleProbe,
+  logText,
+  writeRun,
+} from './exampleRun.js';
+
+describe('readRun', () => {
+  let root: string;
+  beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'slimclr-run-'))));
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  it('a complete run: everything is read and nothing noted', async () => {
+    const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
+    const events = exampleEvents();
+    const run = await readRun(writeRun(root, { log: logText(events), results }));
+    expect(run).to.deep.equal({ folder: root, config: exampleConfig, events, ...results, notes: [] });
+  });
+
+  it('a log torn in its last line: the events before it, and a note', async () => {
+    const log = logText(exampleEvents().slice(0, 4)).slice(0, -20);
+    const run = await readRun(writeRun(root, { log }));
+    expect(run.events.map(({ type }) => type)).to.deep.equal(['start', 'step', 'step']);
+    expect(run.notes).to.include('The last line of events.jsonl is torn and was left out.');
+  });
+
+  it('a log torn in the middle, where a resumed run went on: the events around it, and a note', async () => {
+    const lines = logText(exampleEvents().slice(0, 4)).split('\n');
+    lines[1] = '{"type":"step","epo';
+    const run = await readRun(writeRun(root, { log: lines.join('\n') }));
+    expect(run.events).to.have.length(3);
+    expect(run.notes).to.include('Line 2 of events.jsonl is torn and was left out.');
+  });
+
+  it('config.json only: its config, and a note for each missing part', async () => {
+    writeFileSync(join(root, 'config.json'), formatConfig(exampleConfig));
+    const run = await readRun(root);
+    expect(run.config).to.deep.equal(exampleConfig);
+    expect(run.notes.join('\n')).to.match(/events\.jsonl.*\n.*knn\.json.*\n.*probe\.json.*\n.*export\.json/);
+  });
+
+  it('results that are no JSON or of another kind, a config of another version: noted', async () => {
+    writeRun(root, { log: '', results: { knn: exampleProbe } });
+    writeFileSync(join(root, 'results', 'probe.json'), '{');
+    writeFileSync(join(root, 'config.json'), '{"optimiser": {}}');
+    const run = await readRun(root);
+    expect(run.knn ?? run.probe ?? run.config).to.equal(undefined);
+    const notes = run.notes.join('\n');
+    expect(notes).to.include('results/knn.json was left out: its kind is "probe", not "knn".');
+    expect(notes).to.include('results/probe.json was left out: ');
+    expect(notes).to.include('config.json was left out: config: unknown key "optimiser"');
+  });
+
+  for (const [what, path] of [
+    ['an empty folder', 'empty'],
+    ['a folder that does not exist', 'none'],
+    ['a file', 'file'],
+  ] as const) {
+    it(`${what}: UsageError that names it`, async () => {
+      mkdirSync(join(root, 'empty'));
+      writeFileSync(join(root, 'file'), '');
+      const error: unknown = await readRun(join(root, path)).catch((e: unknown) => e);
+      expect(error).to.be.instanceOf(UsageError);
+      expect((error as UsageError).message).to.include(
+        `${join(root, path)} is not the folder of a run; accepted: `,
+      );
+    });
+  }
+});
