@@ -15,7 +15,7 @@ export interface Parameter {
   readonly role: ParameterRole;
   readonly initializer: Initializer;
   /** Shape of the leading block at a width, null where that width does not use the parameter. */
-  slice(width: number): readonly number[] | null;
+  readonly slice: (width: number) => readonly number[] | null;
 }
 
 /** A running statistic of one width's batch norm. */

@@ -57,7 +57,7 @@ export class Session {
     return new Session(entry, session);
   }
 
-  /** Runs the graph. Outputs named in `fetches` are written into those tensors, all others are new. */
+  /** Runs the graph. With `fetches` only the outputs it names are returned, written into the tensors it holds. */
   async run(feeds: Tensors, fetches?: Tensors): Promise<Tensors> {
     const start = performance.now();
     const outputs = fetches ? await this.session.run(feeds, fetches) : await this.session.run(feeds);
