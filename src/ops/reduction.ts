@@ -4,7 +4,7 @@ import type { ConstantInput, Emission, StandardOperator } from './operator.js';
 import { floating, normalAxis, required } from './shapes.js';
 
 export interface ReduceAttributes {
-  /** All axes when absent. */
+  /** All axes when absent or empty, as in ONNX. */
   readonly axes?: readonly number[];
   /** Default true, as in ONNX. */
   readonly keepdims?: boolean;
@@ -45,7 +45,8 @@ export function reduction(
 }
 
 function reducedAxes(x: TensorType, { axes }: ReduceAttributes): Set<number> {
-  return new Set((axes ?? x.shape.map((_, i) => i)).map((axis) => normalAxis(axis, x.shape.length)));
+  const named = axes?.length ? axes : x.shape.map((_, i) => i);
+  return new Set(named.map((axis) => normalAxis(axis, x.shape.length)));
 }
 
 /** A one-dimensional int64 constant, as ONNX takes axes, shapes and pads. */
