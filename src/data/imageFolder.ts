@@ -2,7 +2,8 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { SlimclrError, UsageError } from '../errors.js';
-import type { RawImage, SkippedFile } from './source.js';
+import { forEachConcurrently } from './concurrency.js';
+import type { RawImage, SkippedFile } from './imageStore.js';
 
 /** File name extensions, lower case, that count as images. */
 export const imageExtensions: readonly string[] = [
@@ -15,6 +16,9 @@ export const imageExtensions: readonly string[] = [
   '.tif',
   '.tiff',
 ];
+
+/** Files whose headers are read at the same time: mostly waiting for the disk. */
+const headerLanes = 16;
 
 export interface ImageFolder {
   readonly root: string;
@@ -41,7 +45,7 @@ export async function scanImageFolder(root: string): Promise<ImageFolder> {
     throw new UsageError(`no images in ${root}: expected files ending in ${imageExtensions.join(', ')}`);
   }
   const readable = new Array<boolean>(found.length).fill(false);
-  await forEachConcurrently(found.length, async (index) => {
+  await forEachConcurrently(found.length, headerLanes, async (index) => {
     const { path } = found[index]!;
     try {
       await sharp(join(root, path)).metadata();
@@ -106,18 +110,6 @@ export async function readFolderImage(
   throw new SlimclrError(`no image in ${root} can stand in for ${files[index]}: ${reasonOf(lastError)}`, {
     cause: lastError,
   });
-}
-
-/** Run `task` for 0 .. count - 1, a few at a time: files are read while others are decoded. */
-export async function forEachConcurrently(
-  count: number,
-  task: (index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const lane = async () => {
-    while (next < count) await task(next++);
-  };
-  await Promise.all(Array.from({ length: 16 }, lane));
 }
 
 /** First line of a decoder's message. */

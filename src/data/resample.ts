@@ -1,5 +1,5 @@
 import type { Rectangle } from './augmentation.js';
-import type { RawImage } from './source.js';
+import type { RawImage } from './imageStore.js';
 
 /**
  * How each of `count` outputs along one axis is made of inputs: output i is the sum of

@@ -12,36 +12,11 @@ import {
   type FetchOptions,
   type Split,
 } from './dataset.js';
-import { readFolderImage, scanImageFolder } from './imageFolder.js';
-import type { PackedImages } from './packedImages.js';
+import { scanImageFolder } from './imageFolder.js';
+import { readImage, type ImageStore, type RawImage, type SkippedFile } from './imageStore.js';
 
-export interface RawImage {
-  readonly width: number;
-  readonly height: number;
-  /** RGB, [H, W, 3] */
-  readonly data: Uint8Array;
-}
-
-export interface SkippedFile {
-  /** Relative to the folder. */
-  readonly path: string;
-  readonly reason: string;
-}
-
-/** Where images come from. Survives structured cloning, so that worker threads read the same ones. */
-export type ImageStore =
-  | {
-      readonly kind: 'packed';
-      readonly images: PackedImages;
-      /** Image i of the store is image `selection[i]` of `images`. */
-      readonly selection: Uint32Array;
-    }
-  | {
-      readonly kind: 'folder';
-      readonly root: string;
-      readonly files: readonly string[];
-      readonly labels: Int32Array | null;
-    };
+export type { ImageStore, RawImage, SkippedFile } from './imageStore.js';
+export type { Split } from './dataset.js';
 
 export interface ImageSource {
   readonly name: string;
@@ -79,20 +54,6 @@ export async function openSource(name: string, options: SourceOptions = {}): Pro
   throw new UsageError(
     `unknown data source '${name}': expected ${datasetNames.join(', ')} or the path of a folder of images${suggestion(name)}`,
   );
-}
-
-/** Read image `index` of a store. */
-export async function readImage(
-  store: ImageStore,
-  index: number,
-  onUnreadable: (file: SkippedFile) => void,
-): Promise<RawImage> {
-  if (store.kind === 'folder') return readFolderImage(store, index, onUnreadable);
-  const { width, height, channels, pixels } = store.images;
-  const size = width * height * channels;
-  const start = store.selection[index]! * size;
-  const data = pixels.subarray(start, start + size);
-  return { width, height, data: channels === 3 ? data : repeatChannel(data) };
 }
 
 async function openDataset(
@@ -169,10 +130,4 @@ function fingerprintOf(lines: readonly string[]): string {
 function suggestion(name: string): string {
   const nearest = closest(name, [...datasetNames]);
   return distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : '';
-}
-
-function repeatChannel(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
-  return rgb;
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { decodeImage, forEachConcurrently, reasonOf } from './imageFolder.js';
+import { decodeLanes, forEachConcurrently } from './concurrency.js';
+import { decodeImage, reasonOf } from './imageFolder.js';
 import type { ImageSource, SkippedFile } from './source.js';
 
 export interface SourceDescription {
@@ -35,7 +36,7 @@ export async function describeSource(source: ImageSource): Promise<SourceDescrip
   if (store.kind === 'packed') {
     for (let i = 0; i < source.length; i++) count(i, store.images.width, store.images.height);
   } else {
-    await forEachConcurrently(source.length, async (index) => {
+    await forEachConcurrently(source.length, decodeLanes, async (index) => {
       const path = store.files[index]!;
       try {
         const { width, height } = await decodeImage(join(store.root, path));

@@ -2,7 +2,7 @@ import type { ViewParameters } from './augmentation.js';
 import { applyColorStep, toGrayscale } from './colorOperations.js';
 import { GaussianBlur } from './gaussianBlur.js';
 import { axisFilter, Resampler } from './resample.js';
-import type { RawImage } from './source.js';
+import type { RawImage } from './imageStore.js';
 
 /** Mean or standard deviation of the channels, of values scaled to 0 .. 1. */
 export type ChannelStatistics = readonly [number, number, number];

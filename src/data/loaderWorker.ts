@@ -1,0 +1,59 @@
+/** Worker thread of `ViewLoader`: renders batches of views, one at a time, in the order of the requests. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { AugmentationConfig } from '../config/schema.js';
+import { Random } from '../random.js';
+import { sampleView } from './augmentation.js';
+import { decodeLanes, forEachConcurrently } from './concurrency.js';
+import { readImage, type ImageStore, type SkippedFile } from './imageStore.js';
+import { ImageTransform, type ChannelStatistics } from './transform.js';
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  readonly store: ImageStore;
+  readonly seed: number;
+  readonly imageSize: number;
+  readonly mean: ChannelStatistics;
+  readonly std: ChannelStatistics;
+  readonly augmentations: readonly [AugmentationConfig, AugmentationConfig];
+}
+
+/** A request; `views` come back filled in the reply. */
+export interface Job {
+  readonly id: number;
+  readonly epoch: number;
+  readonly indices: Uint32Array;
+  readonly views: readonly [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>];
+}
+
+export type Reply =
+  | (Pick<Job, 'id' | 'views'> & { readonly unreadable: readonly SkippedFile[] })
+  | { readonly id: number; readonly error: unknown };
+
+const { store, seed, imageSize, mean, std, augmentations } = workerData as WorkerSetup;
+const transform = new ImageTransform(imageSize, mean, std);
+const viewSize = 3 * imageSize * imageSize;
+const port = parentPort!;
+
+async function render({ id, epoch, indices, views }: Job): Promise<void> {
+  const unreadable: SkippedFile[] = [];
+  try {
+    await forEachConcurrently(indices.length, decodeLanes, async (position) => {
+      const index = indices[position]!;
+      const image = await readImage(store, index, (file) => unreadable.push(file));
+      for (const view of [0, 1] as const) {
+        const random = new Random(seed, epoch, index, view);
+        const parameters = sampleView(augmentations[view], image.width, image.height, random);
+        transform.view(image, parameters, views[view], position * viewSize);
+      }
+    });
+    const reply: Reply = { id, views, unreadable };
+    port.postMessage(reply, [views[0].buffer, views[1].buffer]);
+  } catch (error) {
+    port.postMessage({ id, error } satisfies Reply);
+  }
+}
+
+let last = Promise.resolve();
+port.on('message', (job: Job) => {
+  last = last.then(() => render(job));
+});
