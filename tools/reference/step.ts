@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-node';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
-import { decodeModel, encodeModel } from '../../src/onnx/model.js';
+import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
-import type { GraphEntry, GraphKind, Manifest } from '../../src/programs/manifest.js';
+import type { GraphEntry, Manifest } from '../../src/programs/manifest.js';
+import { Session } from '../../src/runtime/session.js';
 
-type Lookup = (name: string) => TensorData | undefined;
+type Tensors = Map<string, TensorData>;
 
 /**
  * One training step of a program folder, graph by graph in the order of training, without the trainer:
@@ -18,101 +19,94 @@ export async function runStep(
   manifest: Manifest,
   inputs: ReadonlyMap<string, TensorData>,
   { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
-): Promise<Map<string, TensorData>> {
-  const { method } = manifest.config as Config;
-  const results = new Map<string, TensorData>();
-  const find = (kind: GraphKind, width?: string): GraphEntry => {
-    const entry = manifest.graphs.find((graph) => graph.kind === kind && graph.width === width);
-    if (entry) return entry;
-    throw new SlimclrError(`${folder}: manifest.json lists no ${kind} graph${width ? ` of ${width}` : ''}`);
-  };
+): Promise<Tensors> {
+  const { method, runtime } = manifest.config as Config;
+  const results: Tensors = new Map();
+  const open = (name: string): Promise<Session> => Session.open(folder, manifest, name, runtime);
 
-  const key = await Graph.open(folder, find('key', manifest.labels[0]));
-  const momentum = await Graph.open(folder, find('momentum'));
+  const key = await open('key');
+  const momentum = await open('momentum');
   for (const { name } of key.entry.inputs.filter(({ kind }) => kind === 'parameter')) {
+    const tensor = inputs.get(name)!;
     const values = new Map([
       ['query', flat(inputs.get(name.replace(/^key\./, '')))],
-      ['key', flat(inputs.get(name))],
-      ['momentum', scalar(method.keyMomentum)],
+      ['key', flat(tensor)],
+      ['momentum', { dtype: 'float64', shape: [], data: Float64Array.of(method.keyMomentum) } as const],
     ]);
-    const { new_key: moved } = await momentum.run((input) => values.get(input));
-    results.set(`new.${name}`, { ...moved!, shape: inputs.get(name)!.shape });
+    const outputs = await run(momentum, (input) => values.get(input));
+    results.set(`new.${name}`, { ...outputs.get('new_key')!, shape: tensor.shape });
   }
-  const keyOutputs = await key.run((name) =>
+  await momentum.close();
+  const embedded = await run(key, (name) =>
     name === 'images' ? inputs.get('view2') : (results.get(`new.${name}`) ?? inputs.get(name)),
   );
-  for (const [name, value] of Object.entries(keyOutputs)) results.set(name, value);
+  await key.close();
+  for (const [name, value] of embedded) results.set(name, value);
 
   for (const label of manifest.labels) {
-    const query = await Graph.open(folder, find('query', label));
-    const outputs = await query.run((name) => {
+    const query = await open(`query.${label}`);
+    const lossWeight = defaultOf(folder, query.entry, 'loss_weight');
+    const outputs = await run(query, (name) => {
       if (name === 'images') return inputs.get('view1');
       if (name === 'keys') return results.get('keys');
       if (name === 'teacher_logits') return results.get(`${manifest.labels[0]}.logits`);
-      return inputs.get(name);
+      return name === 'loss_weight' ? lossWeight : inputs.get(name);
     });
-    for (const [name, value] of Object.entries(outputs)) {
+    await query.close();
+    for (const [name, value] of outputs) {
       results.set(name.startsWith('new.') ? name : `${label}.${name}`, value);
     }
   }
 
-  const combine = await Graph.open(folder, find('combine'));
-  const gradients = await combine.run((name) => results.get(name));
-  for (const [name, value] of Object.entries(gradients)) results.set(name, value);
+  if (manifest.graphs.some(({ kind }) => kind === 'combine')) {
+    const combine = await open('combine');
+    for (const [name, value] of await run(combine, (name) => results.get(name))) results.set(name, value);
+    await combine.close();
+  }
 
-  const update = await Graph.open(folder, find('update'));
-  for (const { name, shape, decay } of manifest.parameters) {
+  const update = await open('update');
+  for (const { name, shape, decay, slices } of manifest.parameters) {
+    // What only one width trains needs no sum.
+    const gradient = results.get(`grad.${name}`) ?? results.get(`${Object.keys(slices)[0]}.grad.${name}`)!;
+    results.set(`grad.${name}`, gradient);
     const values = new Map([
       ['parameter', flat(inputs.get(name))],
-      ['gradient', flat(results.get(`grad.${name}`))],
+      ['gradient', flat(gradient)],
       ['velocity', flat(inputs.get(`velocity.${name}`))],
       ['learning_rate', scalar(learningRate)],
       ['weight_decay', scalar(decay ? weightDecay : 0)],
     ]);
-    const { new_parameter, new_velocity } = await update.run((input) => values.get(input));
-    results.set(`new.${name}`, { ...new_parameter!, shape });
-    results.set(`new.velocity.${name}`, { ...new_velocity!, shape });
+    const outputs = await run(update, (input) => values.get(input));
+    results.set(`new.${name}`, { ...outputs.get('new_parameter')!, shape });
+    results.set(`new.velocity.${name}`, { ...outputs.get('new_velocity')!, shape });
   }
+  await update.close();
   return results;
 }
 
-/** A graph of a program folder, ready to run. */
-class Graph {
-  private constructor(
-    readonly entry: GraphEntry,
-    private readonly session: InferenceSession,
-    /** Values that the file gives to inputs nobody feeds. */
-    private readonly defaults: ReadonlyMap<string, TensorData>,
-  ) {}
-
-  static async open(folder: string, entry: GraphEntry): Promise<Graph> {
-    const model = decodeModel(readFileSync(join(folder, entry.file)), entry.file);
-    const isInput = new Set(model.inputs.map(({ name }) => name));
-    const defaults = new Map<string, TensorData>();
-    for (const { name, type, data } of model.initializers) {
-      if (isInput.has(name) && data.kind === 'inline') {
-        defaults.set(name, { dtype: type.dtype, shape: type.shape as number[], data: data.values });
-      }
-    }
-    // onnxruntime-node ignores what is fed for an input that has a default, so the defaults are taken out.
-    const initializers = model.initializers.filter(({ name }) => !isInput.has(name));
-    const session = await InferenceSession.create(encodeModel({ ...model, initializers }));
-    return new Graph(entry, session, defaults);
+/** Runs a graph on what `lookup` gives for its inputs. */
+async function run(session: Session, lookup: (name: string) => TensorData | undefined): Promise<Tensors> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name } of session.entry.inputs) {
+    const value = lookup(name);
+    if (!value) throw new SlimclrError(`graph ${session.entry.name}: no value for input ${name}`);
+    feeds[name] = new Tensor(value.data as Float32Array | Float64Array, value.shape);
   }
+  const outputs = Object.entries(await session.run(feeds));
+  return new Map(
+    outputs.map(([name, { data, dims }]) => [
+      name,
+      { dtype: 'float32', shape: dims, data: data as Float32Array },
+    ]),
+  );
+}
 
-  async run(lookup: Lookup): Promise<Record<string, TensorData>> {
-    const feeds: Record<string, Tensor> = {};
-    for (const { name } of this.entry.inputs) {
-      const value = lookup(name) ?? this.defaults.get(name);
-      if (!value) throw new SlimclrError(`graph ${this.entry.name}: no value for input ${name}`);
-      feeds[name] = new Tensor('float32', value.data as Float32Array, value.shape);
-    }
-    const outputs: Record<string, TensorData> = {};
-    for (const [name, { data, dims }] of Object.entries(await this.session.run(feeds))) {
-      outputs[name] = { dtype: 'float32', shape: dims, data: data as Float32Array };
-    }
-    return outputs;
-  }
+/** The value a graph file gives to an input that nobody feeds; what the file says is part of what is compared. */
+function defaultOf(folder: string, { file }: GraphEntry, input: string): TensorData {
+  const { initializers } = decodeModel(readFileSync(join(folder, file)), file);
+  const { type, data } = initializers.find(({ name }) => name === input) ?? {};
+  if (data?.kind !== 'inline') throw new SlimclrError(`${file}: input ${input} has no default`);
+  return { dtype: 'float32', shape: type!.shape as number[], data: data.values };
 }
 
 function scalar(value: number): TensorData {

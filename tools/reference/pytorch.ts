@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { SlimclrError } from '../../src/errors.js';
+import { readSafetensors, writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
+
+type Tensors = Map<string, TensorData>;
+
+/** The Python scripts lie beside the TypeScript sources, not beside what is compiled from them. */
+const scripts = fileURLToPath(new URL('../../../tools/reference/', import.meta.url));
+const execute = promisify(execFile);
+
+/** The PyTorch side of the comparison: the scripts of this folder, run on one program folder. */
+export class Pytorch {
+  private constructor(
+    private readonly python: string,
+    private readonly programs: string,
+    /** Where files are exchanged. */
+    private readonly work: string,
+  ) {}
+
+  /** Throws a SlimclrError when `python` is not there or has no PyTorch. */
+  static async open(python: string, programs: string, work: string): Promise<Pytorch> {
+    try {
+      await execute(python, ['-c', 'import torch']);
+    } catch (cause) {
+      throw new SlimclrError(
+        `${python} has no PyTorch: apt-get install python3-torch, or name another Python with --python`,
+        { cause },
+      );
+    }
+    return new Pytorch(python, programs, work);
+  }
+
+  /** Biases that keep every ReLU away from its kink (margins.py), by name. */
+  placeMargins(inputs: Tensors): Promise<Tensors> {
+    return this.run('margins.py', inputs, []);
+  }
+
+  /** One training step (run_reference.py). Results are named as in README.md. */
+  runStep(
+    inputs: Tensors,
+    dtype: 'float32' | 'float64',
+    { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
+  ): Promise<Tensors> {
+    const rates = ['--lr', String(learningRate), '--wd', String(weightDecay)];
+    return this.run('run_reference.py', inputs, ['--dtype', dtype, ...rates]);
+  }
+
+  private async run(script: string, inputs: Tensors, options: readonly string[]): Promise<Tensors> {
+    const inputsFile = join(this.work, 'inputs.safetensors');
+    const out = join(this.work, 'out.safetensors');
+    await writeSafetensors(inputsFile, inputs);
+    const files = [this.programs, '--inputs', inputsFile, '--out', out];
+    try {
+      await execute(this.python, [join(scripts, script), ...files, ...options], {
+        env: { OMP_NUM_THREADS: '2', ...process.env },
+      });
+    } catch (cause) {
+      const { stderr = '' } = cause as { stderr?: string };
+      throw new SlimclrError(`${script} failed: ${stderr.trimEnd().split('\n').at(-1)}`, { cause });
+    }
+    const { tensors } = await readSafetensors(out);
+    rmSync(out);
+    return tensors;
+  }
+}
