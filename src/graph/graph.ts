@@ -152,7 +152,11 @@ export class Graph {
       for (const input of node.inputs) if (input) live.add(input);
     }
     this.nodes.splice(0, this.nodes.length, ...kept.reverse());
-    for (const value of this.constants.keys()) if (!live.has(value)) this.constants.delete(value);
+    for (const [content, value] of this.#constantsByContent) {
+      if (live.has(value)) continue;
+      this.constants.delete(value);
+      this.#constantsByContent.delete(content);
+    }
   }
 
   #unique(base: string): string {
@@ -166,4 +170,8 @@ export class Graph {
 
 export function sameShape(a: readonly Dimension[], b: readonly Dimension[]): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+export function sameType(a: TensorType, b: TensorType): boolean {
+  return a.dtype === b.dtype && sameShape(a.shape, b.shape);
 }

@@ -1,4 +1,5 @@
-import { Graph, type Value } from '../graph/graph.js';
+import { Graph, sameType, type Value } from '../graph/graph.js';
+import { formatType } from '../onnx/model.js';
 import { Builder } from '../ops/builder.js';
 import { operatorOf } from '../ops/index.js';
 import type { Lowering, OpName } from '../ops/operator.js';
@@ -39,7 +40,14 @@ export function lower(graph: Graph, target: Target): Graph {
       : lowered.copy(node, inputs);
     for (const [i, output] of node.outputs.entries()) {
       const value = outputs[i];
-      if (value) image.set(output, value);
+      if (!value) continue;
+      if (!sameType(value.type, output.type)) {
+        throw new Error(
+          `${target.name}: ${node.name} output ${i} is lowered to ${formatType(value.type)}, ` +
+            `not ${formatType(output.type)}`,
+        );
+      }
+      image.set(output, value);
     }
   }
   for (const [name, value] of graph.outputs) lowered.output(name, mapped(value));
