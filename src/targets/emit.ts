@@ -1,5 +1,13 @@
 import type { Graph, Value } from '../graph/graph.js';
-import { irVersionFor, type Initializer, type OnnxModel, type OnnxNode } from '../onnx/model.js';
+import {
+  formatType,
+  irVersionFor,
+  type Initializer,
+  type OnnxModel,
+  type OnnxNode,
+  type TensorType,
+  type TypedArray,
+} from '../onnx/model.js';
 import { operatorOf } from '../ops/index.js';
 import type { ConstantInput } from '../ops/operator.js';
 
@@ -20,29 +28,22 @@ export interface EmitOptions {
 export function emit(graph: Graph, options: EmitOptions): OnnxModel {
   const names = outputNames(graph);
   const nameOf = (value: Value): string => names.get(value) ?? value.name;
-  const constants = new Map<Value, string>();
-  const initializers: Initializer[] = [];
+  const initializers = new Map<string, Initializer>();
   const usesOf = new Set<Value>(graph.nodes.flatMap((node) => node.inputs.filter((input) => input !== null)));
   for (const value of graph.outputs.values()) usesOf.add(value);
   const domains = new Set(['']);
 
-  const constantName = (value: Value): string => {
-    let name = constants.get(value);
-    if (name === undefined) {
-      name = nameOf(value);
-      constants.set(value, name);
-      initializers.push({
-        name,
-        type: value.type,
-        data: { kind: 'inline', values: graph.constants.get(value)! },
-      });
-    }
+  const initializer = (name: string, type: TensorType, values: TypedArray): string => {
+    if (!initializers.has(name)) initializers.set(name, { name, type, data: { kind: 'inline', values } });
     return name;
   };
-  const reference = (value: Value): string =>
-    graph.constants.has(value) ? constantName(value) : nameOf(value);
-  const attached = (constant: ConstantInput): string =>
-    constantName(graph.constant(constant.values, constant.shape, constant.dtype));
+  const reference = (value: Value): string => {
+    const values = graph.constants.get(value);
+    return values ? initializer(value.name, value.type, values) : nameOf(value);
+  };
+  // Axes, shapes and the like are short: named by their content, equal ones are one initializer.
+  const attached = ({ dtype, shape, values }: ConstantInput): string =>
+    initializer(`${formatType({ dtype, shape })}(${values.join(',')})`, { dtype, shape }, values);
 
   const nodes: OnnxNode[] = [];
   for (const node of graph.nodes) {
@@ -74,7 +75,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
 
   // A graph output that is not the output of a node of its own name needs a node that makes it one.
   for (const [name, value] of graph.outputs) {
-    if (nameOf(value) === name) continue;
+    if (names.get(value) === name) continue;
     nodes.push({
       name: `output/${name}`,
       opType: 'Identity',
@@ -86,7 +87,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
   }
 
   for (const [input, fallback] of graph.defaults) {
-    initializers.push({
+    initializers.set(input.name, {
       name: input.name,
       type: input.type,
       data:
@@ -116,7 +117,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
         .filter((output) => usesOf.has(output) && !(outputValues.has(output) && names.has(output)))
         .map((output) => ({ name: nameOf(output), type: output.type })),
     ),
-    initializers,
+    initializers: [...initializers.values()],
     nodes,
   };
 }
