@@ -1,5 +1,6 @@
 import type { Value } from './graph/graph.js';
-import { sameShape } from './graph/graph.js';
+import { sameShape, sameType } from './graph/graph.js';
+import { formatType } from './onnx/model.js';
 import type { Builder } from './ops/builder.js';
 import { operatorOf } from './ops/index.js';
 import { notDifferentiable } from './ops/operator.js';
@@ -18,6 +19,8 @@ import { notDifferentiable } from './ops/operator.js';
 export function gradients(b: Builder, loss: Value, parameters: readonly Value[], seed?: Value): Value[] {
   if (loss.shape.length !== 0)
     throw new Error(`${loss.name} has shape [${loss.shape.join(',')}], a scalar is needed`);
+  if (seed && !sameType(seed.type, loss.type))
+    throw new Error(`the seed is ${formatType(seed.type)}, the loss ${formatType(loss.type)}`);
   const nodes = [...b.graph.nodes];
 
   const influenced = new Set<Value>(parameters);
@@ -78,10 +81,10 @@ function unbroadcast(b: Builder, gradient: Value, value: Value, node: string, in
       fitted = b.reshape(b.op('ReduceSum', [gradient], { axes, keepdims: false }), value.dims);
     }
   }
-  if (!sameShape(fitted.shape, value.shape) || fitted.dtype !== value.dtype) {
+  if (!sameType(fitted.type, value.type)) {
     throw new Error(
-      `${node}: the gradient of input ${index} is ${gradient.dtype}[${gradient.shape.join(',')}], ` +
-        `the input is ${value.dtype}[${value.shape.join(',')}]`,
+      `${node}: the gradient of input ${index} is ${formatType(gradient.type)}, ` +
+        `the input is ${formatType(value.type)}`,
     );
   }
   return fitted;
