@@ -20,7 +20,8 @@ export const L2Normalize: CompositeOperator<NoAttributes> = {
     const x = rank(floating(required(input, 'X')), 2, 'X');
     return [x, { dtype: x.dtype, shape: [x.shape[0]!, 1] }];
   },
-  gradient({ b, outputs: [y, norm], gradients: [dy] }) {
+  gradient({ b, outputs: [y, norm], gradients: [dy, dNorm] }) {
+    if (dNorm) throw new Error('L2Normalize: the norms are not a differentiable output');
     const along = b.op('ReduceSum', [b.op('Mul', [dy!, y!])], { axes: [1] });
     return [b.op('Div', [b.op('Sub', [dy!, b.op('Mul', [y!, along])]), norm!])];
   },
