@@ -30,10 +30,11 @@ export const Slice: StandardOperator<SliceAttributes> = {
       const at = normalAxis(axis, shape.length);
       const size = fixed(shape[at], `dimension ${at}`);
       const start = starts[i]!;
-      const end = Math.max(ends[i]!, -1);
+      const end = ends[i] === reverseEnd ? -1 : ends[i]!;
       const step = steps?.[i] ?? 1;
       const length = Math.ceil((Math.min(end, size) - start) / step);
-      if (start < 0 || start >= size || length < 1) {
+      const negativeEnd = ends[i]! < 0 && ends[i] !== reverseEnd;
+      if (start < 0 || start >= size || length < 1 || negativeEnd) {
         throw new Error(
           `slice ${start}:${ends[i]}:${step} of axis ${at} with ${size} elements is empty or outside`,
         );
