@@ -1,4 +1,4 @@
-import type { Graph, TensorType, Value } from '../graph/graph.js';
+import { sameShape, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { operators } from './index.js';
 import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';
 
@@ -54,7 +54,8 @@ export class Builder {
     return this.scalar(value, like.dtype === 'float64' ? 'float64' : 'float32');
   }
 
+  /** Reshape; `x` itself where it has that shape. */
   reshape(x: Value, shape: readonly number[]): Value {
-    return this.op('Reshape', [x], { shape });
+    return sameShape(x.shape, shape) ? x : this.op('Reshape', [x], { shape });
   }
 }

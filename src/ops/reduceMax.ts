@@ -8,7 +8,7 @@ declare module './operator.js' {
 
 /** ONNX ReduceMax. Tied maxima share the gradient equally, as PyTorch's amax. */
 export const ReduceMax = reduction(18, (b, dy, x, _count, y) => {
-  const hit = b.op('Cast', [b.op('Equal', [x, y])], { to: x.dtype });
-  const axes = x.dims.flatMap((_, i) => (y.dims[i] === 1 ? [i] : []));
+  const hit = b.op('Cast', [b.op('Equal', [x, b.reshape(y, dy.dims)])], { to: x.dtype });
+  const axes = dy.dims.flatMap((d, i) => (d === 1 ? [i] : []));
   return b.op('Mul', [hit, b.op('Div', [dy, b.op('ReduceSum', [hit], { axes })])]);
 });

@@ -12,7 +12,7 @@ export interface ReduceAttributes {
 
 /**
  * A reduction. `axesInputSince` is the opset in which ONNX made `axes` an input. `derivative` receives dy
- * with the reduced axes kept as 1, so that it broadcasts against x.
+ * with the reduced axes kept as 1, so that it broadcasts against x, and y as it is.
  */
 export function reduction(
   axesInputSince: number,
@@ -31,7 +31,7 @@ export function reduction(
       const axes = reducedAxes(x!.type, attributes);
       const kept = x!.dims.map((d, i) => (axes.has(i) ? 1 : d));
       const count = x!.dims.reduce((n, d, i) => (axes.has(i) ? n * d : n), 1);
-      return [derivative(b, b.reshape(dy!, kept), x!, count, b.reshape(y!, kept))];
+      return [derivative(b, b.reshape(dy!, kept), x!, count, y!)];
     },
     flops: ([x]) => x!.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1),
     emit({ axes, keepdims = true }, opset): Emission {
