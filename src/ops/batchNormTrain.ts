@@ -1,7 +1,7 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
 import type { CompositeOperator } from './operator.js';
 import { elementCount } from '../onnx/model.js';
-import { required } from './shapes.js';
+import { floating, rank, required } from './shapes.js';
 
 declare module './operator.js' {
   interface OperatorAttributes {
@@ -16,7 +16,7 @@ declare module './operator.js' {
 export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
   domain: 'slimclr',
   infer([input, gamma, beta]) {
-    const x = required(input, 'X');
+    const x = rank(floating(required(input, 'X')), 4, 'X');
     for (const vector of [required(gamma, 'gamma'), required(beta, 'beta')]) {
       if (vector.shape.length !== 1 || vector.shape[0] !== x.shape[1]) {
         throw new Error(`gamma and beta must be [${x.shape[1]}], not [${vector.shape.join(',')}]`);
