@@ -1,0 +1,123 @@
+import { expect } from 'chai';
+import { gradients } from '../../src/autodiff.js';
+import { Random } from '../../src/random.js';
+import { evaluate, type Operand } from '../support/evaluate.js';
+import { expectClose } from '../support/expectClose.js';
+import { randomOperand } from '../support/randomOperand.js';
+import { normal } from '../support/samples.js';
+
+const epsilon = 1e-5;
+
+/** Batch norm of `[N, C, H, W]` by its definition, in float64: Y, means, biased variances. */
+function naiveBatchNorm({ shape, values }: Operand, gamma: readonly number[], beta: readonly number[]) {
+  const [n, c, h, w] = shape as [number, number, number, number];
+  const channelOf = (i: number) => Math.floor(i / (h * w)) % c;
+  const count = n * h * w;
+  const mean = new Array<number>(c).fill(0);
+  values.forEach((x, i) => (mean[channelOf(i)]! += x / count));
+  const variance = new Array<number>(c).fill(0);
+  values.forEach((x, i) => (variance[channelOf(i)]! += (x - mean[channelOf(i)]!) ** 2 / count));
+  const y = values.map((x, i) => {
+    const k = channelOf(i);
+    return (gamma[k]! * (x - mean[k]!)) / Math.sqrt(variance[k]! + epsilon) + beta[k]!;
+  });
+  return [y, mean, variance] as const;
+}
+
+function batchNormTrain(x: Operand, gamma: readonly number[], beta: readonly number[]): Promise<number[][]> {
+  const vectors = [gamma, beta].map((values) => ({ shape: [values.length], values }));
+  return evaluate([x, ...vectors], (b, inputs) => b.node('BatchNormTrain', inputs, { epsilon }));
+}
+
+describe('batch norm', () => {
+  for (const shape of [
+    [4, 3, 5, 6],
+    [8, 2, 1, 1],
+    [1, 3, 4, 4],
+  ]) {
+    it(`BatchNormTrain [${shape.join(',')}]: output, mean and biased variance of the definition`, async () => {
+      const x = randomOperand(shape, 1);
+      const gamma = [0.5, -2, 1].slice(0, shape[1]);
+      const beta = [3, 0, -1].slice(0, shape[1]);
+      const actual = await batchNormTrain(x, gamma, beta);
+      for (const [i, expected] of naiveBatchNorm(x, gamma, beta).entries()) {
+        expectClose(actual[i]!, expected, 5e-6);
+      }
+    });
+  }
+
+  it('BatchNormTrain with a mean 1000 times the standard deviation: no cancellation', async () => {
+    const shape = [8, 2, 6, 6];
+    const values = normal(new Random(2), 576).map((x) => Math.fround(1000 + x));
+    const [y, mean, variance] = await batchNormTrain({ shape, values }, [1, 1], [0, 0]);
+    const expected = naiveBatchNorm({ shape, values }, [1, 1], [0, 0]);
+    // E[x^2] - mean^2 in float32 would be wrong by about 0.1 here.
+    expectClose(variance!, expected[2], 1e-4);
+    expectClose(mean!, expected[1], 1e-6);
+    expectClose(y!, expected[0], 1e-3);
+  });
+
+  it('BatchNormTrain of a constant channel: beta, and a finite gradient', async () => {
+    const x = { shape: [2, 1, 2, 2], values: new Array<number>(8).fill(7) };
+    const [y, dx] = await evaluate(
+      [x, { shape: [1], values: [2] }, { shape: [1], values: [0.25] }],
+      (b, [vx, gamma, beta]) => {
+        const normalized = b.op('BatchNormTrain', [vx!, gamma!, beta!], { epsilon });
+        const loss = b.op('ReduceSumSquare', [normalized], { keepdims: false });
+        return [normalized, ...gradients(b, loss, [vx!])];
+      },
+    );
+    expectClose(y!, new Array<number>(8).fill(0.25), 1e-6);
+    expectClose(dx!, new Array<number>(8).fill(0), 1e-3);
+  });
+
+  it('BatchNormTrain: a loss that reads the batch statistics is refused', async () => {
+    const outcome = evaluate([randomOperand([2, 1, 2, 2], 1)], (b, [x]) => {
+      const one = b.graph.constant(Float32Array.of(1), [1], 'float32');
+      const [, mean] = b.node('BatchNormTrain', [x!, one, one], { epsilon });
+      return gradients(b, b.op('ReduceSum', [mean!], { keepdims: false }), [x!]);
+    });
+    expect(await outcome.catch(String)).to.match(/statistics are not differentiable/);
+  });
+
+  it('BatchNormalization applies given statistics', async () => {
+    const vector = (...values: number[]) => ({ shape: [2], values });
+    const [y] = await evaluate(
+      [{ shape: [1, 2, 1, 2], values: [1, 3, 5, 9] }, vector(2, 1), vector(0, 1), vector(1, 5), vector(4, 1)],
+      (b, inputs) => [b.op('BatchNormalization', inputs, { epsilon: 0 })],
+    );
+    expectClose(y!, [0, 2, 1, 5], 1e-6);
+  });
+});
+
+describe('L2Normalize', () => {
+  it('[3,2]: rows of norm 1 and their norms; a zero row stays zero', async () => {
+    const [y, norm] = await evaluate([{ shape: [3, 2], values: [3, 4, 0, 0, -5, 12] }], (b, [x]) =>
+      b.node('L2Normalize', [x!]),
+    );
+    expectClose(y!, [0.6, 0.8, 0, 0, -5 / 13, 12 / 13], 1e-6);
+    expectClose(
+      norm!.filter((_, i) => i !== 1),
+      [5, 13],
+      1e-6,
+    );
+  });
+
+  it('a zero row: the gradient is finite, and that of the other rows is not disturbed', async () => {
+    const [dx] = await evaluate([{ shape: [2, 2], values: [0, 0, 3, 4] }], (b, [x]) => {
+      const loss = b.op('ReduceSumSquare', [b.op('Add', [b.op('L2Normalize', [x!]), b.scalar(1)])]);
+      return gradients(b, b.reshape(loss, []), [x!]);
+    });
+    expect(dx!.every(Number.isFinite)).to.equal(true);
+    // d/dx sum (x/|x| + 1)^2 = 2 (1 - y (y . 1)) / |x| with y = (0.6, 0.8).
+    expectClose(dx!.slice(2), [(2 * (1 - 0.6 * 1.4)) / 5, (2 * (1 - 0.8 * 1.4)) / 5], 1e-6);
+  });
+
+  it('a loss that reads the norms is refused', async () => {
+    const outcome = evaluate([randomOperand([2, 3], 1)], (b, [x]) => {
+      const [, norm] = b.node('L2Normalize', [x!]);
+      return gradients(b, b.op('ReduceSum', [norm!], { keepdims: false }), [x!]);
+    });
+    expect(await outcome.catch(String)).to.match(/norms are not a differentiable output/);
+  });
+});
