@@ -4,7 +4,7 @@ import type { PackedImages } from './packedImages.js';
 export interface RawImage {
   readonly width: number;
   readonly height: number;
-  /** RGB, [H, W, 3] */
+  /** RGB, [H, W, 3]; may be shared with other threads, not to be written to. */
   readonly data: Uint8Array;
 }
 

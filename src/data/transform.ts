@@ -57,11 +57,12 @@ export class ImageTransform {
 
   #normalize(out: Float32Array, offset: number): void {
     const pixels = this.#size * this.#size;
+    const planes = this.#planes;
     for (let channel = 0; channel < 3; channel++) {
       const scale = this.#scale[channel]!;
       const bias = this.#bias[channel]!;
       const start = channel * pixels;
-      for (let i = start; i < start + pixels; i++) out[offset + i] = this.#planes[i]! * scale + bias;
+      for (let i = start; i < start + pixels; i++) out[offset + i] = planes[i]! * scale + bias;
     }
   }
 }
