@@ -29,8 +29,8 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
   const names = outputNames(graph);
   const nameOf = (value: Value): string => names.get(value) ?? value.name;
   const initializers = new Map<string, Initializer>();
-  const usesOf = new Set<Value>(graph.nodes.flatMap((node) => node.inputs.filter((input) => input !== null)));
-  for (const value of graph.outputs.values()) usesOf.add(value);
+  const read = new Set<Value>(graph.nodes.flatMap((node) => node.inputs.filter((input) => input !== null)));
+  for (const value of graph.outputs.values()) read.add(value);
   const domains = new Set(['']);
 
   const initializer = (name: string, type: TensorType, values: TypedArray): string => {
@@ -46,6 +46,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
     initializer(`${formatType({ dtype, shape })}(${values.join(',')})`, { dtype, shape }, values);
 
   const nodes: OnnxNode[] = [];
+  const intermediates: Value[] = [];
   for (const node of graph.nodes) {
     const operator = operatorOf(node);
     if (operator?.domain === 'slimclr' && node.domain === 'slimclr') {
@@ -62,13 +63,15 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
       ...node.inputs.map((input) => (input ? reference(input) : '')),
       ...(emission.constants ?? []).map((constant) => (constant ? attached(constant) : '')),
     ];
-    const outputs = node.outputs.map((output) => (usesOf.has(output) ? nameOf(output) : ''));
+    // An unread output before a read one keeps its name: ONNX does not allow it to be absent unless optional.
+    const outputs = node.outputs.slice(0, node.outputs.findLastIndex((output) => read.has(output)) + 1);
+    intermediates.push(...outputs.filter((output) => !names.has(output)));
     nodes.push({
       name: node.name,
       opType: node.op,
       domain: node.domain,
       inputs: withoutTrailing(inputs),
-      outputs: withoutTrailing(outputs),
+      outputs: outputs.map(nameOf),
       attributes: emission.attributes ?? {},
     });
   }
@@ -100,7 +103,6 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
             },
     });
   }
-  const outputValues = new Set(graph.outputs.values());
   return {
     graphName: graph.name,
     opsets: Object.fromEntries(
@@ -112,11 +114,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
     metadata: options.metadata ?? {},
     inputs: graph.inputs.map(({ name, type }) => ({ name, type })),
     outputs: [...graph.outputs].map(([name, { type }]) => ({ name, type })),
-    values: graph.nodes.flatMap((node) =>
-      node.outputs
-        .filter((output) => usesOf.has(output) && !(outputValues.has(output) && names.has(output)))
-        .map((output) => ({ name: nameOf(output), type: output.type })),
-    ),
+    values: intermediates.map(({ name, type }) => ({ name, type })),
     initializers: [...initializers.values()],
     nodes,
   };
