@@ -1,7 +1,6 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
 import type { CompositeOperator } from './operator.js';
-import { elementCount } from '../onnx/model.js';
-import { floating, rank, required } from './shapes.js';
+import { countedElements, floating, rank, required } from './shapes.js';
 
 declare module './operator.js' {
   interface OperatorAttributes {
@@ -35,7 +34,7 @@ export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
     if (dMean || dVariance) throw new Error('BatchNormTrain: the statistics are not differentiable outputs');
     return b.node('BatchNormTrainGrad', [dy!, x!, gamma!, mean!, variance!], attributes);
   },
-  flops: ([x]) => 8 * elementCount(x!.shape),
+  flops: ([x]) => 8 * countedElements(x!.shape),
   lower(b, [x, gamma, beta], { epsilon }) {
     const [n, c, h, w] = x!.dims as [number, number, number, number];
     // Two passes, mean first: E[x^2] - mean^2 cancels where |mean| >> std.

@@ -1,7 +1,6 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
-import { elementCount } from '../onnx/model.js';
-import { required } from './shapes.js';
+import { countedElements, required } from './shapes.js';
 
 declare module './operator.js' {
   interface OperatorAttributes {
@@ -23,7 +22,7 @@ export const BatchNormTrainGrad: CompositeOperator<BatchNormalizationAttributes>
     return [required(x, 'X'), vector, vector];
   },
   gradient: notDifferentiable,
-  flops: ([, x]) => 10 * elementCount(x!.shape),
+  flops: ([, x]) => 10 * countedElements(x!.shape),
   lower(b, [dy, x, gamma, mean, variance], { epsilon }) {
     const [n, c, h, w] = x!.dims as [number, number, number, number];
     const column = [1, c, 1, 1];

@@ -1,7 +1,7 @@
 import type { TensorType } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
 import type { StandardOperator } from './operator.js';
-import { fixed, rank, required, sameTypes, windowed } from './shapes.js';
+import { countedElements, fixed, rank, required, sameTypes, windowed } from './shapes.js';
 
 /** Attributes of a two-dimensional window; `pads` is [top, left, bottom, right]. */
 export interface ConvAttributes {
@@ -56,6 +56,5 @@ export const Conv: StandardOperator<ConvAttributes> = {
 
 /** Two operations a multiply-add: every output element sees C/group * kh * kw weights. A symbolic batch counts as one. */
 export function convFlops(w: TensorType, y: TensorType): number {
-  const [n, ...rest] = y.shape;
-  return 2 * (typeof n === 'number' ? n : 1) * elementCount(rest) * elementCount(w.shape.slice(1));
+  return 2 * countedElements(y.shape) * elementCount(w.shape.slice(1));
 }

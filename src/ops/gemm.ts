@@ -1,5 +1,5 @@
 import type { StandardOperator } from './operator.js';
-import { broadcast, rank, required, sameTypes } from './shapes.js';
+import { broadcast, countedElements, rank, required, sameTypes } from './shapes.js';
 import { sameShape } from '../graph/graph.js';
 
 export interface GemmAttributes {
@@ -43,7 +43,7 @@ export const Gemm: StandardOperator<GemmAttributes> = {
   },
   flops([a], [out], { transA = false }) {
     const inner = Number(a!.shape[transA ? 0 : 1]);
-    return 2 * inner * out!.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
+    return 2 * inner * countedElements(out!.shape);
   },
   emit: ({ transA = false, transB = false }) => ({
     attributes: { ...(transA && { transA: 1 }), ...(transB && { transB: 1 }) },

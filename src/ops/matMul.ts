@@ -1,7 +1,7 @@
-import type { TensorType, Value } from '../graph/graph.js';
+import type { Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import type { NoAttributes, StandardOperator } from './operator.js';
-import { broadcast, required, sameTypes } from './shapes.js';
+import { broadcast, countedElements, required, sameTypes } from './shapes.js';
 
 declare module './operator.js' {
   interface OperatorAttributes {
@@ -29,16 +29,11 @@ export const MatMul: StandardOperator<NoAttributes> = {
       needs[1] ? b.op('MatMul', [swapLast(b, x!), dy!]) : null,
     ];
   },
-  flops: ([a], [out]) => 2 * size(out!) * Number(a!.shape.at(-1)),
+  flops: ([a], [out]) => 2 * countedElements(out!.shape) * Number(a!.shape.at(-1)),
 };
 
 function swapLast(b: Builder, x: Value): Value {
   const perm = x.shape.map((_, i) => i);
   perm.push(...perm.splice(-2).reverse());
   return b.op('Transpose', [x], { perm });
-}
-
-/** Elements, counting a symbolic batch as one. */
-function size(type: TensorType): number {
-  return type.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
 }

@@ -1,7 +1,7 @@
 import type { TensorType, Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import type { ConstantInput, Emission, StandardOperator } from './operator.js';
-import { floating, normalAxis, required } from './shapes.js';
+import { countedElements, floating, normalAxis, required } from './shapes.js';
 
 export interface ReduceAttributes {
   /** All axes when absent or empty, as in ONNX. */
@@ -33,7 +33,7 @@ export function reduction(
       const count = x!.dims.reduce((n, d, i) => (axes.has(i) ? n * d : n), 1);
       return [derivative(b, b.reshape(dy!, kept), x!, count, y!)];
     },
-    flops: ([x]) => x!.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1),
+    flops: ([x]) => countedElements(x!.shape),
     emit({ axes, keepdims = true }, opset): Emission {
       const attributes = { keepdims: keepdims ? 1 : 0 };
       if (!axes) return { attributes };

@@ -57,3 +57,8 @@ export function windowed(size: number, kernel: number, stride: number, pads: num
   if (out < 1) throw new Error(`a window of ${kernel} with padding ${pads} does not fit into ${size}`);
   return out;
 }
+
+/** Elements for the count of operations, which treats a symbolic dimension (the batch) as one. */
+export function countedElements(shape: readonly Dimension[]): number {
+  return shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
+}
