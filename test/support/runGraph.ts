@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Graph, TensorType } from '../../src/graph/graph.js';
-import { elementFormats, encodeModel, formatShape } from '../../src/onnx/model.js';
+import { encodeModel, formatShape } from '../../src/onnx/model.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
@@ -61,14 +61,8 @@ export async function runGraph(graph: Graph, feeds: Tensors, options: RunOptions
 
 function tensor(name: string, { dtype, shape }: TensorType, values: readonly number[] | undefined): Tensor {
   if (!values) throw new Error(`no values for input ${name}`);
-  const data =
-    dtype === 'int64'
-      ? BigInt64Array.from(values, BigInt)
-      : Object.assign(
-          new elementFormats[dtype].array(new ArrayBuffer(values.length * elementFormats[dtype].bytes)),
-          values,
-        );
-  return new Tensor(dtype, data as Float32Array, shape.map(Number));
+  // From plain numbers ONNX Runtime makes the typed array of any dtype; the overload named here stands for all.
+  return new Tensor(dtype as 'float32', values, shape.map(Number));
 }
 
 function elements(name: string, { dtype, shape }: TensorType, result: Tensor): number[] {
