@@ -123,8 +123,12 @@ export async function writePrograms(
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Parameters in arena order: those that decay first, so that each group is one contiguous range. */
+/**
+ * Parameters in arena order: those that decay first, and within each group those of the full width first. So
+ * whatever treats a group alike, and whatever a full-width-only phase leaves alone, is a contiguous range.
+ */
 function parameterEntries(network: Network, { widths, optimizer }: Config): ParameterEntry[] {
+  const full = widthLabel(widths[0]!);
   const entries = network.declarations.parameters.map(({ name, shape, role, slice }): ParameterEntry => {
     const slices = widths.flatMap((width) => {
       const block = slice(width);
@@ -132,7 +136,8 @@ function parameterEntries(network: Network, { widths, optimizer }: Config): Para
     });
     return { name, shape, role, decay: optimizer.decay.includes(role), slices: Object.fromEntries(slices) };
   });
-  return [...entries.filter(({ decay }) => decay), ...entries.filter(({ decay }) => !decay)];
+  const group = ({ decay, slices }: ParameterEntry) => (decay ? 0 : 2) + (full in slices ? 0 : 1);
+  return entries.sort((a, b) => group(a) - group(b));
 }
 
 function statisticEntries(network: Network, fullWidth: number): StatisticEntry[] {

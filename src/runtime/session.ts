@@ -92,3 +92,7 @@ export function floatTensor(data: Float32Array, shape: readonly number[]): ort.T
 export function scalarTensor(value: number): ort.Tensor {
   return new ort.Tensor('float32', Float32Array.of(value), []);
 }
+
+export function float64Scalar(value: number): ort.Tensor {
+  return new ort.Tensor('float64', Float64Array.of(value), []);
+}

@@ -1,0 +1,118 @@
+import type { Config } from '../config/schema.js';
+import type { Manifest, ParameterEntry } from '../programs/manifest.js';
+import type { TensorData } from '../onnx/safetensors.js';
+import { SlimclrError } from '../errors.js';
+import { keyPrefix } from '../programs/key.js';
+import { Random } from '../random.js';
+import { Arena } from '../runtime/arena.js';
+
+/** First word of the random streams that the queue is drawn from. */
+const queueStream = 0x71756575;
+
+/** A contiguous part of the parameter arena, in elements, that the optimiser treats alike. */
+export interface ParameterRange {
+  readonly start: number;
+  readonly end: number;
+  readonly decay: boolean;
+  /** Whether the full width uses these parameters; the others rest while only it trains. */
+  readonly fullWidth: boolean;
+}
+
+/** Everything that training changes. All tensors are views of a few arenas. */
+export class TrainingState {
+  readonly parameters: Arena;
+  readonly velocity: Arena;
+  /** Parameters of the key network, laid out like `parameters`; those of the full width are alive. */
+  readonly keys: Arena;
+  /** Running statistics of the query network (all widths) and the key network. */
+  readonly statistics: Arena;
+  readonly queue: Arena;
+  readonly ranges: readonly ParameterRange[];
+  /** Steps done. */
+  step = 0;
+
+  constructor(manifest: Manifest, { method }: Pick<Config, 'method'>) {
+    this.parameters = new Arena(manifest.parameters);
+    this.velocity = new Arena(manifest.parameters);
+    this.keys = new Arena(manifest.parameters);
+    this.statistics = new Arena(manifest.statistics);
+    this.queue = new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]);
+    this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
+  }
+
+  /** Starts from the weights of a program folder: the key network copies the query's, the queue is random. */
+  initialize(weights: ReadonlyMap<string, TensorData>, seed: number): void {
+    load(this.parameters, weights, '');
+    load(this.statistics, weights, '');
+    this.keys.data.set(this.parameters.data);
+    this.velocity.data.fill(0);
+    fillQueue(this.queue, seed);
+    this.step = 0;
+  }
+
+  /** All tensors by the name they have in a checkpoint; they share memory with the state. */
+  tensors(): Map<string, TensorData> {
+    const tensors = new Map<string, TensorData>();
+    for (const [arena, prefix] of this.#parts()) {
+      for (const { name, shape } of arena.entries) {
+        tensors.set(prefix + name, { dtype: 'float32', shape, data: arena.view(name) });
+      }
+    }
+    return tensors;
+  }
+
+  /** Takes the tensors of a checkpoint. Throws when one is missing or of another shape. */
+  restore(tensors: ReadonlyMap<string, TensorData>, step: number): void {
+    for (const [arena, prefix] of this.#parts()) load(arena, tensors, prefix);
+    this.step = step;
+  }
+
+  #parts(): readonly (readonly [Arena, string])[] {
+    return [
+      [this.parameters, ''],
+      [this.statistics, ''],
+      [this.keys, keyPrefix],
+      [this.velocity, 'velocity.'],
+      [this.queue, ''],
+    ];
+  }
+}
+
+function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>, prefix: string): void {
+  for (const { name, shape } of arena.entries) {
+    const tensor = tensors.get(prefix + name);
+    if (!tensor || tensor.dtype !== 'float32' || tensor.shape.join() !== shape.join()) {
+      const found = tensor ? `${tensor.dtype}[${tensor.shape.join(',')}]` : 'nothing';
+      throw new SlimclrError(`tensor ${prefix}${name}: found ${found}, needed float32[${shape.join(',')}]`);
+    }
+    arena.view(name).set(tensor.data as Float32Array);
+  }
+}
+
+/** Random unit rows, as MoCo starts its queue. */
+function fillQueue(queue: Arena, seed: number): void {
+  const [rows, dimension] = queue.entries[0]!.shape as [number, number];
+  const values = queue.view('queue');
+  for (let row = 0; row < rows; row++) {
+    const random = new Random(queueStream, seed, row);
+    const entry = values.subarray(row * dimension, (row + 1) * dimension);
+    for (let i = 0; i < dimension; i++) entry[i] = random.normal();
+    const norm = Math.hypot(...entry);
+    for (let i = 0; i < dimension; i++) entry[i] = entry[i]! / norm;
+  }
+}
+
+function ranges(parameters: readonly ParameterEntry[], fullLabel: string, arena: Arena): ParameterRange[] {
+  const found: ParameterRange[] = [];
+  for (const [i, { name, decay, slices }] of parameters.entries()) {
+    const start = arena.offset(name);
+    const next = parameters[i + 1];
+    const end = next ? arena.offset(next.name) : arena.data.length;
+    const fullWidth = fullLabel in slices;
+    const last = found.at(-1);
+    if (last && last.decay === decay && last.fullWidth === fullWidth)
+      found[found.length - 1] = { ...last, end };
+    else found.push({ start, end, decay, fullWidth });
+  }
+  return found;
+}
