@@ -1,0 +1,54 @@
+import { Graph } from '../graph/graph.js';
+import { Builder } from '../ops/builder.js';
+import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
+import type { Features } from './features.js';
+import { openGraph } from './openGraph.js';
+
+/** Linear classifier of one width's features. */
+export interface LinearClassifier {
+  readonly classes: number;
+  readonly channels: number;
+  /** [classes, C] */
+  readonly weight: Float32Array;
+  /** [classes] */
+  readonly bias: Float32Array;
+}
+
+/** Images classified in one run. */
+const blockRows = 1024;
+
+/** Calls `use` with the scores `[classes]` of every image in turn; they are valid during the call only. */
+export async function classify(
+  { classes, channels, weight, bias }: LinearClassifier,
+  features: Features,
+  runtime: RuntimeOptions,
+  use: (scores: Float32Array, image: number) => void,
+): Promise<void> {
+  const graph = new Graph('classify');
+  const input = (name: string, ...shape: (number | string)[]) =>
+    graph.input(name, { dtype: 'float32', shape });
+  const operands = [
+    input('features', 'batch', channels),
+    input('weight', classes, channels),
+    input('bias', classes),
+  ];
+  graph.output('logits', new Builder(graph).op('Gemm', operands, { transB: true }));
+  const session = await openGraph(graph, runtime);
+  try {
+    const constant = {
+      weight: floatTensor(weight, [classes, channels]),
+      bias: floatTensor(bias, [classes]),
+    };
+    for (let start = 0; start < features.count; start += blockRows) {
+      const rows = Math.min(blockRows, features.count - start);
+      const block = features.data.subarray(start * channels, (start + rows) * channels);
+      const outputs = await session.run({ ...constant, features: floatTensor(block, [rows, channels]) });
+      const logits = outputs['logits']!.data as Float32Array;
+      for (let row = 0; row < rows; row++) {
+        use(logits.subarray(row * classes, (row + 1) * classes), start + row);
+      }
+    }
+  } finally {
+    await session.release();
+  }
+}
