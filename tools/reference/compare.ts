@@ -140,7 +140,8 @@ const command = new Command('npm run reference --')
   .option('--seed <n>', 'seed of weights and inputs', parseSeed, 0)
   .option('--no-margins', 'leave ReLU inputs where chance puts them, also within rounding error of 0')
   .option('--python <path>', 'a Python that has PyTorch', '/usr/bin/python3')
-  .option('--json <file>', 'write every number to this file');
+  .option('--json <file>', 'write every number to this file')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 try {
   await main(command.parse().opts<Options>());

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Move biases so that no ReLU of the query encoder has an input close to 0.
+"""Keep the query encoder away from the points where its gradient jumps.
 
 python3 margins.py FOLDER --inputs inputs.safetensors --out moved.safetensors
 
-The gradient of a network jumps where a ReLU's input passes 0. Among millions of units some lie within rounding
-error of that point, and which way they fall is chance: two float32 runs of PyTorch itself, with and without
-oneDNN, differ in single units and then in whole gradient tensors. A comparison of gradients means something at
-weights where this does not happen. They are found layer by layer: each channel's beta (for a head, each bias)
-moves by at most REACH to where 0 lies farthest from all of the channel's values.
+The gradient of a network jumps where a ReLU's input passes 0, and where another element of a max-pool window
+becomes the largest. Among millions of units some lie within rounding error of such a point, and which way they
+fall is chance: two float32 runs of PyTorch itself, with and without oneDNN, differ in single units and then in
+whole gradient tensors. A comparison of gradients means something at weights where this does not happen:
+
+- each channel's beta (in the head, each bias) moves by at most REACH to where 0 lies farthest from all of the
+  channel's values, layer by layer;
+- pixels of view 1 move where the two largest elements of a max-pool window are closer than CLOSE.
 
 The file written holds the moved tensors only.
 """
@@ -15,17 +18,21 @@ The file written holds the moved tensors only.
 import argparse
 import json
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import safetensors_io
 from moco_v2 import build_model
-from slimclr_reference import SwitchableBatchNorm2d, parameters, statistics
+from slimclr_reference import ResNet, SwitchableBatchNorm2d, parameters, statistics
 
 REACH = 0.05
 STEPS = 2001
+# In standard deviations of the channel.
+CLOSE = 3e-5
+NUDGE = 0.1
 
 
 def widest_margin(values: Tensor) -> Tensor:
@@ -40,12 +47,32 @@ def widest_margin(values: Tensor) -> Tensor:
     return -points.gather(1, best).squeeze(1)
 
 
+def separate_maxima(encoder: ResNet, images: Tensor) -> None:
+    """Move pixels of [N, 3, H, W] images until every window of the max pool has a clear winner."""
+    while True:
+        # Batch norm with gamma > 0 and ReLU keep the order, and a width's channels are the first of these.
+        x = encoder.conv1(images, 1.0)
+        padded = F.pad(x, (1, 1, 1, 1), value=-torch.inf)
+        windows = padded.unfold(2, 3, 2).unfold(3, 3, 2).flatten(4)  # [N, C, H / 4, W / 4, 9]
+        first, second = windows.topk(2).values.unbind(4)
+        close = (first - second) < CLOSE * x.std((0, 2, 3))[:, None, None]
+        n, row, column = close.any(1).nonzero(as_tuple=True)
+        if len(n) == 0:
+            return
+        # Stem and pool have stride 2 each.
+        images[n, :, 4 * row, 4 * column] += NUDGE
+
+
 def place_margins(config: dict, widths: Sequence[float], tensors: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """The parameters of the query encoder that moved, by name. `tensors` as for `train_step`, in float64."""
+    """Parameters that moved, and view 1 if it did, by name. `tensors` as for `train_step`, in float64."""
     query = build_model(config, widths, torch.float64)
     with torch.no_grad():
         for name, tensor in {**parameters(query), **statistics(query)}.items():
             tensor.copy_(tensors[name])
+    images = tensors["view1"].clone()
+    if query.encoder.maxpool is not None:
+        with torch.no_grad():
+            separate_maxima(query.encoder, images)
     # `relu2` follows `bn2`; the stem's `relu` follows `bn1`.
     modules = dict(query.encoder.named_modules())
     for path, module in modules.items():
@@ -57,19 +84,19 @@ def place_margins(config: dict, widths: Sequence[float], tensors: Dict[str, Tens
     query.head.relu.register_forward_pre_hook(lambda _module, inputs: hidden.append(inputs[0].T))
     with torch.no_grad():
         for width in widths:
-            query(tensors["view1"], width)
+            query(images, width)
         bias = query.head.fc1.bias
         for channel in range(len(bias)):
             values = torch.cat([rows[channel] for rows in hidden if channel < len(rows)])
             bias[channel] += widest_margin(values[None])[0]
     return {
         name: tensor.detach()
-        for name, tensor in parameters(query).items()
+        for name, tensor in {**parameters(query), "view1": images}.items()
         if not torch.equal(tensor, tensors[name])
     }
 
 
-def _move_beta(switchable: SwitchableBatchNorm2d):
+def _move_beta(switchable: SwitchableBatchNorm2d) -> Callable[[nn.Module, tuple], Tensor]:
     def hook(_module: nn.Module, inputs: tuple) -> Tensor:
         (x,) = inputs  # [N, C, H, W]
         (norm,) = [norm for norm in switchable.values() if norm.num_features == x.shape[1]]

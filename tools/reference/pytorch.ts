@@ -34,7 +34,7 @@ export class Pytorch {
     return new Pytorch(python, programs, work);
   }
 
-  /** Biases that keep every ReLU away from its kink (margins.py), by name. */
+  /** Inputs at which the gradient does not jump (margins.py): those that had to move, by name. */
   placeMargins(inputs: Tensors): Promise<Tensors> {
     return this.run('margins.py', inputs, []);
   }

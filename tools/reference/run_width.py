@@ -28,7 +28,9 @@ for entry in graph["inputs"]:
 for name in ("keys", "queue"):  # rows are embeddings: length 1
     feeds[name] /= np.linalg.norm(feeds[name], axis=1, keepdims=True)
 
-session = onnxruntime.InferenceSession(str(folder / graph["file"]), providers=["CPUExecutionProvider"])
+options = onnxruntime.SessionOptions()
+options.log_severity_level = 3  # onnxruntime warns of every parameter that can be fed
+session = onnxruntime.InferenceSession(str(folder / graph["file"]), options, providers=["CPUExecutionProvider"])
 names = [entry["name"] for entry in graph["outputs"]]
 outputs = dict(zip(names, session.run(names, feeds)))
 

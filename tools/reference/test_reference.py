@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import margins
 import moco_v2
 import safetensors_io
 from slimclr_reference import BasicBlock, Embedder, MocoV2Head, ResNet, build_encoder, parameters, statistics
@@ -176,6 +177,46 @@ class Step(unittest.TestCase):
         out = moco_v2.train_step(CONFIG, WIDTHS, {**self.inputs, "keys": keys}, 0.1, 0.01)
         torch.testing.assert_close(out["keys"], self.out["keys"])
         self.assertNotEqual(out["w1.00.loss"], self.out["w1.00.loss"])
+
+
+class Margins(unittest.TestCase):
+    def test_no_relu_input_of_any_width_stays_close_to_0(self) -> None:
+        inputs = step_inputs()
+        closest = closest_relu_inputs(inputs)
+        moved = margins.place_margins(CONFIG, WIDTHS, inputs)
+        self.assertEqual({name.rpartition(".")[2] for name in moved}, {"beta", "bias"})
+        for name, tensor in moved.items():
+            self.assertLessEqual((tensor - inputs[name]).abs().max().item(), margins.REACH + 1e-9)
+        after = closest_relu_inputs({**inputs, **moved})
+        self.assertLess(min(closest), 1e-4)
+        self.assertGreater(min(after), 1e-3)
+
+    def test_max_pool_windows_get_a_clear_winner(self) -> None:
+        torch.manual_seed(4)
+        encoder = build_encoder("resnet50", "imagenet", [1.0]).double()
+        images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+        images[1, :, 8:24, 8:24] = 0.5  # a flat patch: whole windows of equal elements
+        with torch.no_grad():
+            margins.separate_maxima(encoder, images)
+            x = encoder.conv1(images, 1.0)
+            noise = x.std() * 1e-6 * torch.rand_like(x)
+            winners = [torch.nn.functional.max_pool2d(y, 3, 2, 1, return_indices=True)[1] for y in (x, x + noise)]
+        self.assertTrue(torch.equal(*winners))
+
+
+def closest_relu_inputs(tensors: dict) -> list:
+    """The smallest distance from 0 of any input, for each ReLU at each width."""
+    query = moco_v2.build_model(CONFIG, WIDTHS, torch.float64)
+    closest = []
+    for module in query.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_pre_hook(lambda _module, inputs: closest.append(inputs[0].abs().min().item()))
+    with torch.no_grad():
+        for name, tensor in parameters(query).items():
+            tensor.copy_(tensors[name])
+        for width in WIDTHS:
+            query(tensors["view1"], width)
+    return closest
 
 
 class SafetensorsIo(unittest.TestCase):
