@@ -1,0 +1,163 @@
+import { expect } from 'chai';
+import { fork } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
+import { SlimclrError, UsageError } from '../../src/errors.js';
+import { Random } from '../../src/random.js';
+import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
+import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
+import { pretrain } from '../../src/training/pretrain.js';
+import { rejection, writeImages } from '../evaluation/tinyRun.js';
+
+/** 48 images, 6 steps an epoch, 3 epochs, slow start of one. */
+function tiny(source: string, input: ConfigInput = {}): Config {
+  return configSchema.parse({
+    widths: [1, 0.5],
+    epochs: 3,
+    batchSize: 8,
+    runtime: { threads: 1 },
+    schedule: { peak: 0.05, warmup: 0 },
+    ...input,
+    method: { queueSize: 32, slimStartEpoch: 1, ...input.method },
+    data: { source, imageSize: 16, ...input.data },
+  });
+}
+
+const events = (run: string): LoggedEvent[] =>
+  readFileSync(join(run, 'events.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as LoggedEvent);
+
+describe('pretrain', function () {
+  this.timeout(120_000);
+  let folder: string;
+  let source: string;
+  let reference: string;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'slimclr-pretrain-'));
+    source = join(folder, 'images');
+    reference = join(folder, 'reference');
+    await writeImages(source, 24, 1);
+    expect(await pretrain({ config: tiny(source), runFolder: reference })).to.equal('done');
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const finalWeights = async (run: string) =>
+    (await readCheckpoint((await latestCheckpoint(run)).path)).tensors;
+
+  it('logs every step with the losses of the widths that train: the full one alone during the slow start', () => {
+    const steps = events(reference).filter((event) => event.type === 'step');
+    expect(steps.map(({ step }) => step)).to.deep.equal(Array.from({ length: 18 }, (_, i) => i));
+    for (const { step, losses } of steps) {
+      expect(Object.keys(losses)).to.deep.equal(step < 6 ? ['w1.00'] : ['w1.00', 'w0.50']);
+      expect(losses['w1.00']).to.have.all.keys('loss', 'infoNce');
+      if (step >= 6) {
+        const { loss, infoNce, distillation } = losses['w0.50']!;
+        expect(loss).to.be.closeTo((infoNce + distillation!) / 2, 1e-4);
+      }
+    }
+    expect(events(reference).at(-1)).to.include({ type: 'stop', reason: 'done', step: 18 });
+  });
+
+  it('during the slow start the other widths rest: batch norm of width 0.5 keeps its initial weights', async () => {
+    const run = join(folder, 'slow');
+    // Interrupted in the first epoch, so that the checkpoint is of the slow start.
+    const controller = new AbortController();
+    const onEvent = (event: TrainingEvent) => {
+      if (event.type === 'step' && event.step === 2) controller.abort();
+    };
+    expect(
+      await pretrain({ config: tiny(source), runFolder: run, onEvent, signal: controller.signal }),
+    ).to.equal('interrupted');
+    const tensors = await finalWeights(run);
+    const values = (name: string) => [...(tensors.get(name)!.data as Float32Array)];
+    for (const value of values('encoder.bn1.w0.50.gamma')) expect(value).to.equal(1);
+    for (const value of values('encoder.bn1.w0.50.running_mean')) expect(value).to.equal(0);
+    expect(values('encoder.bn1.w1.00.gamma').some((value) => value !== 1)).to.equal(true);
+  });
+
+  it('killed at a random step and resumed: the same weights, bit for bit, as without interruption', async () => {
+    const run = join(folder, 'killed');
+    const after = 7 + new Random(Date.now()).integer(10);
+    const child = fork(join(import.meta.dirname, 'pretrainChild.js'), [JSON.stringify(tiny(source)), run]);
+    await new Promise<void>((resolve) => {
+      child.on('message', (step: number) => step === after && child.kill('SIGKILL'));
+      child.once('exit', () => resolve());
+    });
+    expect(child.signalCode, `killed after step ${after}`).to.equal('SIGKILL');
+    expect(await pretrain({ config: tiny(source), runFolder: run, resume: true })).to.equal('done');
+    const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
+    expect([...actual.keys()]).to.deep.equal([...expected.keys()]);
+    for (const [name, { data }] of expected) {
+      const same = Buffer.compare(Buffer.from(data.buffer), Buffer.from(actual.get(name)!.data.buffer)) === 0;
+      expect(same, `${name} after a kill at step ${after}`).to.equal(true);
+    }
+  });
+
+  it('interrupted in an epoch and resumed: the same weights bit for bit', async () => {
+    const run = join(folder, 'slow');
+    expect(await pretrain({ config: tiny(source), runFolder: run, resume: true })).to.equal('done');
+    const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
+    for (const [name, { data }] of expected) {
+      expect(
+        Buffer.compare(Buffer.from(data.buffer), Buffer.from(actual.get(name)!.data.buffer)),
+        name,
+      ).to.equal(0);
+    }
+  });
+
+  it('a rate that blows up stops with width and step in the message and keeps the last checkpoint', async () => {
+    const run = join(folder, 'diverging');
+    const config = tiny(source, { schedule: { peak: 1e30, warmup: 0.5 } });
+    const error = await rejection(pretrain({ config, runFolder: run }));
+    expect(error).to.be.instanceOf(SlimclrError);
+    expect(error.message).to.match(/^loss of width w1\.00 is (NaN|-?Infinity) at step \d+; /);
+    expect(events(run).at(-1)).to.include({ type: 'stop', reason: 'diverged', message: error.message });
+  });
+
+  it('refuses a run folder that holds a run, and a checkpoint of another config, naming the keys', async () => {
+    const again = await rejection(pretrain({ config: tiny(source), runFolder: reference }));
+    expect(again).to.be.instanceOf(UsageError);
+    expect(again.message).to.match(/already holds a run; --resume/);
+
+    const other = tiny(source, { method: { temperature: 0.5 }, data: { workers: 2 } });
+    const mismatch = await rejection(pretrain({ config: other, runFolder: reference, resume: true }));
+    expect(mismatch).to.be.instanceOf(UsageError);
+    expect(mismatch.message).to.include('method.temperature is 0.2 there, 0.5 here');
+    expect(mismatch.message).not.to.include('workers');
+  });
+
+  it('refuses to resume on other images', async () => {
+    const run = join(folder, 'moved');
+    cpSync(reference, run, { recursive: true });
+    const other = join(folder, 'others');
+    await writeImages(other, 20, 2);
+    // The same source name with other files behind it.
+    const config = tiny(source);
+    const kept = join(folder, 'kept');
+    cpSync(source, kept, { recursive: true });
+    rmSync(source, { recursive: true });
+    cpSync(other, source, { recursive: true });
+    try {
+      const error = await rejection(pretrain({ config, runFolder: run, resume: true }));
+      expect(error).to.be.instanceOf(UsageError);
+      expect(error.message).to.match(/trained on other images/);
+    } finally {
+      rmSync(source, { recursive: true });
+      cpSync(kept, source, { recursive: true });
+    }
+  });
+
+  it('fewer images than a batch: usage error before anything is written', async () => {
+    const config = tiny(source, { batchSize: 64, method: { queueSize: 64 } });
+    const run = join(folder, 'few');
+    const error = await rejection(pretrain({ config, runFolder: run }));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.match(/48 images, fewer than batchSize 64/);
+    expect((await rejection(latestCheckpoint(run))).message).to.include('no checkpoint');
+  });
+});
