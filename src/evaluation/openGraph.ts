@@ -3,9 +3,17 @@ import type { Config } from '../config/schema.js';
 import type { Graph } from '../graph/graph.js';
 import { encodeModel } from '../onnx/model.js';
 import { emitPrograms } from '../programs/folder.js';
+import { weightValues, type Weights } from '../programs/bindWeights.js';
+import type { InputEntry } from '../programs/manifest.js';
 import type { Network } from '../programs/network.js';
 import type { Program } from '../programs/program.js';
-import { Session, sessionOptions, type RuntimeOptions } from '../runtime/session.js';
+import {
+  floatTensor,
+  Session,
+  sessionOptions,
+  type RuntimeOptions,
+  type Tensor,
+} from '../runtime/session.js';
 import { emit } from '../targets/emit.js';
 import { targets } from '../targets/index.js';
 import { lower } from '../targets/lower.js';
@@ -23,4 +31,14 @@ export async function openProgram(network: Network, config: Config, program: Pro
 export async function openGraph(graph: Graph, runtime: RuntimeOptions): Promise<ort.InferenceSession> {
   const model = emit(lower(graph, portable), { opset: portable.opset, version });
   return ort.InferenceSession.create(encodeModel(model), sessionOptions(runtime));
+}
+
+/** What a program's parameter and statistic inputs are fed with. */
+export function weightFeeds(inputs: readonly InputEntry[], weights: Weights): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, shape, kind } of inputs) {
+    if (kind !== 'parameter' && kind !== 'statistic') continue;
+    feeds[name] = floatTensor(weightValues(weights, name, shape), shape as readonly number[]);
+  }
+  return feeds;
 }

@@ -21,7 +21,7 @@ export interface ProbeSettings {
 
 export const defaultProbeSettings: Omit<ProbeSettings, 'seed'> = {
   epochs: 100,
-  learningRate: 0.1,
+  learningRate: 10,
   batchSize: 256,
 };
 
@@ -39,9 +39,9 @@ const oneThreadBelow = 2 ** 24;
 /**
  * Trains the switchable linear probe (METHOD.md): one classifier for each width, descending; the first, the
  * full width's, also teaches the others. SGD with momentum 0.9, no weight decay, cosine schedule, weights that
- * start as 0. Features are standardised by their mean and deviation over the training images, so that one
- * learning rate suits every encoder; the classifiers have this folded in and take raw features. Images that
- * fill no batch are left out of an epoch.
+ * start as 0. Features are standardised (standardize.ts), so that one learning rate suits every encoder and
+ * width; the classifiers have this folded in and take raw features. Images that fill no batch are left out of
+ * an epoch.
  */
 export async function trainProbe(
   widths: readonly WidthFeatures[],

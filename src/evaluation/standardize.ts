@@ -7,13 +7,16 @@ export interface Standardization {
   readonly scale: Float64Array;
 }
 
-/** The map to mean 0 and variance 1 over these images; a feature that never varies becomes 0. */
+/**
+ * The map to mean 0 and variance 1 / C over these images, so that the squared length of a vector is 1 on average
+ * and a learning rate means the same at every width; a feature that never varies becomes 0.
+ */
 export function standardization({ count, channels, data }: Features): Standardization {
   const mean = new Float64Array(channels);
   const squares = new Float64Array(channels);
   for (let i = 0; i < data.length; i++) mean[i % channels]! += data[i]! / count;
   for (let i = 0; i < data.length; i++) squares[i % channels]! += (data[i]! - mean[i % channels]!) ** 2;
-  return { mean, scale: squares.map((sum) => (sum === 0 ? 0 : 1 / Math.sqrt(sum / count))) };
+  return { mean, scale: squares.map((sum) => (sum === 0 ? 0 : 1 / Math.sqrt((sum / count) * channels))) };
 }
 
 export function standardize({ count, channels, data }: Features, { mean, scale }: Standardization): Features {

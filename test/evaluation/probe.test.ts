@@ -84,7 +84,7 @@ describe('trainProbe', () => {
   }
   const labels = Int32Array.from({ length: count }, (_, i) => i % classes);
   const widths = [separable(1, 5), separable(0.5, 4)];
-  const settings = { epochs: 30, learningRate: 0.1, batchSize: 32, seed: 5 };
+  const settings = { epochs: 30, learningRate: 3, batchSize: 32, seed: 5 };
 
   async function top1(classifier: LinearClassifier, features: WidthFeatures): Promise<number> {
     const counter = new AccuracyCounter();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
-import type { Weights } from '../../src/evaluation/features.js';
+import type { Weights } from '../../src/programs/bindWeights.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { initialWeights } from '../../src/programs/initialWeights.js';
 import { keyPrefix } from '../../src/programs/key.js';

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { SlimclrError, UsageError } from '../errors.js';
+import { existsSync } from 'node:fs';
+import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
+import type { LinearClassifier } from './linearClassifier.js';
+import { replaceFile } from './resultFiles.js';
+
+/** The linear probe's classifiers of one checkpoint, `results/probe.safetensors` of a run folder. */
+export interface ProbeClassifiers {
+  /** SHA-256 of the checkpoint whose features they classify. */
+  readonly checkpoint: string;
+  /** Class names, in the order of the scores. */
+  readonly classes: readonly string[];
+  /** By width label. */
+  readonly classifiers: ReadonlyMap<string, LinearClassifier>;
+}
+
+function pathIn(runFolder: string): string {
+  return join(runFolder, 'results', 'probe.safetensors');
+}
+
+export async function writeClassifiers(
+  runFolder: string,
+  { checkpoint, classes, classifiers }: ProbeClassifiers,
+): Promise<void> {
+  const tensors = new Map<string, TensorData>();
+  for (const [label, { channels, weight, bias }] of classifiers) {
+    tensors.set(`${label}.weight`, { dtype: 'float32', shape: [classes.length, channels], data: weight });
+    tensors.set(`${label}.bias`, { dtype: 'float32', shape: [classes.length], data: bias });
+  }
+  const metadata = { checkpoint, classes: JSON.stringify(classes) };
+  await replaceFile(pathIn(runFolder), (partial) => writeSafetensors(partial, tensors, metadata));
+}
+
+/** Throws a UsageError when the run has no probe, a SlimclrError when the file is damaged. */
+export async function readClassifiers(runFolder: string): Promise<ProbeClassifiers> {
+  const path = pathIn(runFolder);
+  if (!existsSync(path)) {
+    throw new UsageError(`${runFolder}: no linear probe (${path}); accepted: a run whose probe was trained`);
+  }
+  const { metadata, tensors } = await readSafetensors(path);
+  const { checkpoint, classes } = metadata;
+  if (checkpoint === undefined || classes === undefined) {
+    throw new SlimclrError(`${path}: not a linear probe's classifiers`);
+  }
+  const names = JSON.parse(classes) as string[];
+  const classifiers = new Map<string, LinearClassifier>();
+  for (const [name, { shape, data }] of tensors) {
+    if (!name.endsWith('.weight')) continue;
+    const label = name.slice(0, -'.weight'.length);
+    classifiers.set(label, {
+      classes: names.length,
+      channels: shape[1]!,
+      weight: data as Float32Array,
+      bias: tensors.get(`${label}.bias`)!.data as Float32Array,
+    });
+  }
+  return { checkpoint, classes: names, classifiers };
+}

@@ -1,0 +1,50 @@
+import { widthLabel } from '../programs/manifest.js';
+import { openLabelledImages, type LabelledImages, type LabelledImagesOptions } from './labelledImages.js';
+import type { Accuracy, KnnResult, WidthAccuracy } from './results.js';
+import { openTrainedRun, type TrainedRun } from './trainedRun.js';
+
+export interface EvaluationOptions extends LabelledImagesOptions {
+  /** Path of a checkpoint; default: the newest of the run. */
+  readonly checkpoint?: string;
+  /** Evaluate the encoder as it was before training as well. */
+  readonly baseline?: boolean;
+}
+
+/** What every evaluation of a run starts from. */
+export interface Evaluation {
+  readonly run: TrainedRun;
+  readonly images: LabelledImages;
+}
+
+/** Throws a UsageError for a run without checkpoint and for images without labels. */
+export async function openEvaluation(runFolder: string, options: EvaluationOptions): Promise<Evaluation> {
+  const run = await openTrainedRun(runFolder, options.checkpoint);
+  return { run, images: await openLabelledImages(run.config, options) };
+}
+
+/** The part of a result that says what was evaluated. */
+export function subject({
+  run,
+  images: { train, test },
+}: Evaluation): Pick<KnnResult, 'source' | 'trainImages' | 'testImages' | 'checkpoint'> {
+  return {
+    source: train.name,
+    trainImages: train.length,
+    testImages: test.length,
+    checkpoint: run.checkpoint,
+  };
+}
+
+/** Accuracies in the order of widths. */
+export function widthAccuracies(
+  widths: readonly number[],
+  trained: readonly Accuracy[],
+  random: readonly Accuracy[] | null,
+): WidthAccuracy[] {
+  return widths.map((width, i) => ({
+    label: widthLabel(width),
+    width,
+    trained: trained[i]!,
+    ...(random && { random: random[i]! }),
+  }));
+}

@@ -1,0 +1,65 @@
+import type { Config } from '../config/schema.js';
+import { datasetNames } from '../data/dataset.js';
+import { openSource, type ImageSource, type SourceOptions } from '../data/source.js';
+import { UsageError } from '../errors.js';
+
+export interface LabelledImages {
+  readonly train: LabelledSource;
+  readonly test: LabelledSource;
+  readonly classes: readonly string[];
+}
+
+export type LabelledSource = ImageSource & { readonly labels: Int32Array };
+
+export interface LabelledImagesOptions extends Pick<SourceOptions, 'cacheDirectory' | 'onProgress'> {
+  /** Where the labelled images come from; default: the images of the run. */
+  readonly source?: string;
+  /** At most this many training images; default: the run's limit for the images of the run, else all (0). */
+  readonly limit?: number;
+  /** Where the test images come from; default: the test split of a named data set. A folder has none. */
+  readonly testSource?: string;
+  /** At most this many test images; default all (0). */
+  readonly testLimit?: number;
+}
+
+/**
+ * Training and test images for an evaluation with labels.
+ * @throws UsageError for images without labels, for a folder without a folder of test images, and where the classes of the two differ.
+ */
+export async function openLabelledImages(
+  { data, seed }: Config,
+  options: LabelledImagesOptions,
+): Promise<LabelledImages> {
+  const { source = data.source, testLimit = 0, cacheDirectory, onProgress } = options;
+  const { limit = source === data.source ? data.limit : 0, testSource = source } = options;
+  if (testSource === source && !datasetNames.includes(source)) {
+    throw new UsageError(
+      `evaluation of ${source}: a folder has no test images of its own; accepted: another folder of them, ` +
+        'with the same classes',
+    );
+  }
+  const common = {
+    seed,
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(onProgress && { onProgress }),
+  };
+  const train = labelled(await openSource(source, { ...common, split: 'train', limit }));
+  const test = labelled(await openSource(testSource, { ...common, split: 'test', limit: testLimit }));
+  const [classes, testClasses] = [train.classes!, test.classes!];
+  if (classes.join('\0') !== testClasses.join('\0')) {
+    throw new UsageError(
+      `the classes of ${testSource} (${testClasses.join(', ')}) are not those of ${source} (${classes.join(', ')})`,
+    );
+  }
+  return { train, test, classes };
+}
+
+function labelled(source: ImageSource): LabelledSource {
+  if (!source.labels || !source.classes) {
+    throw new UsageError(
+      `evaluation of ${source.name}: its images have no labels; accepted: ${datasetNames.join(', ')} or a ` +
+        'folder with one folder of images a class',
+    );
+  }
+  return source as LabelledSource;
+}

@@ -1,0 +1,148 @@
+import type { Split } from '../data/dataset.js';
+import { bytesOf, formatType } from '../onnx/model.js';
+import type { Weights } from '../programs/bindWeights.js';
+import { embedProgram } from '../programs/embed.js';
+import { initialWeights } from '../programs/initialWeights.js';
+import { keyPrefix } from '../programs/key.js';
+import { widthLabel } from '../programs/manifest.js';
+import { calibrate } from './calibrate.js';
+import { cacheKey, FeatureCache, type FeatureSlot } from './featureCache.js';
+import { extractFeatures, FrozenEncoder, type Features } from './features.js';
+import type { LabelledImages } from './labelledImages.js';
+import type { TrainedRun } from './trainedRun.js';
+
+/** Features of the images of both splits under one encoder at one width. */
+export type SplitFeatures = Readonly<Record<Split, Features>>;
+
+type Progress = (message: string) => void;
+
+/** An encoder whose features are asked for, and what makes cached ones its own. */
+interface EncoderSetup {
+  readonly kind: FeatureSlot['encoder'];
+  readonly weights: Weights;
+  /** What changes the features, other than these weights and the images. */
+  readonly identity: string;
+  /** The weights that the features are computed with, at some of the widths. */
+  readonly prepare: (widths: readonly number[]) => Promise<Weights>;
+}
+
+/** Layout of a cache key; a change makes older files stale. */
+const keyFormat = 'slimclr features 1';
+
+/** Features under the run's encoder, at all widths in the config's order; from the run folder's cache where it has them. */
+export function trainedFeatures(
+  run: TrainedRun,
+  images: LabelledImages,
+  onProgress?: Progress,
+): Promise<SplitFeatures[]> {
+  const { weights } = run;
+  const setup = { kind: 'trained', weights, identity: '', prepare: () => Promise.resolve(weights) } as const;
+  return encoderFeatures(run, images, setup, onProgress);
+}
+
+/**
+ * The same under the random weights that the run's training started from, their batch norms calibrated on the
+ * training images: what an architecture is worth untrained. NOTE: as initialised, the last gamma of each
+ * residual branch is 0, so the branches do not contribute.
+ */
+export function randomFeatures(
+  run: TrainedRun,
+  images: LabelledImages,
+  onProgress?: Progress,
+): Promise<SplitFeatures[]> {
+  const { config, network } = run;
+  const { seed, batchSize, widths } = config;
+  const weights = initialWeights(network.declarations, seed, keyPrefix, widths[0]!);
+  const setup: EncoderSetup = {
+    kind: 'random',
+    weights,
+    identity: `calibrated on ${images.train.fingerprint} batch ${batchSize} seed ${seed}`,
+    async prepare(missing) {
+      const report = progressOf(onProgress, 'calibrating the random encoder', images.train.length);
+      const statistics = await calibrate(network, config, missing, weights, images.train, report);
+      return new Map([...weights, ...statistics]);
+    },
+  };
+  return encoderFeatures(run, images, setup, onProgress);
+}
+
+async function encoderFeatures(
+  run: TrainedRun,
+  images: LabelledImages,
+  setup: EncoderSetup,
+  onProgress?: Progress,
+): Promise<SplitFeatures[]> {
+  const { config, network } = run;
+  const cache = new FeatureCache(run.folder);
+  const requests = config.widths.flatMap((width) => {
+    const encoder = encoderKey(run, width, setup);
+    return (['train', 'test'] as const).map((split) => ({
+      width,
+      split,
+      slot: { encoder: setup.kind, split, label: widthLabel(width) },
+      key: cacheKey([encoder, images[split].fingerprint]),
+    }));
+  });
+  const known = await Promise.all(
+    requests.map(async (request) => ({ ...request, features: await cache.read(request.slot, request.key) })),
+  );
+  const found = new Map(known.map(({ width, split, features }) => [`${split} ${width}`, features]));
+  const missing = known.filter(({ features }) => !features);
+  if (missing.length > 0) {
+    const weights = await setup.prepare([...new Set(missing.map(({ width }) => width))]);
+    for (const split of ['train', 'test'] as const) {
+      const wanted = missing.filter((request) => request.split === split);
+      if (wanted.length === 0) continue;
+      const encoders = await Promise.all(
+        wanted.map(({ width }) => FrozenEncoder.open(network, config, width, weights)),
+      );
+      try {
+        const what = `features of ${split} images, ${setup.kind} encoder`;
+        const report = progressOf(onProgress, what, images[split].length);
+        const computed = await extractFeatures(images[split], config, encoders, report);
+        for (const [i, features] of computed.entries()) {
+          const { slot, key, width } = wanted[i]!;
+          await cache.write(slot, key, features);
+          found.set(`${split} ${width}`, features);
+        }
+      } finally {
+        await Promise.all(encoders.map((encoder) => encoder.close()));
+      }
+    }
+  }
+  return config.widths.map((width) => ({
+    train: found.get(`train ${width}`)!,
+    test: found.get(`test ${width}`)!,
+  }));
+}
+
+/** Identity of an encoder at a width: the tensors it reads, and how images are put before it. */
+function encoderKey(
+  { config, network }: TrainedRun,
+  width: number,
+  { weights, identity }: EncoderSetup,
+): string {
+  const { imageSize, mean, std } = config.data;
+  const parts: (string | Uint8Array)[] = [keyFormat, identity, JSON.stringify({ imageSize, mean, std })];
+  for (const { name } of embedProgram(network, config, width).graph.defaults.keys()) {
+    const tensor = weights.get(name);
+    if (tensor) parts.push(name, formatType(tensor), bytesOf(tensor.data));
+  }
+  return cacheKey(parts);
+}
+
+/** Reports about every tenth of the way. */
+function progressOf(
+  onProgress: Progress | undefined,
+  what: string,
+  total: number,
+): ((done: number) => void) | undefined {
+  if (!onProgress) return undefined;
+  let reported = 0;
+  return (done) => {
+    const tenth = Math.floor((10 * done) / total);
+    if (tenth <= reported) return;
+    reported = tenth;
+    onProgress(`${what}: ${done} of ${total}`);
+  };
+}
