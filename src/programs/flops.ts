@@ -1,5 +1,6 @@
 import type { Graph } from '../graph/graph.js';
 import { operatorOf, type NodeOperator } from '../ops/index.js';
+import { countedElements } from '../ops/shapes.js';
 
 /**
  * Floating-point operations of one run, a multiply-add counting as two, an element-wise operation as one; a
@@ -12,7 +13,7 @@ export function countFlops(graph: Graph): number {
     const operator = operatorOf(node);
     const inputs = node.inputs.map((v) => v?.type ?? null);
     const outputs = node.outputs.map((v) => v.type);
-    total += operator?.flops?.(inputs, outputs, node.attributes) ?? elementwise(outputs[0]!.shape);
+    total += operator?.flops?.(inputs, outputs, node.attributes) ?? countedElements(outputs[0]!.shape);
   }
   return total;
 }
@@ -28,8 +29,4 @@ export function countMultiplyAdds(graph: Graph): number {
     total += operator.flops!(inputs, node.outputs.map((v) => v.type), node.attributes) / 2; // prettier-ignore
   }
   return total;
-}
-
-function elementwise(shape: readonly (number | string)[]): number {
-  return shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
 }
