@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import type { Parameter } from '../../src/nn/parameter.js';
+import { elementCount } from '../../src/onnx/model.js';
+import { combineProgram, sharedParameters } from '../../src/programs/combine.js';
+import { widthLabel } from '../../src/programs/manifest.js';
+import { Random } from '../../src/random.js';
+import { expectClose } from '../support/expectClose.js';
+import { normal } from '../support/samples.js';
+import { runProgram } from './tiny.js';
+
+const widths = [1, 0.75, 0.5];
+const parameter = (name: string, shape: number[], slice: Parameter['slice']): Parameter => ({
+  name,
+  shape,
+  role: 'weight',
+  initializer: { kind: 'constant', value: 0 },
+  slice,
+});
+const parameters = [
+  parameter('conv', [4, 8, 3, 3], (w) => [4 * w, 8 * w, 3, 3]),
+  parameter('stem', [4, 3, 1, 1], (w) => [4 * w, 3, 1, 1]),
+  parameter('head', [5, 4], (w) => [5, 4 * w]),
+  parameter('bias', [5], () => [5]),
+  parameter('norm', [2], (w) => (w === 0.5 ? [2] : null)),
+];
+
+describe('programs/combine', () => {
+  it('each gradient is the sum of the blocks of all widths, padded with zeros by a loop', async () => {
+    const program = combineProgram(parameters, widths);
+    const feeds: Record<string, number[]> = {};
+    for (const [i, { name, type }] of program.graph.inputs.entries()) {
+      feeds[name] = normal(new Random(1, i), elementCount(type.shape));
+    }
+    const outputs = await runProgram(program, feeds);
+
+    for (const { name, shape, slice } of parameters.slice(0, -1)) {
+      const sum = new Array<number>(elementCount(shape)).fill(0);
+      for (const width of widths) {
+        const block = slice(width)!;
+        for (const [i, g] of feeds[`${widthLabel(width)}.grad.${name}`]!.entries()) {
+          // The place of element i of the block in the full tensor, axis by axis.
+          let rest = i;
+          let place = 0;
+          let stride = 1;
+          for (let axis = shape.length - 1; axis >= 0; axis--) {
+            place += (rest % block[axis]!) * stride;
+            rest = Math.floor(rest / block[axis]!);
+            stride *= shape[axis]!;
+          }
+          sum[place]! += g;
+        }
+      }
+      expectClose(outputs[`grad.${name}`]!, sum, 1e-6);
+    }
+  });
+
+  it('a parameter of one width only is not shared and does not appear', () => {
+    expect(sharedParameters(parameters, widths).map(({ name }) => name)).to.deep.equal([
+      'conv',
+      'stem',
+      'head',
+      'bias',
+    ]);
+    expect([...combineProgram(parameters, widths).graph.outputs.keys()]).not.to.include('grad.norm');
+  });
+});

@@ -1,0 +1,97 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { parseConfig } from '../../src/config/load.js';
+import type { Config, ConfigInput } from '../../src/config/schema.js';
+import type { Declarations } from '../../src/nn/parameter.js';
+import { elementCount, encodeModel } from '../../src/onnx/model.js';
+import { Network } from '../../src/programs/network.js';
+import type { Program } from '../../src/programs/program.js';
+import { Random } from '../../src/random.js';
+import { emit } from '../../src/targets/emit.js';
+import { lower } from '../../src/targets/lower.js';
+import { portable } from '../../src/targets/portable.js';
+import { normal, positive } from '../support/samples.js';
+
+type MethodInput = NonNullable<ConfigInput['method']>;
+
+/** ResNet-20 with two widths on four images of 8x8 pixels: every kind of program, in milliseconds. */
+export function tinyConfig({ method, ...overrides }: ConfigInput = {}): Config {
+  return parseConfig({
+    widths: [1, 0.5],
+    batchSize: 4,
+    data: { imageSize: 8 },
+    ...overrides,
+    method: { queueSize: 8, dimension: 6, temperature: 0.2, ...method } satisfies MethodInput,
+  });
+}
+
+/** Random values for every parameter and statistic, gammas and variances positive, none at its initial value. */
+export function randomWeights({ parameters, statistics }: Declarations): Record<string, number[]> {
+  const values: Record<string, number[]> = {};
+  for (const [i, { name, shape, role }] of parameters.entries()) {
+    const random = new Random(101, i);
+    const count = elementCount(shape);
+    values[name] = (role === 'gamma' ? positive(random, count) : normal(random, count)).map(Math.fround);
+  }
+  for (const [i, { name, shape, initial }] of statistics.entries()) {
+    const random = new Random(102, i);
+    const count = elementCount(shape);
+    values[name] = (initial === 1 ? positive(random, count) : normal(random, count)).map(Math.fround);
+  }
+  return values;
+}
+
+/**
+ * Runs a program; inputs that `feeds` lacks are taken from `weights`, under the prefix `key.` too. A symbolic
+ * dimension is as long as its values make it.
+ */
+export async function runProgram(
+  { graph }: Program,
+  feeds: Readonly<Record<string, readonly number[]>>,
+  weights: Readonly<Record<string, readonly number[]>> = {},
+): Promise<Record<string, number[]>> {
+  // Every input is fed: the defaults, which onnxruntime-node would use instead of a feed, are left out.
+  const noWeights = { location: '', find: () => ({ offset: 0, length: 0 }) };
+  const model = emit(lower(graph, portable), { opset: portable.opset, version: '', weights: noWeights });
+  const inputs = new Set(model.inputs.map(({ name }) => name));
+  const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
+  const session = await InferenceSession.create(encodeModel({ ...model, initializers }), {
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
+  const tensors = graph.inputs.map(({ name, type: { dtype, shape } }) => {
+    const values = feeds[name] ?? weights[name.replace(/^key\./, '')];
+    if (!values) throw new Error(`no values for ${name}`);
+    const rest = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
+    const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / rest));
+    return [name, new Tensor(dtype as 'float32', values, dims)] as const;
+  });
+  try {
+    const results = await session.run(Object.fromEntries(tensors));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, { data }]) => [name, Array.from(data as Float32Array)]),
+    );
+  } finally {
+    await session.release();
+  }
+}
+
+/** A tiny network and what its query and key programs read. */
+export function tinyStep(config: Config = tinyConfig()) {
+  const network = new Network(config);
+  const { batchSize, data, method } = config;
+  const rows = (stream: number, count: number, length: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const row = normal(new Random(stream, i), length);
+      const norm = Math.hypot(...row);
+      return row.map((x) => Math.fround(x / norm));
+    });
+  return {
+    config,
+    network,
+    weights: randomWeights(network.declarations),
+    images: normal(new Random(103), batchSize * 3 * data.imageSize ** 2).map(Math.fround),
+    /** Unit rows. */
+    keys: rows(104, batchSize, method.dimension),
+    queue: rows(105, method.queueSize, method.dimension),
+  };
+}
