@@ -30,14 +30,15 @@ export function bindWeights(graph: Graph, weights: Weights): Graph {
     },
     replace(node, copy) {
       const full = node.inputs[0];
-      const fallback = full && graph.defaults.get(full);
-      if (node.op !== 'Slice' || fallback?.kind !== 'weights') return null;
+      if (node.op !== 'Slice' || !full) return null;
+      const fallback = graph.defaults.get(full);
+      if (fallback?.kind !== 'weights') return null;
       const { starts, steps } = node.attributes as SliceAttributes;
       if (steps || starts.some((start) => start !== 0)) return null;
       const block = node.outputs[0]!.type;
       const all = weightValues(weights, fallback.tensor, full.shape);
-      const values = leadingBlock(all, full!.dims, node.outputs[0]!.dims);
-      return [copy.graph.input(full!.name, block, { kind: 'inline', values })];
+      const values = leadingBlock(all, full.dims, node.outputs[0]!.dims);
+      return [copy.graph.input(full.name, block, { kind: 'inline', values })];
     },
   });
 }

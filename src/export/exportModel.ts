@@ -1,0 +1,81 @@
+import type { Config } from '../config/schema.js';
+import type { LinearClassifier } from '../evaluation/linearClassifier.js';
+import { encodeModel } from '../onnx/model.js';
+import type { TensorData } from '../onnx/safetensors.js';
+import { bindWeights, type Weights } from '../programs/bindWeights.js';
+import { emitFrozen } from '../programs/emitFrozen.js';
+import { countMultiplyAdds } from '../programs/flops.js';
+import { widthLabel } from '../programs/manifest.js';
+import type { Network } from '../programs/network.js';
+import { targets } from '../targets/index.js';
+import { version } from '../version.js';
+import { foldBatchNorm } from './foldBatchNorm.js';
+import { classifierTensors, countParameters, inferenceGraph } from './inferenceGraph.js';
+
+/** What an exported model computes, and where it comes from. */
+export interface ExportedModel {
+  readonly bytes: Uint8Array;
+  /** Trained elements, batch norm's gamma and beta counted as they were before folding, as papers count. */
+  readonly parameters: number;
+  /** Multiply-adds of one image. */
+  readonly multiplyAdds: number;
+}
+
+export interface ExportSubject {
+  readonly network: Network;
+  readonly config: Config;
+  readonly weights: Weights;
+  /** SHA-256 of the checkpoint that the weights are of. */
+  readonly checkpoint: string;
+}
+
+/** A classifier for the output `logits`, and the names of its classes. */
+export interface ExportClassifier {
+  readonly classifier: LinearClassifier;
+  readonly classes: readonly string[];
+}
+
+/**
+ * A standalone ONNX model of one width: weights cut to what the width uses, batch norm folded into the
+ * convolutions, any batch size. README.md in this folder lists names, shapes and metadata. Deterministic: the same
+ * weights give the same bytes.
+ */
+export function exportModel(
+  { network, config, weights, checkpoint }: ExportSubject,
+  width: number,
+  classifier?: ExportClassifier,
+): ExportedModel {
+  const graph = inferenceGraph(network, config, width, classifier?.classes.length);
+  const tensors = classifier ? withClassifier(weights, classifier.classifier) : weights;
+  const folded = foldBatchNorm(bindWeights(graph, tensors));
+  const model = emitFrozen(folded, targets[config.runtime.target], {
+    slimclr: version,
+    checkpoint,
+    encoder: config.encoder.name,
+    method: config.method.name,
+    width: String(width),
+    imageSize: String(config.data.imageSize),
+    mean: JSON.stringify(config.data.mean),
+    std: JSON.stringify(config.data.std),
+    ...(classifier && { classes: JSON.stringify(classifier.classes) }),
+  });
+  const graphName = `${config.encoder.name}.${widthLabel(width)}`;
+  return {
+    bytes: encodeModel({ ...model, graphName }),
+    parameters: countParameters(network, graph, width),
+    multiplyAdds: countMultiplyAdds(graph),
+  };
+}
+
+function withClassifier(weights: Weights, { classes, channels, weight, bias }: LinearClassifier): Weights {
+  const tensor = (shape: readonly number[], data: Float32Array): TensorData => ({
+    dtype: 'float32',
+    shape,
+    data,
+  });
+  return new Map([
+    ...weights,
+    [classifierTensors.weight, tensor([classes, channels], weight)],
+    [classifierTensors.bias, tensor([classes], bias)],
+  ]);
+}

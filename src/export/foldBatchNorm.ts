@@ -1,0 +1,71 @@
+import type { Graph, Node, TypedArray, Value } from '../graph/graph.js';
+import { rewrite } from '../graph/rewrite.js';
+import { elementCount } from '../onnx/model.js';
+import type { BatchNormalizationAttributes } from '../ops/batchNormalization.js';
+
+/**
+ * Folds each BatchNormalization into the Conv before it where nothing else reads the Conv and all weights are
+ * inline defaults: with s = gamma / sqrt(variance + epsilon), the weight of every output channel is multiplied by
+ * its s, and the bias is beta + (bias - mean) s. Computed in float64. The convolution keeps its names; its bias is
+ * named after its weight.
+ */
+export function foldBatchNorm(graph: Graph): Graph {
+  const foldable = foldableNorms(graph);
+  const folded = new Set(foldable.values());
+  return rewrite(graph, {
+    replace(node, copy) {
+      if (folded.has(node)) return [copy.of(node.inputs[0]!)];
+      const norm = foldable.get(node);
+      if (!norm) return null;
+      const { weight, bias } = fold(graph, node, norm);
+      const [x, w] = node.inputs as [Value, Value];
+      const input = (name: string, shape: readonly number[], values: TypedArray) =>
+        copy.graph.input(name, { dtype: 'float32', shape }, { kind: 'inline', values });
+      return copy.graph.copy(node, [
+        copy.of(x),
+        input(w.name, w.dims, weight),
+        input(w.name.replace(/\.weight$/, '') + '.bias', [bias.length], bias),
+      ]);
+    },
+  });
+}
+
+/** Convolutions and the batch norm to fold into each. */
+function foldableNorms(graph: Graph): Map<Node, Node> {
+  const readers = new Map<Value, number>();
+  const read = (value: Value | null) => value && readers.set(value, (readers.get(value) ?? 0) + 1);
+  for (const node of graph.nodes) node.inputs.forEach(read);
+  [...graph.outputs.values()].forEach(read);
+  const isBound = (value: Value | null) => !value || graph.defaults.get(value)?.kind === 'inline';
+  const pairs = new Map<Node, Node>();
+  for (const norm of graph.nodes) {
+    const conv = norm.inputs[0]?.producer;
+    if (norm.op !== 'BatchNormalization' || conv?.op !== 'Conv') continue;
+    const weights = [...conv.inputs.slice(1), ...norm.inputs.slice(1)];
+    if (weights.every(isBound) && readers.get(conv.outputs[0]!) === 1) pairs.set(conv, norm);
+  }
+  return pairs;
+}
+
+function fold(graph: Graph, conv: Node, norm: Node): { weight: Float32Array; bias: Float32Array } {
+  const values = (value: Value): Float32Array => {
+    const fallback = graph.defaults.get(value);
+    if (fallback?.kind !== 'inline') throw new Error(`${value.name} has no inline default`);
+    return fallback.values as Float32Array;
+  };
+  const { epsilon } = norm.attributes as BatchNormalizationAttributes;
+  const [gamma, beta, mean, variance] = norm.inputs.slice(1).map((value) => values(value!)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const [, w, own] = conv.inputs;
+  const scale = Float64Array.from(gamma, (g, k) => g / Math.sqrt(variance[k]! + epsilon));
+  const perOutput = elementCount(w!.dims.slice(1));
+  const ownBias = own ? values(own) : null;
+  return {
+    weight: values(w!).map((value, i) => value * scale[Math.floor(i / perOutput)]!),
+    bias: beta.map((shift, k) => shift + ((ownBias?.[k] ?? 0) - mean[k]!) * scale[k]!),
+  };
+}
