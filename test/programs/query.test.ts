@@ -73,13 +73,14 @@ describe('programs/query', () => {
     expect(moved).to.be.greaterThan(0.01);
   });
 
-  it('the gradient of a convolution and of a head weight equals the slope of the loss', async () => {
+  it('the gradient of a convolution, of a head weight and of a bias equals the slope of the loss', async () => {
     const step = tinyStep();
     const outputs = await query(step, 0.5);
     for (const [name, element, place] of [
-      // Element [1, 2] of the block [64, 32] is element 1 * 64 + 2 of the full [64, 64].
+      // Element [1, 2] of the block is at 1 * 32 + 2, of the full weight at 1 * 64 + 2.
       ['head.fc1.weight', 1 * 32 + 2, 1 * 64 + 2],
       ['head.fc2.bias', 3, 3],
+      ['encoder.layer3.2.conv2.weight', (1 * 32 + 2) * 9 + 4, (1 * 64 + 2) * 9 + 4],
     ] as const) {
       const lossAt = async (offset: number) => {
         const values = [...step.weights[name]!];
