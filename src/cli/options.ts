@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadConfig } from '../config/load.js';
 import { presets } from '../config/presets.js';
 import type { Config } from '../config/schema.js';
@@ -13,11 +13,11 @@ export interface ConfigOptions {
 /** The options that say which config a command works on; `configFrom` reads them. */
 export function addConfigOptions(command: Command): Command {
   return command
-    .option('--preset <name>', `start from a preset: ${Object.keys(presets).join(', ')}`)
-    .option('--config <file>', 'JSON file with keys of the config, on top of the preset')
+    .option('--preset <name>', `start from a preset: ${Object.keys(presets).join(', ')} (default: none)`)
+    .option('--config <file>', 'JSON file with keys of the config, on top of the preset (default: none)')
     .option(
       '--set <assignment>',
-      'set one key, e.g. epochs=100 or method.temperature=0.2; may be given more than once, wins over the others',
+      'set one key, e.g. epochs=100 or method.temperature=0.2; may be given more than once, wins over the others (default: none)',
       (assignment: string, before: readonly string[] = []) => [...before, assignment],
     );
 }
@@ -29,4 +29,44 @@ export function configFrom({ preset, config, set }: ConfigOptions): Config {
     ...(config !== undefined && { file: config }),
     ...(set !== undefined && { set }),
   });
+}
+
+/** What `cacheOption` parses. */
+export interface CacheOption {
+  readonly cache?: string;
+}
+
+export function cacheOption(): Option {
+  return new Option(
+    '--cache <folder>',
+    'where data sets are kept (default: $SLIMCLR_CACHE, else $XDG_CACHE_HOME/slimclr, else ~/.cache/slimclr)',
+  );
+}
+
+export function checkpointOption(): Option {
+  return new Option('--checkpoint <file>', 'which checkpoint (default: the newest of the run)');
+}
+
+/** Options as the library takes them: `cache` is its `cacheDirectory`. */
+export function libraryOptions<T extends CacheOption>({
+  cache,
+  ...others
+}: T): Omit<T, 'cache'> & { cacheDirectory?: string } {
+  return { ...others, ...(cache !== undefined && { cacheDirectory: cache }) };
+}
+
+/** Parser of an integer that is at least `minimum`. */
+export function integer(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = number(text);
+    if (Number.isInteger(value) && value >= minimum) return value;
+    throw new InvalidArgumentError(`Accepted: an integer >= ${minimum}.`);
+  };
+}
+
+/** Parser of a number. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('Accepted: a number.');
 }

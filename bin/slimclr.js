@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/* global require, __dirname */
+// CommonJS (package.json beside this file says so): Node reads an entry that is an ES module with libuv's
+// thread pool, whose size is then settled before the first line of it runs.
+const { spawnSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+
+// sharp decodes images in that pool: one thread a core, and never fewer than Node's own default.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
+
+const root = join(__dirname, '..');
+const main = join(root, 'dist', 'src', 'cli', 'main.js');
+// The published package holds dist/; a fresh checkout does not.
+if (existsSync(main) || compile()) import(pathToFileURL(main).href);
+
+/** Compiles the checkout, compiler output on stderr; false and an exit code when that fails. */
+function compile() {
+  console.error('slimclr: compiling TypeScript, this once');
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status } = spawnSync(process.execPath, [compiler, '-p', root], { stdio: ['ignore', 2, 2] });
+  if (status === 0) return true;
+  console.error('slimclr: the TypeScript sources did not compile; accepted: a checkout after `npm ci`');
+  process.exitCode = 1;
+  return false;
+}

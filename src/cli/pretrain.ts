@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { formatConfig } from '../config/format.js';
+import { presets } from '../config/presets.js';
+import type { Config } from '../config/schema.js';
+import { UsageError } from '../errors.js';
+import type { TrainingEvent } from '../training/events.js';
+import { formatDuration } from '../report/duration.js';
+import {
+  addConfigOptions,
+  cacheOption,
+  configFrom,
+  libraryOptions,
+  type CacheOption,
+  type ConfigOptions,
+} from './options.js';
+import { TrainingProgress } from './progress.js';
+import { abortOnSignals } from './signals.js';
+import { StatusLine } from './statusLine.js';
+
+type Flags = ConfigOptions &
+  CacheOption & {
+    readonly output?: string;
+    readonly resume?: true | string;
+    readonly quiet?: boolean;
+    readonly dryRun?: boolean;
+  };
+
+export function pretrainCommand(): Command {
+  const command = new Command('pretrain')
+    .description('pre-train a slimmable encoder on images without labels')
+    .option('--output <folder>', 'run folder: config, programs, event log, checkpoints; required to train')
+    .option(
+      '--resume [checkpoint]',
+      'go on from the newest checkpoint of the run folder, or from this one; without --preset and --config with the config of the run folder (default: a new run)',
+    );
+  return addConfigOptions(command)
+    .addOption(cacheOption())
+    .option('--quiet', 'print errors only (default: progress on stderr)')
+    .option('--dry-run', 'print the complete config as JSON and stop (default: train)')
+    .addHelpText('after', presetsHelp)
+    .action(run);
+}
+
+async function run({ output, resume, quiet, dryRun, ...flags }: Flags): Promise<void> {
+  const config = chooseConfig(flags, resume === undefined ? undefined : output);
+  if (dryRun) {
+    process.stdout.write(formatConfig(config));
+    return;
+  }
+  if (output === undefined) throw new UsageError('--output is missing; accepted: the path of a run folder');
+  const { pretrain } = await import('../training/pretrain.js');
+  const status = new StatusLine();
+  const interruption = abortOnSignals((signal) => {
+    status.print(`${signal}: writing a checkpoint after this step; a second one exits at once`);
+  });
+  const reason = await pretrain({
+    config,
+    runFolder: output,
+    resume: resume ?? false,
+    signal: interruption.signal,
+    ...libraryOptions({ ...(flags.cache !== undefined && { cache: flags.cache }) }),
+    ...(!quiet && { onEvent: eventPrinter(status, output) }),
+  }).finally(() => {
+    status.clear();
+    interruption.stop();
+  });
+  if (reason === 'interrupted') {
+    status.print(`interrupted; \`slimclr pretrain --output ${output} --resume\` goes on from there`);
+    process.exitCode = interruption.exitCode;
+  }
+}
+
+/** The config of the options; that of the run folder when a run is resumed and no other is named. */
+function chooseConfig(flags: ConfigOptions, resumed: string | undefined): Config {
+  if (flags.preset !== undefined || flags.config !== undefined) return configFrom(flags);
+  if (resumed !== undefined) {
+    const file = join(resumed, 'config.json');
+    if (existsSync(file)) return configFrom({ ...flags, config: file });
+    throw new UsageError(`${resumed}: no run to resume (no config.json); accepted: a run folder of pretrain`);
+  }
+  throw new UsageError(
+    `neither --preset nor --config; accepted: a config file or a preset: ${Object.keys(presets).join(', ')}`,
+  );
+}
+
+/** Prints what happens in a run as it happens. */
+function eventPrinter(status: StatusLine, output: string): (event: TrainingEvent) => void {
+  let progress: TrainingProgress | undefined;
+  return (event) => {
+    switch (event.type) {
+      case 'start':
+        progress = new TrainingProgress(event);
+        return status.print(progress.opening());
+      case 'skipped':
+        return status.print(`skipped ${event.path}: ${event.reason}`);
+      case 'step':
+        progress!.record(event);
+        return status.update(() => progress!.line());
+      case 'checkpoint':
+        return;
+      case 'stop':
+        return status.print(
+          `${event.reason} after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`,
+        );
+    }
+  };
+}
+
+function presetsHelp(): string {
+  const lines = Object.entries(presets).map(([name, { description }]) => `  ${name}: ${description}`);
+  return `\nPresets:\n${lines.join('\n')}\n\nKeys of --set and --config: those that --dry-run prints.`;
+}

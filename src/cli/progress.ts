@@ -1,0 +1,98 @@
+import { formatDuration } from '../report/duration.js';
+import type { TrainingEvent } from '../training/events.js';
+
+type StartEvent = Extract<TrainingEvent, { type: 'start' }>;
+type StepEvent = Extract<TrainingEvent, { type: 'step' }>;
+
+/** Steps that speed, losses and the time left are averaged over. */
+const recentSteps = 50;
+
+/** Follows the events of a training run and words how far it is. */
+export class TrainingProgress {
+  readonly #stepsPerEpoch: number;
+  readonly #total: number;
+  /** First step that trains all widths: the steps before it are cheaper. */
+  readonly #slimStart: number;
+  /** The latest steps of each phase, oldest first. */
+  readonly #recent = { slowStart: [] as StepEvent[], slim: [] as StepEvent[] };
+  #last: StepEvent | undefined;
+
+  constructor(private readonly start: StartEvent) {
+    const { config, stepsPerEpoch } = start;
+    this.#stepsPerEpoch = stepsPerEpoch;
+    this.#total = config.epochs * stepsPerEpoch;
+    this.#slimStart = config.widths.length > 1 ? config.method.slimStartEpoch * stepsPerEpoch : 0;
+  }
+
+  record(event: StepEvent): void {
+    const recent = this.#phaseOf(event);
+    recent.push(event);
+    if (recent.length > recentSteps) recent.shift();
+    this.#last = event;
+  }
+
+  /** What is about to be trained, in one line. */
+  opening(): string {
+    const { config, images, step } = this.start;
+    const { encoder, widths, data, epochs, method } = config;
+    const slowStart = this.#slimStart > 0 ? `, sub-networks from epoch ${method.slimStartEpoch + 1}` : '';
+    const from = step > 0 ? `, going on after step ${step}` : '';
+    return (
+      `training ${encoder.name} at widths ${widths.join(', ')} on ${images} images of ${data.source}: ` +
+      `${epochs} epochs of ${this.#stepsPerEpoch} steps${slowStart}${from}`
+    );
+  }
+
+  /**
+   * e.g. `epoch 3/8  step 412/1248  InfoNCE w1.00 5.91 w0.50 6.02  843 images/s  3 min 10 s left`; `~` marks a time
+   * left that rests on a phase that has not begun. Empty before the first step.
+   */
+  line(): string {
+    if (!this.#last) return '';
+    const { config, labels } = this.start;
+    const { epoch, step, losses } = this.#last;
+    const recent = this.#phaseOf(this.#last);
+    const infoNce = labels
+      .filter((label) => label in losses)
+      .map((label) => `${label} ${mean(recent.map((event) => event.losses[label]!.infoNce)).toFixed(2)}`);
+    const speed = config.batchSize / mean(recent.map(({ seconds }) => seconds));
+    const estimated = step < this.#slimStart;
+    return [
+      `epoch ${epoch + 1}/${config.epochs}`,
+      `step ${step + 1}/${this.#total}`,
+      `InfoNCE ${infoNce.join(' ')}`,
+      `${speed >= 10 ? speed.toFixed(0) : speed.toPrecision(2)} images/s`,
+      `${estimated ? '~' : ''}${formatDuration(this.secondsLeft()!)} left`,
+    ].join('  ');
+  }
+
+  /** Seconds to the last step, from the latest steps of each phase; undefined before the first step. */
+  secondsLeft(): number | undefined {
+    if (!this.#last) return undefined;
+    const done = this.#last.step + 1;
+    const slowStartLeft = Math.max(this.#slimStart - done, 0);
+    const slimLeft = this.#total - done - slowStartLeft;
+    const { slowStart, slim } = this.#recent;
+    const slowStartSeconds = mean(slowStart.map(({ seconds }) => seconds));
+    const slimSeconds =
+      slim.length > 0 ? mean(slim.map(({ seconds }) => seconds)) : slowStartSeconds * this.#slimCost();
+    return (slowStartLeft > 0 ? slowStartLeft * slowStartSeconds : 0) + slimLeft * slimSeconds;
+  }
+
+  /**
+   * Time of a step of all widths over that of a slow-start step: the key encoder runs forward, each query encoder
+   * forward and backward, twice the work. A narrow one takes time nearer to its width than to its square.
+   */
+  #slimCost(): number {
+    const widths = this.start.config.widths.reduce((sum, width) => sum + width, 0);
+    return (1 + 3 * widths) / (1 + 3);
+  }
+
+  #phaseOf({ step }: StepEvent): StepEvent[] {
+    return step < this.#slimStart ? this.#recent.slowStart : this.#recent.slim;
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

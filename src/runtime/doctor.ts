@@ -1,0 +1,148 @@
+import { fork } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import { configSchema, type Config } from '../config/schema.js';
+import { defaultCacheDirectory } from '../data/cacheDirectory.js';
+import { version } from '../version.js';
+import type { TrialMessage } from './providerTrial.js';
+
+type Provider = Config['runtime']['provider'];
+
+/** What slimclr finds on this machine. */
+export interface Diagnosis {
+  readonly versions: { readonly slimclr: string; readonly node: string; readonly onnxruntime: string };
+  /** e.g. `linux x64`. */
+  readonly platform: string;
+  readonly cpu: {
+    readonly model: string;
+    readonly cores: number;
+    /** Threads that `runtime.threads` 0 stands for: a container may have fewer than the machine has cores. */
+    readonly threads: number;
+    /** Threads that decode images at the same time. */
+    readonly decodeThreads: number;
+  };
+  /** Bytes. */
+  readonly memory: { readonly total: number; readonly free: number };
+  readonly cache: { readonly directory: string; readonly datasets: readonly CachedDataset[] };
+  readonly providers: readonly ProviderDiagnosis[];
+}
+
+export interface CachedDataset {
+  /** e.g. `cifar10-1.1.1`. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface ProviderDiagnosis {
+  readonly name: Provider;
+  /** Compiled into onnxruntime-node; false: needs a library of its own. */
+  readonly bundled: boolean;
+  /** Why the trial training graph does not run there, or runs wrong; undefined when it trains. */
+  readonly failure: string | undefined;
+}
+
+/** How a CUDA provider gets beside onnxruntime-node, which does not come with one. */
+export const cudaAdvice = [
+  'CUDA (Linux x64, NVIDIA driver, CUDA and cuDNN libraries): either run the install script of onnxruntime-node,',
+  '  npm rebuild onnxruntime-node --ignore-scripts=false',
+  'which downloads its provider for CUDA 12 from NuGet, or take the provider for CUDA 13 from the npm package',
+  '  com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9',
+  'made for exactly onnxruntime-node 1.29.0: copy its libonnxruntime_providers_*.so into',
+  '  node_modules/onnxruntime-node/bin/napi-v6/linux/x64/',
+] as const;
+
+/** A provider that has not answered by then hangs. Milliseconds. */
+const trialTimeout = 60_000;
+/** Largest |difference to the cpu| over the largest |cpu| that passes: float32 in another order of summation. */
+const trialTolerance = 1e-3;
+
+/** Looks at versions, machine and cache, and trains a small graph on each provider that a config can name. */
+export async function diagnose(cacheDirectory = defaultCacheDirectory()): Promise<Diagnosis> {
+  const processors = cpus();
+  return {
+    versions: { slimclr: version, node: process.versions.node, onnxruntime: ort.env.versions.node! },
+    platform: `${process.platform} ${process.arch}`,
+    cpu: {
+      model: processors[0]?.model ?? 'unknown',
+      cores: processors.length,
+      threads: availableParallelism(),
+      decodeThreads: Number(process.env.UV_THREADPOOL_SIZE ?? 4),
+    },
+    memory: { total: totalmem(), free: freemem() },
+    cache: { directory: cacheDirectory, datasets: await cachedDatasets(cacheDirectory) },
+    providers: await diagnoseProviders(),
+  };
+}
+
+async function diagnoseProviders(): Promise<ProviderDiagnosis[]> {
+  const names = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
+  const backends = new Map(ort.listSupportedBackends().map(({ name, bundled }) => [name, bundled]));
+  const expected = await runTrial('cpu');
+  const results: ProviderDiagnosis[] = [];
+  for (const name of names) {
+    const bundled = backends.get(name);
+    const failure =
+      bundled === undefined
+        ? `onnxruntime-node has no such provider on ${process.platform} ${process.arch}`
+        : compare(name === 'cpu' ? expected : await runTrial(name), expected);
+    results.push({ name, bundled: bundled ?? false, failure });
+  }
+  return results;
+}
+
+/** Trains the graph of providerTrial.ts on a provider, in a process of its own. */
+function runTrial(provider: Provider): Promise<TrialMessage> {
+  return new Promise((resolve) => {
+    // Providers write to stderr on their own what the message says anyway.
+    const child = fork(new URL('./providerTrial.js', import.meta.url), [provider], {
+      stdio: 'ignore',
+      timeout: trialTimeout,
+    });
+    child.once('message', (message) => resolve(message as TrialMessage));
+    child.once('error', ({ message }) => resolve({ error: message }));
+    child.once('exit', (code, signal) =>
+      resolve({ error: `the trial process ended with ${signal ?? `code ${code}`}` }),
+    );
+  });
+}
+
+/** What is wrong with a trial; undefined when it gives the numbers of the cpu. */
+function compare(trial: TrialMessage, expected: TrialMessage): string | undefined {
+  if ('error' in trial) return reasonOf(trial.error);
+  if ('error' in expected) return 'the cpu provider gives nothing to compare with';
+  const scale = Math.max(...expected.values.map(Math.abs));
+  const error = Math.max(...expected.values.map((value, i) => Math.abs(value - trial.values[i]!))) / scale;
+  return error <= trialTolerance ? undefined : `wrong numbers: relative error ${error.toPrecision(2)}`;
+}
+
+/** The part of a message of ONNX Runtime that is about the cause, without source positions, in one line. */
+function reasonOf(message: string): string {
+  return message
+    .replace(/^.*was false\. /s, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+async function cachedDatasets(cacheDirectory: string): Promise<CachedDataset[]> {
+  const root = join(cacheDirectory, 'datasets');
+  const found: CachedDataset[] = [];
+  for (const name of await namesIn(root)) {
+    if (name.includes('.partial-')) continue;
+    let bytes = 0;
+    for (const file of await namesIn(join(root, name))) bytes += (await stat(join(root, name, file))).size;
+    found.push({ name, bytes });
+  }
+  return found;
+}
+
+/** Names in a folder, sorted; none when it does not exist. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

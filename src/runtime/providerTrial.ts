@@ -1,0 +1,75 @@
+import * as ort from 'onnxruntime-node';
+import { gradients } from '../autodiff.js';
+import type { Config } from '../config/schema.js';
+import { Graph } from '../graph/graph.js';
+import { elementCount, encodeModel } from '../onnx/model.js';
+import { Builder } from '../ops/builder.js';
+import { Random } from '../random.js';
+import { emit } from '../targets/emit.js';
+import { lower } from '../targets/lower.js';
+import { portable } from '../targets/portable.js';
+import { version } from '../version.js';
+import { floatTensor, sessionOptions } from './session.js';
+
+/*
+ * The child process of doctor.ts: runs a small training graph on the provider that its argument names and sends
+ * the numbers, or why it failed. A process of its own, because a provider may take its process down with it.
+ */
+
+export type TrialMessage = { readonly values: readonly number[] } | { readonly error: string };
+
+const batchSize = 2;
+const parameterShapes = { weight: [4, 3, 3, 3], gamma: [4], beta: [4], head: [5, 4] } as const;
+
+try {
+  process.send!({ values: await trial(process.argv[2] as Config['runtime']['provider']) });
+} catch (error) {
+  process.send!({ error: (error as Error).message });
+}
+
+/** Loss and gradients of one step: convolution, batch norm, ReLU, pooling, a linear layer, cross entropy. */
+async function trial(provider: Config['runtime']['provider']): Promise<number[]> {
+  const model = emit(lower(trainingGraph(), portable), { opset: portable.opset, version });
+  const session = await ort.InferenceSession.create(encodeModel(model), {
+    ...sessionOptions({ provider, threads: 1 }),
+    logSeverityLevel: 4,
+  });
+  const random = new Random(1);
+  const normal = (shape: readonly number[]) =>
+    floatTensor(
+      Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
+      shape,
+    );
+  const parameters = Object.entries(parameterShapes).map(([name, shape]) => [name, normal(shape)] as const);
+  const outputs = await session.run({
+    images: normal([batchSize, 3, 8, 8]),
+    labels: new ort.Tensor('int64', BigInt64Array.of(0n, 3n), [batchSize]),
+    ...Object.fromEntries(parameters),
+  });
+  return session.outputNames.flatMap((name) => Array.from(outputs[name]!.data as Float32Array));
+}
+
+function trainingGraph(): Graph {
+  const graph = new Graph('trial');
+  const b = new Builder(graph);
+  const input = (name: string, shape: readonly number[]) => graph.input(name, { dtype: 'float32', shape });
+  const images = input('images', [batchSize, 3, 8, 8]);
+  const labels = graph.input('labels', { dtype: 'int64', shape: [batchSize] });
+  const weight = input('weight', parameterShapes.weight);
+  const gamma = input('gamma', parameterShapes.gamma);
+  const beta = input('beta', parameterShapes.beta);
+  const head = input('head', parameterShapes.head);
+
+  const convolved = b.op('Conv', [images, weight], { strides: [1, 1], pads: [1, 1, 1, 1], group: 1 }); // [N, 4, 8, 8]
+  const normalized = b.op('BatchNormTrain', [convolved, gamma, beta], { epsilon: 1e-5 });
+  const features = b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Relu', [normalized])])]); // [N, 4]
+  const logits = b.op('Gemm', [features, head], { transB: true }); // [N, 5]
+  const losses = b.op('SoftmaxCrossEntropy', [logits, labels]);
+  const loss = b.op('ReduceMean', [losses], { keepdims: false });
+  graph.output('loss', loss);
+  const parameters = [weight, gamma, beta, head];
+  for (const [i, gradient] of gradients(b, loss, parameters).entries()) {
+    graph.output(`grad.${parameters[i]!.name}`, gradient);
+  }
+  return graph;
+}
