@@ -93,7 +93,7 @@ async function check(folder: string, { config, update, lines }: CheckOptions): P
   const configs = config ? fileConfigs(config) : presetConfigs();
   if (update) {
     const { written, removed } = await updateGolden(folder, configs);
-    console.log(`${folder}: ${written.length} files written, ${removed.length} removed`);
+    console.log(`${folder}: files written: ${written.length}, removed: ${removed.length}`);
     return;
   }
   const { compared, differences } = await checkGolden(folder, configs);

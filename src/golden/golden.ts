@@ -148,13 +148,12 @@ function checkConfig(
     } else if (committed === undefined) {
       differences.push(differenceOf(subject, `${textPath(name, text)} is missing`));
     } else {
-      if (textHash(committed) !== hash) {
-        differences.push(
-          differenceOf(subject, `${textPath(name, text)} was edited: its hash is not the index's`),
-        );
-      }
-      const difference = diffTexts(subject, text, committed, emitted);
-      if (difference) differences.push(difference);
+      const edited =
+        textHash(committed) === hash
+          ? []
+          : differenceOf(subject, `${textPath(name, text)} was edited: its hash is not the index's`).lines;
+      const lines = [...edited, ...(diffTexts(subject, text, committed, emitted)?.lines ?? [])];
+      if (lines.length > 0) differences.push({ subject, lines });
     }
   }
   return differences;
