@@ -101,9 +101,9 @@ function eventPrinter(status: StatusLine, output: string): (event: TrainingEvent
       case 'checkpoint':
         return;
       case 'stop':
-        return status.print(
-          `${event.reason} after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`,
-        );
+        // What else ends a run is said by what the process prints last.
+        if (event.reason !== 'done') return;
+        return status.print(`done after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`);
     }
   };
 }

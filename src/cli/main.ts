@@ -1,0 +1,38 @@
+import { inspect } from 'node:util';
+import { CommanderError } from 'commander';
+import { SlimclrError } from '../errors.js';
+import { createProgram } from './program.js';
+
+const program = createProgram();
+
+// A reader such as `head` may close its end; what it does not read is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') fail(error);
+});
+process.stderr.on('error', () => {});
+process.on('uncaughtException', (error) => {
+  fail(error);
+  process.exit();
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error as Error);
+}
+
+/** Says in one line what went wrong and sets the exit code: 2 for wrong usage, 1 for a job that failed. */
+function fail(error: Error): void {
+  if (error instanceof CommanderError) {
+    // Commander has printed it; its exit code of a usage error is 1.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+    return;
+  }
+  process.exitCode = error instanceof SlimclrError ? error.exitCode : 1;
+  const message = error.message.replace(/\s*\n\s*/g, ' ');
+  // What the operating system refuses (permissions, a full disk) is no defect.
+  const expected = error instanceof SlimclrError || 'syscall' in error;
+  const hint = expected ? '' : ' (a defect of slimclr; --stack shows where)';
+  console.error(`slimclr: ${message}${hint}`);
+  if (program.opts<{ stack?: boolean }>().stack) console.error(inspect(error));
+}

@@ -1,0 +1,50 @@
+import { Command } from 'commander';
+import { version } from '../version.js';
+import { dataCommand } from './data.js';
+import { doctorCommand } from './doctor.js';
+import { exportCommand } from './export.js';
+import { graphCommand } from './graph.js';
+import { knnCommand } from './knn.js';
+import { pretrainCommand } from './pretrain.js';
+import { probeCommand } from './probe.js';
+import { reportCommand } from './report.js';
+
+/**
+ * The command line. Commands import the library when they run, so that --help does not wait for the decoder
+ * and the registry client.
+ */
+export function createProgram(): Command {
+  const program = new Command('slimclr')
+    .description(
+      'Pre-train one slimmable image encoder without labels, export a family of small ONNX models.',
+    )
+    .version(version)
+    .option('--stack', 'print the stack trace of an error, with its causes')
+    .addCommand(dataCommand())
+    .addCommand(graphCommand())
+    .addCommand(pretrainCommand())
+    .addCommand(knnCommand())
+    .addCommand(probeCommand())
+    .addCommand(exportCommand())
+    .addCommand(reportCommand())
+    .addCommand(doctorCommand());
+  configure(program);
+  return program;
+}
+
+/** Usage errors are thrown, as one line. */
+function configure(command: Command): void {
+  command
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          `slimclr: ${text
+            .trim()
+            .replace(/^error: /, '')
+            .replace(/\s*\n\s*/g, ' ')}\n`,
+        ),
+    });
+  command.commands.forEach(configure);
+}

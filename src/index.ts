@@ -1,0 +1,53 @@
+/** The public API of slimclr. */
+export { SlimclrError, UsageError } from './errors.js';
+export { version } from './version.js';
+
+// Configuration
+export { formatConfig } from './config/format.js';
+export { loadConfig, parseConfig, type ConfigSources } from './config/load.js';
+export { presets, type Preset, type PresetName } from './config/presets.js';
+export { configSchema, type Config, type ConfigInput } from './config/schema.js';
+
+// Images
+export { datasetNames, fetchDataset, type DatasetInfo, type FetchOptions } from './data/dataset.js';
+export { openSource, type ImageSource, type SourceOptions } from './data/source.js';
+export { describeSource, type SourceDescription } from './data/sourceDescription.js';
+
+// Pre-training
+export { pretrain, type PretrainOptions } from './training/pretrain.js';
+export {
+  latestCheckpoint,
+  listCheckpoints,
+  readCheckpoint,
+  type Checkpoint,
+  type CheckpointEntry,
+} from './training/checkpoint.js';
+export type { LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
+
+// Evaluation, export, report
+export { evaluateKnn, type KnnOptions } from './evaluation/evaluateKnn.js';
+export { evaluateProbe, type ProbeOptions } from './evaluation/evaluateProbe.js';
+export type { Accuracy, ExportResult, KnnResult, ProbeResult, WidthAccuracy } from './evaluation/results.js';
+export { exportRun, type ExportOptions } from './export/exportRun.js';
+export { writeReport } from './report/report.js';
+export { readRun, type Run } from './report/run.js';
+export { summaryTable } from './report/table.js';
+
+// Training graphs: the files, and the builder they are made with
+export { buildPrograms, emitMethod } from './methods/index.js';
+export type { EmittedProgram, EmittedPrograms } from './programs/folder.js';
+export type { Manifest } from './programs/manifest.js';
+export { readManifest } from './runtime/programs.js';
+export { gradients } from './autodiff.js';
+export { Graph, Value, type Node } from './graph/graph.js';
+export { Builder } from './ops/builder.js';
+export { emit, type EmitOptions } from './targets/emit.js';
+export { targets } from './targets/index.js';
+export { lower } from './targets/lower.js';
+export type { Target } from './targets/target.js';
+export { decodeModel, encodeModel, type OnnxModel } from './onnx/model.js';
+export { modelText } from './onnx/text.js';
+export { diffModels, type ModelDifference } from './onnx/diff.js';
+
+// This machine
+export { diagnose, type Diagnosis } from './runtime/doctor.js';

@@ -1,0 +1,139 @@
+import { expect } from 'chai';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { slimclr, start, writeTinyConfig } from './slimclr.js';
+
+describe('command line errors: one line on stderr, nothing on stdout', () => {
+  let root: string;
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), 'slimclr-cli-'));
+  });
+  after(() => rm(root, { recursive: true }));
+
+  /** Exit code 2 and one line that matches. */
+  async function expectUsageError(args: string[], message: RegExp): Promise<void> {
+    const outcome = await slimclr(...args);
+    expect(outcome.stderr).to.match(/^slimclr: [^\n]*\n$/);
+    expect(outcome.stderr).to.match(message);
+    expect(outcome).to.include({ code: 2, stdout: '' });
+  }
+
+  const output = () => join(root, 'run');
+
+  it('unknown command: the nearest one', () =>
+    expectUsageError(['pretran'], /unknown command 'pretran' \(Did you mean pretrain\?\)/));
+
+  it('unknown option: the nearest one', () =>
+    expectUsageError(
+      ['pretrain', '--presett', 'x'],
+      /unknown option '--presett' \(Did you mean --preset\?\)/,
+    ));
+
+  it('missing argument', () => expectUsageError(['knn'], /missing required argument 'run'/));
+
+  it('option value out of range: what is accepted', () =>
+    expectUsageError(['knn', output(), '--k', '0'], /'--k <count>' argument '0' is invalid.*>= 1/));
+
+  it('unknown preset: the nearest one', () =>
+    expectUsageError(
+      ['pretrain', '--preset', 'cifar10-resnet02', '--output', output()],
+      /unknown preset "cifar10-resnet02".*did you mean "cifar10-resnet20"\?/,
+    ));
+
+  it('unknown key in --set: the nearest one', () =>
+    expectUsageError(
+      ['pretrain', '--preset', 'cifar10-resnet20', '--set', 'epoch=3', '--output', output()],
+      /unknown key "epoch"; did you mean "epochs"\?/,
+    ));
+
+  it('batch size that does not divide the queue', () =>
+    expectUsageError(
+      ['pretrain', '--preset', 'cifar10-resnet20', '--set', 'batchSize=63', '--output', output()],
+      /method.queueSize 1024 is not a multiple of batchSize 63/,
+    ));
+
+  it('no config, and no output', async () => {
+    await expectUsageError(['pretrain', '--output', output()], /neither --preset nor --config; accepted/);
+    await expectUsageError(['pretrain', '--preset', 'cifar10-resnet20'], /--output is missing; accepted/);
+  });
+
+  it('--resume of a folder that holds no run', () =>
+    expectUsageError(['pretrain', '--resume', '--output', root], /no run to resume/));
+
+  it('--resume without a checkpoint', () => {
+    const config = writeTinyConfig(root, root);
+    return expectUsageError(['pretrain', '--config', config, '--resume', '--output', root], /no checkpoint/);
+  });
+
+  it('images: a folder that does not exist', () => {
+    const config = writeTinyConfig(root, join(root, 'nowhere'));
+    return expectUsageError(
+      ['pretrain', '--config', config, '--output', output()],
+      /unknown data source '.*nowhere'/,
+    );
+  });
+
+  it('images: an empty folder', () => {
+    const folder = join(root, 'empty');
+    mkdirSync(folder);
+    const config = writeTinyConfig(root, folder);
+    return expectUsageError(['pretrain', '--config', config, '--output', output()], /no images in .*empty/);
+  });
+
+  it('images: one image for a batch of 8', async () => {
+    const folder = join(root, 'single');
+    mkdirSync(folder);
+    const create = { width: 16, height: 16, channels: 3, background: 'red' } as const;
+    await sharp({ create }).toFile(join(folder, 'red.png'));
+    const config = writeTinyConfig(root, folder);
+    await expectUsageError(
+      ['pretrain', '--config', config, '--output', output()],
+      /single: 1 image, fewer than batchSize 8/,
+    );
+  });
+
+  for (const command of ['knn', 'probe', 'export', 'report']) {
+    it(`${command} of a folder that is no run`, () =>
+      expectUsageError([command, join(root, 'nowhere')], /nowhere.*accepted/));
+  }
+
+  it('what the operating system refuses: exit code 1, no talk of a defect', async () => {
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    const outcome = await slimclr('data', 'fetch', 'cifar10', '--cache', file);
+    expect(outcome.stderr)
+      .to.match(/^slimclr: [^\n]*ENOTDIR[^\n]*\n$/)
+      .and.not.match(/defect/);
+    expect(outcome).to.include({ code: 1, stdout: '' });
+  });
+
+  it('an error that nobody foresaw: exit code 1, one line that calls it a defect', async () => {
+    const folder = join(root, 'torn', 'checkpoints');
+    mkdirSync(folder, { recursive: true });
+    // An index whose entry lacks the file.
+    const index = { format: 'slimclr-checkpoints', version: 1, checkpoints: [{}] };
+    writeFileSync(join(folder, 'index.json'), JSON.stringify(index));
+    const outcome = await slimclr('knn', join(root, 'torn'));
+    expect(outcome.stderr).to.match(/^slimclr: [^\n]* \(a defect of slimclr; --stack shows where\)\n$/);
+    expect(outcome).to.include({ code: 1, stdout: '' });
+  });
+
+  it('--stack: the line, then the stack trace with its cause', async () => {
+    const config = join(root, 'torn.json');
+    writeFileSync(config, '{');
+    const { code, stderr } = await slimclr('pretrain', '--config', config, '--output', output(), '--stack');
+    expect(code).to.equal(2);
+    expect(stderr).to.match(
+      /^slimclr: config: [^\n]* is not JSON[^\n]*\nUsageError: [^]*\n +at [^]*\[cause\]: SyntaxError/,
+    );
+  });
+
+  it('a reader that closes its end: no error', async () => {
+    const { child, exited } = start('pretrain', '--preset', 'cifar10-resnet20', '--dry-run');
+    child.stdout!.destroy();
+    expect(await exited).to.include({ code: 0, stderr: '' });
+  });
+});
