@@ -85,6 +85,8 @@ export const configSchema = z.strictObject({
       name: z.enum(encoderNames).default('resnet20'),
       /** `cifar`: 3x3 stride 1, no max pool. `imagenet`: 7x7 stride 2 and max pool. ResNet-20..56 have the cifar stem only. */
       stem: z.enum(['cifar', 'imagenet']).default('cifar'),
+      /** Start the last gamma of each residual branch at 0, so that every block starts as its shortcut (the paper's). */
+      zeroInitResidual: z.boolean().default(true),
     })
     .prefault({}),
   data: z
@@ -113,6 +115,11 @@ export const configSchema = z.strictObject({
       keyMomentum: probability.default(0.999),
       /** Dimension of the embedding that the loss sees. */
       dimension: positiveInteger.default(128),
+      /**
+       * Weights of the head at the start. `normal`: N(0, 0.01), biases 0, the paper's. `uniform`: within
+       * 1 / sqrt(inputs), PyTorch's default and MoCo's; features of small encoders collapse without it.
+       */
+      headInitialization: z.enum(['normal', 'uniform']).default('normal'),
       /** Epoch from which the sub-networks train (slow start); 0 means from the beginning. */
       slimStartEpoch: z.int().min(0).default(0),
       distillation: distillationSchema.prefault({ kind: 'kd' }),

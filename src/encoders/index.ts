@@ -31,5 +31,10 @@ export function createEncoder(
   name: string,
   { encoder, widths }: Pick<Config, 'encoder' | 'widths'>,
 ): Encoder {
-  return new ResNet(declarations, name, { ...architectures[encoder.name], stem: encoder.stem, widths });
+  return new ResNet(declarations, name, {
+    ...architectures[encoder.name],
+    stem: encoder.stem,
+    zeroInitResidual: encoder.zeroInitResidual,
+    widths,
+  });
 }

@@ -15,6 +15,8 @@ export interface ResNetOptions {
   /** Middle channels of each stage; the stem has those of the first. */
   readonly channels: readonly number[];
   readonly widths: readonly number[];
+  /** Start the last gamma of each residual branch at 0 instead of 1. */
+  readonly zeroInitResidual: boolean;
 }
 
 /** Residual network (He et al., 2016), slimmable. Names follow torchvision's. */
@@ -28,7 +30,7 @@ export class ResNet implements Encoder {
     readonly name: string,
     private readonly options: ResNetOptions,
   ) {
-    const { stem, block, depths, channels, widths } = options;
+    const { stem, block, depths, channels, widths, zeroInitResidual } = options;
     const expansion = block === 'bottleneck' ? 4 : 1;
     this.#stem = new ConvNorm(declarations, name, '1', widths, {
       inputs: 3,
@@ -44,7 +46,9 @@ export class ResNet implements Encoder {
         const outputs = channels[stage]! * expansion;
         const stride = stage > 0 && i === 0 ? 2 : 1;
         const path = `${name}.layer${stage + 1}.${i}`;
-        blocks.push(new Block(declarations, path, widths, { block, inputs, outputs, stride }));
+        blocks.push(
+          new Block(declarations, path, widths, { block, inputs, outputs, stride, zeroInitResidual }),
+        );
         inputs = outputs;
       }
     }
@@ -93,6 +97,7 @@ interface BlockOptions {
   readonly inputs: number;
   readonly outputs: number;
   readonly stride: number;
+  readonly zeroInitResidual: boolean;
 }
 
 /** A residual block with a projection shortcut where the shape changes. */
@@ -104,7 +109,7 @@ class Block {
     declarations: Declarations,
     private readonly path: string,
     widths: readonly number[],
-    { block, inputs, outputs, stride }: BlockOptions,
+    { block, inputs, outputs, stride, zeroInitResidual }: BlockOptions,
   ) {
     const middle = outputs / 4;
     const layers =
@@ -122,8 +127,7 @@ class Block {
       (layer, i) =>
         new ConvNorm(declarations, path, String(i + 1), widths, {
           ...layer,
-          // Residual branches start as zero, so every block starts as its shortcut.
-          gamma: i === layers.length - 1 ? 0 : 1,
+          gamma: zeroInitResidual && i === layers.length - 1 ? 0 : 1,
         }),
     );
     this.#shortcut =

@@ -5,6 +5,7 @@ export type Initializer =
   /** Normal with std sqrt(2 / fan_out), fan_out = out * kh * kw (He et al., 2015, fan_out, ReLU gain). */
   | { readonly kind: 'kaiming-normal' }
   | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'constant'; readonly value: number };
 
 /** A trainable tensor at full width. A width uses its leading block, or does not use it at all. */

@@ -11,6 +11,11 @@ export function initialValues(parameter: Parameter, seed: number, index: number)
   const { initializer } = parameter;
   if (initializer.kind === 'constant') return values.fill(initializer.value);
   const random = new Random(weightStream, seed, index);
+  if (initializer.kind === 'uniform') {
+    const { bound } = initializer;
+    for (let i = 0; i < values.length; i++) values[i] = random.uniform(-bound, bound);
+    return values;
+  }
   const [outputs = 1, , ...window] = parameter.shape;
   const fanOut = outputs * elementCount(window);
   const std = initializer.kind === 'normal' ? initializer.std : Math.sqrt(2 / fanOut);

@@ -12,6 +12,7 @@ export class Network {
 
   constructor(config: Pick<Config, 'encoder' | 'widths' | 'method'>) {
     this.encoder = createEncoder(this.declarations, 'encoder', config);
-    this.head = new MocoHead(this.declarations, 'head', this.encoder.channels, config.method.dimension);
+    const { dimension, headInitialization } = config.method;
+    this.head = new MocoHead(this.declarations, 'head', this.encoder.channels, dimension, headInitialization);
   }
 }
