@@ -10,7 +10,7 @@ import { buildPrograms } from '../methods/index.js';
 import { decodeModel, formatType, type OnnxModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
 import { readManifest } from '../runtime/programs.js';
-import { addConfigOptions, configFrom, type ConfigOptions } from './options.js';
+import { addConfigOptions, configFrom, integer, type ConfigOptions } from './options.js';
 import { formatTable } from './table.js';
 
 interface BuildOptions extends ConfigOptions {
@@ -67,14 +67,9 @@ function addLines(command: Command): Command {
   return command.option(
     '--lines <count>',
     'lines to show of each graph that differs; 0 shows all',
-    count,
+    integer(0),
     20,
   );
-}
-
-function count(text: string): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`--lines ${text}: accepted: 0 or a positive integer`);
-  return Number(text);
 }
 
 async function build({ output, ...options }: BuildOptions): Promise<void> {

@@ -60,6 +60,7 @@ async function run({ output, resume, quiet, dryRun, ...flags }: Flags): Promise<
     runFolder: output,
     resume: resume ?? false,
     signal: interruption.signal,
+    ...(!quiet && { onProgress: (message: string) => status.show(message) }),
     ...libraryOptions({ ...(flags.cache !== undefined && { cache: flags.cache }) }),
     ...(!quiet && { onEvent: eventPrinter(status, output) }),
   }).finally(() => {

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.js';
+import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
@@ -13,12 +13,13 @@ export const keyPrefix = 'key.';
  * Key features: the momentum encoder at full width on the second view, batch norm in training mode, no
  * gradient (METHOD.md, one training step, 2).
  */
-export function keyProgram(network: Network, { batchSize, data, widths }: Config): Program {
+export function keyProgram(network: Network, config: Config): Program {
+  const { batchSize, widths } = config;
   const graph = new Graph('key');
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
-    shape: [batchSize, 3, data.imageSize, data.imageSize],
+    shape: [batchSize, 3, viewSize(config), viewSize(config)],
   });
   const f = new Forward(b, widths[0]!, 'train', keyPrefix);
   const embedding = network.head.forward(f, network.encoder.forward(f, images));

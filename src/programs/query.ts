@@ -1,5 +1,5 @@
 import { gradients } from '../autodiff.js';
-import type { Config } from '../config/schema.js';
+import { viewSize, type Config } from '../config/schema.js';
 import { Graph, type Value } from '../graph/graph.js';
 import { logitDistillation } from '../losses/distillation.js';
 import { contrastiveLogits, infoNce } from '../losses/infoNce.js';
@@ -15,12 +15,12 @@ import { outputStatistics, type Program } from './program.js';
  * Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
  */
 export function queryProgram(network: Network, config: Config, width: number): Program {
-  const { batchSize, data, method, widths } = config;
+  const { batchSize, method, widths } = config;
   const graph = new Graph(`query.${widthLabel(width)}`);
   const b = new Builder(graph);
   const float = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
 
-  const images = graph.input('images', float(batchSize, 3, data.imageSize, data.imageSize));
+  const images = graph.input('images', float(batchSize, 3, viewSize(config), viewSize(config)));
   const keys = graph.input('keys', float(batchSize, method.dimension));
   const queue = graph.input('queue', float(method.queueSize, method.dimension));
   const distilled = width !== widths[0] && method.distillation.kind !== 'none';

@@ -7,6 +7,7 @@ import { imagesPerSecond, trainingHistory, type History } from './history.js';
 import { readRun, type Run } from './run.js';
 import { style } from './style.js';
 import { columnGroups, summarizeWidths } from './summary.js';
+import { formatDuration } from './duration.js';
 
 /**
  * Writes `report.html` into a run folder, one file that opens offline, and returns its path.
@@ -138,15 +139,6 @@ async function renderScripts(): Promise<string> {
     ...libraries.map((code) => `<script>${escapeScript(code)}</script>`),
     `<script type="module">${escapeScript(page)}</script>`,
   ].join('\n');
-}
-
-/** Seconds as `1 h 02 min`, `3 min 20 s` or `12 s`. */
-function formatDuration(seconds: number): string {
-  const total = Math.round(seconds);
-  const two = (n: number) => String(n).padStart(2, '0');
-  if (total >= 3600) return `${Math.floor(total / 3600)} h ${two(Math.floor(total / 60) % 60)} min`;
-  if (total >= 60) return `${Math.floor(total / 60)} min ${two(total % 60)} s`;
-  return `${total} s`;
 }
 
 function escapeHtml(text: string): string {

@@ -116,7 +116,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   if (entry && (await sha256File(path)) !== entry.sha256) {
     throw new SlimclrError(
       `${path}: the checkpoint is damaged (its SHA-256 is not the recorded ${entry.sha256.slice(0, 12)}...); ` +
-        'an earlier one can be named with --checkpoint',
+        `an earlier one of ${dirname(path)} can be named instead`,
     );
   }
   const { metadata, tensors } = await readSafetensors(path);

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.js';
+import { viewSize, type Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
 import { keyPrefix } from '../programs/key.js';
 import type { Manifest } from '../programs/manifest.js';
@@ -43,8 +43,8 @@ export class MocoV2Step {
     private readonly sessions: ReadonlyMap<string, Session>,
     private readonly gradients: GradientSum,
   ) {
-    const { batchSize, data, method } = config;
-    const imageShape = [batchSize, 3, data.imageSize, data.imageSize];
+    const { batchSize, method } = config;
+    const imageShape = [batchSize, 3, viewSize(config), viewSize(config)];
     const zeros = (...shape: number[]) => floatTensor(new Float32Array(shape.reduce((a, b) => a * b)), shape);
     this.#images = [zeros(...imageShape), zeros(...imageShape)];
     this.#keys = zeros(batchSize, method.dimension);

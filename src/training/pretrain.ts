@@ -20,6 +20,8 @@ export interface PretrainOptions {
   readonly resume?: boolean | string;
   readonly cacheDirectory?: string;
   readonly onEvent?: (event: TrainingEvent) => void;
+  /** Told of what takes long before training starts, such as a download. */
+  readonly onProgress?: (message: string) => void;
   /** Aborting it writes a checkpoint after the current step and ends the run with `interrupted`. */
   readonly signal?: AbortSignal;
 }
@@ -30,7 +32,7 @@ export interface PretrainOptions {
  * another config; a SlimclrError when training fails. Nothing saved before is lost.
  */
 export async function pretrain(options: PretrainOptions): Promise<StopReason> {
-  const { config, runFolder, resume = false, cacheDirectory, onEvent, signal } = options;
+  const { config, runFolder, resume = false, cacheDirectory, onEvent, onProgress, signal } = options;
   const configFile = join(runFolder, 'config.json');
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(
@@ -48,6 +50,7 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
     limit: config.data.limit,
     seed: config.seed,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(onProgress && { onProgress }),
   });
   if (source.length < config.batchSize) {
     throw new UsageError(
@@ -76,6 +79,8 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
   };
   const abort = () => Atomics.store(new Int32Array(stop), 0, 1);
   signal?.addEventListener('abort', abort, { once: true });
+  // An abort while images were opened or programs built has no listener any more.
+  if (signal?.aborted) abort();
   const worker = new Worker(new URL('./trainingWorker.js', import.meta.url), { workerData: input });
   try {
     return await new Promise<StopReason>((resolve, reject) => {

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.js';
+import { viewSize, type Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { learningRate } from '../optimizers/schedule.js';
 import { readManifest } from '../runtime/programs.js';
@@ -42,7 +42,7 @@ export async function trainingLoop(
     limit: data.limit,
     seed,
     batchSize,
-    imageSize: data.imageSize,
+    imageSize: viewSize(config),
     mean: data.mean,
     std: data.std,
     augmentations: [config.augmentation, config.augmentation],
