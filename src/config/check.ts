@@ -8,7 +8,7 @@ export function checkConfig(config: Config): string[] {
   const { batchSize, encoder, epochs, method, schedule, widths } = config;
   const problems: string[] = [];
 
-  // Keys replace the oldest queue entries batch by batch (METHOD.md, step 6).
+  // Keys replace the oldest queue entries batch by batch (docs/method.md, step 6).
   if (method.queueSize % batchSize !== 0) {
     problems.push(
       `method.queueSize ${method.queueSize} is not a multiple of batchSize ${batchSize}; accepted: multiples of ${batchSize}`,

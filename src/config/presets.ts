@@ -8,7 +8,7 @@ export interface Preset {
   readonly config: ConfigInput;
 }
 
-/** Starting points (METHOD.md, recipes); a config file or `--set` overrides single keys of one. */
+/** Starting points (docs/method.md, recipes); a config file or `--set` overrides single keys of one. */
 export const presets = {
   'cifar10-resnet20': {
     description: 'ResNet-20 on CIFAR-10, batch 64: the quickstart, sized for a few CPU cores',

@@ -19,7 +19,7 @@ export const encoderNames = [
   'resnet101',
 ] as const;
 
-/** Augmentation of one view (METHOD.md, recipes). Factors are torchvision's: jitter 0.4 means [0.6, 1.4]. */
+/** Augmentation of one view (docs/method.md, recipes). Factors are torchvision's: jitter 0.4 means [0.6, 1.4]. */
 export const augmentationSchema = z.strictObject({
   /** Area of the random crop as a share of the image. */
   cropScale: range(z.number().gt(0).max(1)).default([0.2, 1]),
@@ -49,7 +49,7 @@ export type AugmentationConfig = z.infer<typeof augmentationSchema>;
 const distillationSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
   z.strictObject({
-    /** Soft cross entropy on the logits before the contrastive temperature (METHOD.md, online distillation). */
+    /** Soft cross entropy on the logits before the contrastive temperature (docs/method.md, online distillation). */
     kind: z.literal('kd'),
     /** a in (1 - a) * InfoNCE + a * KD. */
     weight: probability.default(0.5),
@@ -60,7 +60,7 @@ const distillationSchema = z.discriminatedUnion('kind', [
 
 const reweightingSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
-  /** lambda_full = 1 + sum of the other widths, lambda_other = 1 (METHOD.md, loss re-weighting). */
+  /** lambda_full = 1 + sum of the other widths, lambda_other = 1 (docs/method.md, loss re-weighting). */
   z.strictObject({ kind: z.literal('sum-of-others') }),
 ]);
 
@@ -137,7 +137,7 @@ export const configSchema = z.strictObject({
       name: z.enum(['sgd']).default('sgd'),
       momentum: z.number().min(0).lt(1).default(0.9),
       weightDecay: z.number().min(0).default(1e-4),
-      /** Roles of the parameters that decay. The reference implementation decays gamma too (METHOD.md, recipes). */
+      /** Roles of the parameters that decay. The reference implementation decays gamma too (docs/method.md, recipes). */
       decay: z
         .array(z.enum(['weight', 'bias', 'gamma', 'beta']))
         .refine((roles) => new Set(roles).size === roles.length, 'must not name a role twice')

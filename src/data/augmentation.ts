@@ -27,7 +27,7 @@ export interface ViewParameters {
 }
 
 /**
- * Draw one view of an image of `width` x `height`: the MoCo v2 recipe (METHOD.md) with the distributions of
+ * Draw one view of an image of `width` x `height`: the MoCo v2 recipe (docs/method.md) with the distributions of
  * torchvision's RandomResizedCrop, ColorJitter, RandomGrayscale, GaussianBlur and RandomHorizontalFlip.
  */
 export function sampleView(

@@ -42,7 +42,7 @@ export class ImageTransform {
 
   /**
    * Write the centre [3, size, size] into `out` at `offset`: the short side is resized to 256/224 of `size`
-   * first (METHOD.md, recipes). An image of the right size is taken as it is.
+   * first (docs/method.md, recipes). An image of the right size is taken as it is.
    */
   evaluation(image: RawImage, out: Float32Array, offset: number): void {
     const { width, height } = image;

@@ -37,7 +37,7 @@ const momentum = 0.9;
 const oneThreadBelow = 2 ** 24;
 
 /**
- * Trains the switchable linear probe (METHOD.md): one classifier for each width, descending; the first, the
+ * Trains the switchable linear probe (docs/method.md): one classifier for each width, descending; the first, the
  * full width's, also teaches the others. SGD with momentum 0.9, no weight decay, cosine schedule, weights that
  * start as 0. Features are standardised (standardize.ts), so that one learning rate suits every encoder and
  * width; the classifiers have this folded in and take raw features. Images that fill no batch are left out of

@@ -6,7 +6,7 @@ export type Distillation = Config['method']['distillation'];
 export type LogitDistillation = Extract<Distillation, { kind: 'kd' }>;
 
 /**
- * Online distillation on logits (METHOD.md, the three techniques; the soft cross entropy of SEED):
+ * Online distillation on logits (docs/method.md, the three techniques; the soft cross entropy of SEED):
  * `-mean_n sum_j softmax(teacher / T_t)_j log softmax(student / T_s)_j * T_s^2`.
  * Student and teacher `[N, 1 + K]`, before the contrastive temperature -> scalar. The teacher is a constant.
  */

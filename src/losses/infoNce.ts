@@ -2,7 +2,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
 /**
- * Similarities of queries with their key and with the queue, before the temperature (METHOD.md, step 3).
+ * Similarities of queries with their key and with the queue, before the temperature (docs/method.md, step 3).
  * query, keys `[N, D]`, queue `[K, D]`, all L2-normalised -> `[N, 1 + K]`, the positive first.
  */
 export function contrastiveLogits(b: Builder, query: Value, keys: Value, queue: Value): Value {

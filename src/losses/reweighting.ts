@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.js';
 export type Reweighting = Config['method']['reweighting'];
 
 /**
- * Weight lambda_w of each width's loss in the total (METHOD.md, loss re-weighting). `widths` descending, the
+ * Weight lambda_w of each width's loss in the total (docs/method.md, loss re-weighting). `widths` descending, the
  * full one first; the result is in the same order.
  */
 export function lossWeights(scheme: Reweighting, widths: readonly number[]): number[] {

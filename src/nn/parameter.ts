@@ -1,6 +1,6 @@
 import type { ParameterRole } from '../programs/manifest.js';
 
-/** How a parameter starts, always over its full shape (METHOD.md, slimmable encoder, init). */
+/** How a parameter starts, always over its full shape (docs/method.md, slimmable encoder, init). */
 export type Initializer =
   /** Normal with std sqrt(2 / fan_out), fan_out = out * kh * kw (He et al., 2015, fan_out, ReLU gain). */
   | { readonly kind: 'kaiming-normal' }
@@ -28,7 +28,7 @@ export interface Statistic {
   readonly initial: number;
 }
 
-/** Output or input channels at a width: `int(c * w)` (METHOD.md). Throws when none is left. */
+/** Output or input channels at a width: `int(c * w)` (docs/method.md). Throws when none is left. */
 export function slimmed(channels: number, width: number): number {
   const count = Math.floor(channels * width);
   if (count < 1) throw new Error(`width ${width} leaves none of ${channels} channels`);

@@ -12,7 +12,7 @@ export interface ConvOptions {
   readonly slimInputs?: boolean;
 }
 
-/** Convolution without bias that uses `weight[:int(K w), :int(C w)]` at width w (METHOD.md). Padding keeps the extent. */
+/** Convolution without bias that uses `weight[:int(K w), :int(C w)]` at width w (docs/method.md). Padding keeps the extent. */
 export class SlimmableConv2d {
   readonly weight: Parameter;
 

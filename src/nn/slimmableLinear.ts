@@ -3,7 +3,7 @@ import type { Forward } from './forward.js';
 import { slimmed, type Declarations, type Initializer, type Parameter } from './parameter.js';
 
 /**
- * `normal`: weights N(0, 0.01), biases 0 (METHOD.md). `uniform`: both within 1 / sqrt(inputs), PyTorch's default.
+ * `normal`: weights N(0, 0.01), biases 0 (docs/method.md). `uniform`: both within 1 / sqrt(inputs), PyTorch's default.
  */
 export type LinearInitialization = 'normal' | 'uniform';
 

@@ -10,7 +10,7 @@ export function sharedParameters(parameters: readonly Parameter[], widths: reado
 }
 
 /**
- * Sums the gradients of all widths into full-size ones, each zero outside its leading block (METHOD.md, one
+ * Sums the gradients of all widths into full-size ones, each zero outside its leading block (docs/method.md, one
  * training step, 5). A parameter of one width only (batch norm) needs no sum and does not appear.
  */
 export function combineProgram(parameters: readonly Parameter[], widths: readonly number[]): Program {

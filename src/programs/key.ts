@@ -11,7 +11,7 @@ export const keyPrefix = 'key.';
 
 /**
  * Key features: the momentum encoder at full width on the second view, batch norm in training mode, no
- * gradient (METHOD.md, one training step, 2).
+ * gradient (docs/method.md, one training step, 2).
  */
 export function keyProgram(network: Network, config: Config): Program {
   const { batchSize, widths } = config;

@@ -15,7 +15,7 @@ export interface ProbeOptions {
 }
 
 /**
- * One step of the linear probe of one width (METHOD.md, switchable linear probe): features `[N, C]`, labels
+ * One step of the linear probe of one width (docs/method.md, switchable linear probe): features `[N, C]`, labels
  * int64 `[N]`, for a distilled probe teacher_logits `[N, classes]`, weight `[classes, C]`, bias `[classes]` ->
  * loss, logits and gradients. Loss: CE(label), or its mean with CE(softmax of the teacher).
  */

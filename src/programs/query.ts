@@ -11,7 +11,7 @@ import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 
 /**
- * Forward and backward of the query network at one width (METHOD.md, one training step, 1 and 3 to 5).
+ * Forward and backward of the query network at one width (docs/method.md, one training step, 1 and 3 to 5).
  * Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
  */
 export function queryProgram(network: Network, config: Config, width: number): Program {

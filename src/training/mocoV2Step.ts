@@ -29,7 +29,7 @@ export class DivergenceError extends SlimclrError {
   override name = 'DivergenceError';
 }
 
-/** One training step of SlimCLR-MoCo v2, as METHOD.md lists it. Changes the state in place. */
+/** One training step of SlimCLR-MoCo v2, as docs/method.md lists it. Changes the state in place. */
 export class MocoV2Step {
   readonly #images: readonly [Tensor, Tensor];
   readonly #keys: Tensor;

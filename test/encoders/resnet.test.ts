@@ -12,7 +12,7 @@ function size(input: ConfigInput, width: number, classes: number) {
   return { parameters: countParameters(network, graph, width), multiplyAdds: countMultiplyAdds(graph) };
 }
 
-describe('ResNet-50, imagenet stem, 224 x 224, 1000 classes: sizes of the paper (METHOD.md)', () => {
+describe('ResNet-50, imagenet stem, 224 x 224, 1000 classes: sizes of the paper (docs/method.md)', () => {
   const config: ConfigInput = {
     encoder: { name: 'resnet50', stem: 'imagenet' },
     data: { imageSize: 224 },

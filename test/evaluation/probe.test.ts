@@ -18,7 +18,7 @@ function softmax(row: readonly number[]): number[] {
   return exponentials.map((e) => e / total);
 }
 
-/** The loss of METHOD.md and the gradient of its logits, in plain loops. */
+/** The loss of docs/method.md and the gradient of its logits, in plain loops. */
 function naiveStep(logits: number[][], labels: number[], teacher: number[][] | null) {
   const gradient: number[][] = [];
   let loss = 0;
