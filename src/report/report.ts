@@ -7,6 +7,7 @@ import { imagesPerSecond, trainingHistory, type History } from './history.js';
 import { readRun, type Run } from './run.js';
 import { style } from './style.js';
 import { columnGroups, summarizeWidths } from './summary.js';
+import { viewSize, type Config } from '../config/schema.js';
 import { formatDuration } from './duration.js';
 
 /**
@@ -61,10 +62,7 @@ function renderFacts({ config }: Run, history: History): string {
       'Data',
       config && `${config.data.source}${start ? `, ${start.images.toLocaleString('en')} images` : ''}`,
     ],
-    [
-      'Input and batch',
-      config && `${config.data.imageSize} x ${config.data.imageSize} pixels, ${config.batchSize} images`,
-    ],
+    ['Input and batch', config && inputSize(config)],
     ['Progress', start && progress(start, steps.length)],
     ['State', start && (stop === undefined ? 'running or killed' : stop.reason)],
     ['Duration', start && formatDuration(history.seconds)],
@@ -126,6 +124,12 @@ function renderFigures(charts: readonly Chart[]): string {
     ({ id, title }) => `<figure class="chart" id="${id}"><figcaption>${title}</figcaption></figure>`,
   );
   return `<div class="charts">\n${figures.join('\n')}\n</div>`;
+}
+
+function inputSize(config: Config): string {
+  const [input, view] = [config.data.imageSize, viewSize(config)];
+  const views = view === input ? '' : `, views of ${view} x ${view}`;
+  return `${input} x ${input} pixels${views}, ${config.batchSize} images`;
 }
 
 /** d3 and Plot as their packages ship them for browsers, then the script that draws. */
