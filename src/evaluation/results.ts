@@ -14,11 +14,8 @@ export interface WidthAccuracy {
   readonly random?: Accuracy;
 }
 
-/** `results/knn.json` */
-export interface KnnResult {
-  readonly kind: 'knn';
-  readonly k: number;
-  readonly temperature: number;
+/** What every evaluation of a run records. */
+interface EvaluationResult {
   readonly source: string;
   readonly trainImages: number;
   readonly testImages: number;
@@ -27,18 +24,19 @@ export interface KnnResult {
   readonly widths: readonly WidthAccuracy[];
 }
 
+/** `results/knn.json` */
+export interface KnnResult extends EvaluationResult {
+  readonly kind: 'knn';
+  readonly k: number;
+  readonly temperature: number;
+}
+
 /** `results/probe.json` */
-export interface ProbeResult {
+export interface ProbeResult extends EvaluationResult {
   readonly kind: 'probe';
   readonly epochs: number;
   readonly learningRate: number;
   readonly batchSize: number;
-  readonly source: string;
-  readonly trainImages: number;
-  readonly testImages: number;
-  readonly checkpoint: string;
-  readonly seconds: number;
-  readonly widths: readonly WidthAccuracy[];
 }
 
 /** `results/export.json` */

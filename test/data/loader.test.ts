@@ -12,6 +12,7 @@ import { epochOrder, ViewLoader, type LoaderOptions, type ViewBatch } from '../.
 import { openSource } from '../../src/data/source.js';
 import { ImageTransform } from '../../src/data/transform.js';
 import { Random } from '../../src/random.js';
+import { rejection } from '../support/rejection.js';
 
 const mean = [0.4914, 0.4822, 0.4465] as const;
 const std = [0.247, 0.2435, 0.2616] as const;
@@ -52,15 +53,6 @@ async function collect(loader: ViewLoader, epoch: number, step: number, count: n
     batches.push(await loader.batch((number - nextStep) / loader.stepsPerEpoch, nextStep));
   }
   return batches;
-}
-
-async function rejection(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('expected a rejection');
 }
 
 describe('epochOrder', () => {

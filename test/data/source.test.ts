@@ -7,6 +7,7 @@ import { fetchDataset } from '../../src/data/dataset.js';
 import { openSource, type ImageSource } from '../../src/data/source.js';
 import { describeSource } from '../../src/data/sourceDescription.js';
 import { UsageError } from '../../src/errors.js';
+import { rejection } from '../support/rejection.js';
 
 /** Mean of each channel over an image, rounded. */
 async function meanColour(source: ImageSource, index: number): Promise<number[]> {
@@ -16,15 +17,6 @@ async function meanColour(source: ImageSource, index: number): Promise<number[]>
     for (let i = channel; i < data.length; i += 3) sum += data[i]!;
     return Math.round((3 * sum) / data.length);
   });
-}
-
-async function rejection(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('expected a rejection');
 }
 
 let scratch: string;

@@ -7,7 +7,8 @@ import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { evaluateProbe } from '../../src/evaluation/evaluateProbe.js';
 import { sha256File } from '../../src/onnx/hash.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
-import { makeTinyRun, rejection, trainedWeights, writeImages, type TinyRun } from './tinyRun.js';
+import { makeTinyRun, trainedWeights, writeImages, type TinyRun } from './tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images', function () {
   this.timeout(60_000);

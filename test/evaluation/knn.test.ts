@@ -3,7 +3,7 @@ import { knnAccuracy, type LabelledFeatures } from '../../src/evaluation/knn.js'
 import type { Accuracy } from '../../src/evaluation/results.js';
 import { UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
-import { rejection } from './tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 const runtime = { provider: 'cpu', threads: 1 } as const;
 

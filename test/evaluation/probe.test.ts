@@ -8,7 +8,7 @@ import { Random } from '../../src/random.js';
 import { expectClose } from '../support/expectClose.js';
 import { runGraph } from '../support/runGraph.js';
 import { normal } from '../support/samples.js';
-import { rejection } from './tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 const runtime = { provider: 'cpu', threads: 1 } as const;
 

@@ -84,13 +84,3 @@ export async function makeTinyRun(): Promise<TinyRun> {
   const { path: checkpoint } = await writeCheckpoint(folder, content, 1);
   return { folder, config, network, weights, checkpoint, train, test };
 }
-
-/** What a promise is rejected with. */
-export async function rejection(promise: Promise<unknown>): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error('expected a rejection');
-}

@@ -12,7 +12,8 @@ import { decodeModel, elementCount, type OnnxModel } from '../../src/onnx/model.
 import { Random } from '../../src/random.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { version } from '../../src/version.js';
-import { makeTinyRun, rejection, trainedWeights, type TinyRun } from '../evaluation/tinyRun.js';
+import { makeTinyRun, trainedWeights, type TinyRun } from '../evaluation/tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 const modelFile = async (path: string): Promise<OnnxModel> => decodeModel(await readFile(path));
 

@@ -14,7 +14,7 @@ import {
   writeCheckpoint,
   type Checkpoint,
 } from '../../src/training/checkpoint.js';
-import { rejection } from '../evaluation/tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 const config = configSchema.parse({});
 

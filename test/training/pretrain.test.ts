@@ -9,7 +9,8 @@ import { Random } from '../../src/random.js';
 import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
-import { rejection, writeImages } from '../evaluation/tinyRun.js';
+import { writeImages } from '../evaluation/tinyRun.js';
+import { rejection } from '../support/rejection.js';
 
 /** 48 images, 6 steps an epoch, 3 epochs, slow start of one. */
 function tiny(source: string, input: ConfigInput = {}): Config {
