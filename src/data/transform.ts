@@ -1,8 +1,7 @@
 import type { ViewParameters } from './augmentation.js';
-import { applyColorStep, toGrayscale } from './colorOperations.js';
-import { GaussianBlur } from './gaussianBlur.js';
-import { axisFilter, Resampler } from './resample.js';
+import { axisFilter } from './axisFilter.js';
 import type { RawImage } from './imageStore.js';
+import { ViewRenderer } from './viewRenderer.js';
 
 /** Mean or standard deviation of the channels, of values scaled to 0 .. 1. */
 export type ChannelStatistics = readonly [number, number, number];
@@ -10,34 +9,32 @@ export type ChannelStatistics = readonly [number, number, number];
 /** Turns decoded images into normalised network inputs [3, size, size]. Holds scratch memory: one a thread. */
 export class ImageTransform {
   readonly #size: number;
-  /** Normalised value = scale * byte + bias, of each channel. */
+  /** Of byte values. */
+  readonly #mean: readonly number[];
+  /** Normalised value = (byte - mean) * scale, of each channel. */
   readonly #scale: readonly number[];
-  readonly #bias: readonly number[];
-  readonly #planes: Float32Array;
-  readonly #resampler = new Resampler();
-  readonly #blur: GaussianBlur;
+  readonly #renderer: ViewRenderer;
 
   constructor(size: number, mean: ChannelStatistics, std: ChannelStatistics) {
     this.#size = size;
+    this.#mean = mean.map((value) => 255 * value);
     this.#scale = std.map((deviation) => 1 / (255 * deviation));
-    this.#bias = mean.map((value, channel) => -value / std[channel]!);
-    this.#planes = new Float32Array(3 * size * size);
-    this.#blur = new GaussianBlur(size);
+    this.#renderer = new ViewRenderer(size);
   }
 
   /** Write an augmented view [3, size, size] into `out` at `offset`. */
   view(image: RawImage, parameters: ViewParameters, out: Float32Array, offset: number): void {
     const { crop, flip, colorSteps, grayscale, blurSigma } = parameters;
     const size = this.#size;
-    const planes = this.#planes;
+    const renderer = this.#renderer;
     // Everything after the crop treats left and right alike, so the flip can come first, where it is free.
     const columns = axisFilter(crop.x, crop.width, size, { reverse: flip });
     const rows = axisFilter(crop.y, crop.height, size);
-    this.#resampler.resample(image, crop, columns, rows, planes);
-    for (const step of colorSteps) applyColorStep(planes, size * size, step);
-    if (grayscale) toGrayscale(planes, size * size);
-    if (blurSigma > 0) this.#blur.apply(planes, blurSigma);
-    this.#normalize(out, offset);
+    renderer.resample(image, crop, columns, rows);
+    for (const step of colorSteps) renderer.applyColorStep(step);
+    if (grayscale) renderer.toGrayscale();
+    if (blurSigma > 0) renderer.blur(blurSigma);
+    renderer.normalizeInto(out, offset, this.#mean, this.#scale);
   }
 
   /**
@@ -51,19 +48,8 @@ export class ImageTransform {
     const scale = short / Math.min(width, height);
     const columns = centerFilter(width, scale, size);
     const rows = centerFilter(height, scale, size);
-    this.#resampler.resample(image, { x: 0, y: 0, width, height }, columns, rows, this.#planes);
-    this.#normalize(out, offset);
-  }
-
-  #normalize(out: Float32Array, offset: number): void {
-    const pixels = this.#size * this.#size;
-    const planes = this.#planes;
-    for (let channel = 0; channel < 3; channel++) {
-      const scale = this.#scale[channel]!;
-      const bias = this.#bias[channel]!;
-      const start = channel * pixels;
-      for (let i = start; i < start + pixels; i++) out[offset + i] = planes[i]! * scale + bias;
-    }
+    this.#renderer.resample(image, { x: 0, y: 0, width, height }, columns, rows);
+    this.#renderer.normalizeInto(out, offset, this.#mean, this.#scale);
   }
 }
 
