@@ -7,10 +7,12 @@ import { SlimclrError } from '../errors.js';
 import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
+import { sharesFreedMemory } from './memory.js';
 
 export type Tensor = ort.Tensor;
 export type Tensors = Readonly<Record<string, ort.Tensor>>;
-export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'>;
+export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
+  Partial<Pick<Manifest, 'optimization'>>;
 
 /** A graph of a program folder, ready to run. */
 export class Session {
@@ -42,7 +44,7 @@ export class Session {
     const bytes = await readFile(path);
     if (sha256(bytes) !== entry.sha256)
       throw new SlimclrError(`${path}: not the file that the manifest describes`);
-    return Session.of(entry, bytes, options);
+    return Session.of(entry, bytes, { ...options, optimization: manifest.optimization });
   }
 
   /** A session of a model in memory. */
@@ -76,14 +78,21 @@ export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): numbe
 }
 
 /**
- * Memory patterns cost far more memory than they save time. Threads that go on spinning after a run would take
- * the cores from the next session: a step alternates between many, and is 1.7 times as fast without.
+ * Memory patterns cost far more memory than they save time; so does an arena of each session where malloc
+ * itself keeps what is freed. Threads that go on spinning after a run would take the cores from the next
+ * session: a step alternates between many, and is 1.7 times as fast without.
  */
-export function sessionOptions({ provider, threads }: RuntimeOptions): ort.InferenceSession.SessionOptions {
+export function sessionOptions({
+  provider,
+  threads,
+  optimization = 'all',
+}: RuntimeOptions): ort.InferenceSession.SessionOptions {
   return {
     executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     intraOpNumThreads: threadCount({ threads }),
+    graphOptimizationLevel: optimization,
     enableMemPattern: false,
+    enableCpuMemArena: !sharesFreedMemory(),
     extra: { session: { force_spinning_stop: '1' } },
   };
 }

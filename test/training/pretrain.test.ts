@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
@@ -11,20 +10,7 @@ import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
-
-/** 48 images, 6 steps an epoch, 3 epochs, slow start of one. */
-function tiny(source: string, input: ConfigInput = {}): Config {
-  return configSchema.parse({
-    widths: [1, 0.5],
-    epochs: 3,
-    batchSize: 8,
-    runtime: { threads: 1 },
-    schedule: { peak: 0.05, warmup: 0 },
-    ...input,
-    method: { queueSize: 32, slimStartEpoch: 1, ...input.method },
-    data: { source, imageSize: 16, ...input.data },
-  });
-}
+import { tinyConfig } from './tinyConfig.js';
 
 const events = (run: string): LoggedEvent[] =>
   readFileSync(join(run, 'events.jsonl'), 'utf8')
@@ -43,7 +29,7 @@ describe('pretrain', function () {
     source = join(folder, 'images');
     reference = join(folder, 'reference');
     await writeImages(source, 24, 1);
-    expect(await pretrain({ config: tiny(source), runFolder: reference })).to.equal('done');
+    expect(await pretrain({ config: tinyConfig(source), runFolder: reference })).to.equal('done');
   });
   after(() => rmSync(folder, { recursive: true }));
 
@@ -72,7 +58,7 @@ describe('pretrain', function () {
       if (event.type === 'step' && event.step === 2) controller.abort();
     };
     expect(
-      await pretrain({ config: tiny(source), runFolder: run, onEvent, signal: controller.signal }),
+      await pretrain({ config: tinyConfig(source), runFolder: run, onEvent, signal: controller.signal }),
     ).to.equal('interrupted');
     const tensors = await finalWeights(run);
     const values = (name: string) => [...(tensors.get(name)!.data as Float32Array)];
@@ -84,13 +70,16 @@ describe('pretrain', function () {
   it('killed at a random step and resumed: the same weights, bit for bit, as without interruption', async () => {
     const run = join(folder, 'killed');
     const after = 7 + new Random(Date.now()).integer(10);
-    const child = fork(join(import.meta.dirname, 'pretrainChild.js'), [JSON.stringify(tiny(source)), run]);
+    const child = fork(join(import.meta.dirname, 'pretrainChild.js'), [
+      JSON.stringify(tinyConfig(source)),
+      run,
+    ]);
     await new Promise<void>((resolve) => {
       child.on('message', (step: number) => step === after && child.kill('SIGKILL'));
       child.once('exit', () => resolve());
     });
     expect(child.signalCode, `killed after step ${after}`).to.equal('SIGKILL');
-    expect(await pretrain({ config: tiny(source), runFolder: run, resume: true })).to.equal('done');
+    expect(await pretrain({ config: tinyConfig(source), runFolder: run, resume: true })).to.equal('done');
     const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
     expect([...actual.keys()]).to.deep.equal([...expected.keys()]);
     for (const [name, { data }] of expected) {
@@ -101,7 +90,7 @@ describe('pretrain', function () {
 
   it('interrupted in an epoch and resumed: the same weights bit for bit', async () => {
     const run = join(folder, 'slow');
-    expect(await pretrain({ config: tiny(source), runFolder: run, resume: true })).to.equal('done');
+    expect(await pretrain({ config: tinyConfig(source), runFolder: run, resume: true })).to.equal('done');
     const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
     for (const [name, { data }] of expected) {
       expect(
@@ -113,7 +102,7 @@ describe('pretrain', function () {
 
   it('a rate that blows up stops with width and step in the message and keeps the last checkpoint', async () => {
     const run = join(folder, 'diverging');
-    const config = tiny(source, { schedule: { peak: 1e30, warmup: 0.5 } });
+    const config = tinyConfig(source, { schedule: { peak: 1e30, warmup: 0.5 } });
     const error = await rejection(pretrain({ config, runFolder: run }));
     expect(error).to.be.instanceOf(SlimclrError);
     expect(error.message).to.match(/^loss of width w1\.00 is (NaN|-?Infinity) at step \d+; /);
@@ -121,11 +110,11 @@ describe('pretrain', function () {
   });
 
   it('refuses a run folder that holds a run, and a checkpoint of another config, naming the keys', async () => {
-    const again = await rejection(pretrain({ config: tiny(source), runFolder: reference }));
+    const again = await rejection(pretrain({ config: tinyConfig(source), runFolder: reference }));
     expect(again).to.be.instanceOf(UsageError);
     expect(again.message).to.match(/already holds a run; --resume/);
 
-    const other = tiny(source, { method: { temperature: 0.5 }, data: { workers: 2 } });
+    const other = tinyConfig(source, { method: { temperature: 0.5 }, data: { workers: 2 } });
     const mismatch = await rejection(pretrain({ config: other, runFolder: reference, resume: true }));
     expect(mismatch).to.be.instanceOf(UsageError);
     expect(mismatch.message).to.include('method.temperature is 0.2 there, 0.5 here');
@@ -138,7 +127,7 @@ describe('pretrain', function () {
     const other = join(folder, 'others');
     await writeImages(other, 20, 2);
     // The same source name with other files behind it.
-    const config = tiny(source);
+    const config = tinyConfig(source);
     const kept = join(folder, 'kept');
     cpSync(source, kept, { recursive: true });
     rmSync(source, { recursive: true });
@@ -154,7 +143,7 @@ describe('pretrain', function () {
   });
 
   it('fewer images than a batch: usage error before anything is written', async () => {
-    const config = tiny(source, { batchSize: 64, method: { queueSize: 64 } });
+    const config = tinyConfig(source, { batchSize: 64, method: { queueSize: 64 } });
     const run = join(folder, 'few');
     const error = await rejection(pretrain({ config, runFolder: run }));
     expect(error).to.be.instanceOf(UsageError);

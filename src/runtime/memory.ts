@@ -1,0 +1,33 @@
+/**
+ * What glibc's malloc is told: one heap for all threads, for blocks of every size, that never shrinks. Without
+ * caches of small blocks, because what is cached does not merge with its neighbours: a block that was cut to
+ * 64-byte alignment would come back a little too small for the next request of its size.
+ */
+const tunables = {
+  arena_max: 1,
+  mmap_max: 0,
+  trim_threshold: 2 ** 40,
+  tcache_count: 0,
+  mxfast: 0,
+} as const;
+
+const name = 'GLIBC_TUNABLES';
+const value = Object.entries(tunables)
+  .map(([tunable, setting]) => `glibc.malloc.${tunable}=${setting}`)
+  .join(':');
+
+/**
+ * Environment for a process in which many sessions run in turns: what one of them frees, the next one gets.
+ * With an arena each, every session would keep its own peak and the process hold the sum of all; with malloc's
+ * defaults large blocks would go back to the system after each use and be faulted in again, page by page. glibc
+ * reads the variable when a process starts; where there is another malloc it has no effect.
+ */
+export function memoryEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const given = environment[name];
+  return { ...environment, [name]: given === undefined ? value : `${given}:${value}` };
+}
+
+/** Whether this process was started in a `memoryEnvironment`. */
+export function sharesFreedMemory(): boolean {
+  return process.platform === 'linux' && (process.env[name] ?? '').endsWith(value);
+}

@@ -1,0 +1,67 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatConfig } from '../config/format.js';
+import type { Config } from '../config/schema.js';
+import { openSource } from '../data/source.js';
+import { UsageError } from '../errors.js';
+import { buildPrograms } from '../methods/index.js';
+import { latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
+import { checkResumable } from './resume.js';
+import type { LoopOptions } from './trainingLoop.js';
+
+export interface RunOptions {
+  readonly config: Config;
+  /** Created if need be: config.json, programs/, events.jsonl, checkpoints/. */
+  readonly runFolder: string;
+  /** Go on from the newest checkpoint of the run folder, or from a named one. */
+  readonly resume?: boolean | string;
+  readonly cacheDirectory?: string;
+}
+
+/**
+ * Checks what a run needs and writes its folder: config and programs. Whatever is wrong with the images or the
+ * checkpoint is said before anything is written. Throws a UsageError for a run folder that already holds a run
+ * (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
+ */
+export async function prepareRun(
+  { config, runFolder, resume = false, cacheDirectory }: RunOptions,
+  onProgress: (message: string) => void,
+): Promise<LoopOptions> {
+  if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
+    throw new UsageError(
+      `${runFolder} already holds a run; --resume continues it, another --output starts a new one`,
+    );
+  }
+  const checkpoint =
+    resume === false
+      ? undefined
+      : typeof resume === 'string'
+        ? resume
+        : (await latestCheckpoint(runFolder)).path;
+  const source = await openSource(config.data.source, {
+    limit: config.data.limit,
+    seed: config.seed,
+    onProgress,
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+  });
+  if (source.length < config.batchSize) {
+    throw new UsageError(
+      `${config.data.source}: ${source.length} image${source.length === 1 ? '' : 's'}, fewer than batchSize ` +
+        `${config.batchSize}; accepted: at least one batch`,
+    );
+  }
+  if (checkpoint !== undefined) {
+    checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source.fingerprint);
+  }
+  const programs = join(runFolder, 'programs');
+  await mkdir(runFolder, { recursive: true });
+  await buildPrograms(config, programs);
+  await writeFile(join(runFolder, 'config.json'), formatConfig(config));
+  return {
+    config,
+    programs,
+    runFolder,
+    ...(checkpoint !== undefined && { checkpoint }),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+  };
+}
