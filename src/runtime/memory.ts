@@ -11,23 +11,19 @@ const tunables = {
   mxfast: 0,
 } as const;
 
-const name = 'GLIBC_TUNABLES';
-const value = Object.entries(tunables)
-  .map(([tunable, setting]) => `glibc.malloc.${tunable}=${setting}`)
-  .join(':');
-
 /**
  * Environment for a process in which many sessions run in turns: what one of them frees, the next one gets.
  * With an arena each, every session would keep its own peak and the process hold the sum of all; with malloc's
  * defaults large blocks would go back to the system after each use and be faulted in again, page by page. glibc
  * reads the variable when a process starts; where there is another malloc it has no effect.
  */
-export function memoryEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const given = environment[name];
-  return { ...environment, [name]: given === undefined ? value : `${given}:${value}` };
-}
+export const memoryEnvironment = {
+  GLIBC_TUNABLES: Object.entries(tunables)
+    .map(([name, value]) => `glibc.malloc.${name}=${value}`)
+    .join(':'),
+} as const;
 
-/** Whether this process was started in a `memoryEnvironment`. */
+/** Whether this process was started in the `memoryEnvironment`. */
 export function sharesFreedMemory(): boolean {
-  return process.platform === 'linux' && (process.env[name] ?? '').endsWith(value);
+  return process.platform === 'linux' && process.env.GLIBC_TUNABLES === memoryEnvironment.GLIBC_TUNABLES;
 }

@@ -23,7 +23,7 @@ export interface PretrainOptions extends RunOptions {
 export async function pretrain(options: PretrainOptions): Promise<StopReason> {
   const { onEvent, onProgress, signal, ...run } = options;
   const child = fork(new URL('./trainingProcess.js', import.meta.url), {
-    env: memoryEnvironment(process.env),
+    env: { ...memoryEnvironment, ...process.env },
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
