@@ -13,7 +13,10 @@ describe('memory of several sessions', () => {
 
   it('glibc told to keep freed memory: three sessions of two tensors of 64 MiB hold two, not six', async function () {
     if (process.platform !== 'linux') return this.skip();
-    const [separate, shared] = [await peak(process.env), await peak({ ...process.env, ...memoryEnvironment })];
+    const [separate, shared] = [
+      await peak(process.env),
+      await peak({ ...process.env, ...memoryEnvironment }),
+    ];
     expect(separate - shared, `${separate} and ${shared} MiB`).to.be.greaterThan(4 * 64 - 16);
   });
 
