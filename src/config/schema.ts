@@ -164,7 +164,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   runtime: z
     .strictObject({
-      target: z.enum(['portable']).default('portable'),
+      target: z.enum(['portable', 'cpu']).default('portable'),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
       /** Threads of ONNX Runtime; 0 means one a core. */
       threads: z.int().min(0).default(0),

@@ -8,7 +8,7 @@ import { embedProgram } from '../programs/embed.js';
 import { emitFrozen } from '../programs/emitFrozen.js';
 import type { Network } from '../programs/network.js';
 import { floatTensor, sessionOptions } from '../runtime/session.js';
-import { targets } from '../targets/index.js';
+import { portable } from '../targets/portable.js';
 
 export interface Features {
   /** Images, n. */
@@ -38,7 +38,7 @@ export class FrozenEncoder {
     weights: Weights,
   ): Promise<FrozenEncoder> {
     const { graph } = embedProgram(network, config, width);
-    const model = emitFrozen(bindWeights(graph, weights), targets[config.runtime.target]);
+    const model = emitFrozen(bindWeights(graph, weights), portable);
     const session = await ort.InferenceSession.create(encodeModel(model), sessionOptions(config.runtime));
     return new FrozenEncoder(session, config.data.imageSize, model.outputs[0]!.type.shape[1] as number);
   }

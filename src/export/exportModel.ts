@@ -7,7 +7,7 @@ import { emitFrozen } from '../programs/emitFrozen.js';
 import { countMultiplyAdds } from '../programs/flops.js';
 import { widthLabel } from '../programs/manifest.js';
 import type { Network } from '../programs/network.js';
-import { targets } from '../targets/index.js';
+import { portable } from '../targets/portable.js';
 import { version } from '../version.js';
 import { foldBatchNorm } from './foldBatchNorm.js';
 import { classifierTensors, countParameters, inferenceGraph } from './inferenceGraph.js';
@@ -48,7 +48,7 @@ export function exportModel(
   const graph = inferenceGraph(network, config, width, classifier?.classes.length);
   const tensors = classifier ? withClassifier(weights, classifier.classifier) : weights;
   const folded = foldBatchNorm(bindWeights(graph, tensors));
-  const model = emitFrozen(folded, targets[config.runtime.target], {
+  const model = emitFrozen(folded, portable, {
     slimclr: version,
     checkpoint,
     encoder: config.encoder.name,

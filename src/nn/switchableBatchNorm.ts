@@ -65,7 +65,7 @@ export class SwitchableBatchNorm {
       if (f.mode === 'eval') {
         return f.b.op('BatchNormalization', [x, gamma, beta, runningMean, runningVariance], { epsilon });
       }
-      const [y, mean, variance] = f.b.node('BatchNormTrain', [x, gamma, beta], { epsilon });
+      const [y, mean, variance] = f.b.node('BatchNormTrain', [x, gamma, beta, runningMean], { epsilon });
       // The running variance is the unbiased one, as PyTorch keeps it.
       const [n, , h, w] = x.dims as [number, number, number, number];
       const count = n * h * w;

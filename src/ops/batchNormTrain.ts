@@ -9,16 +9,17 @@ declare module './operator.js' {
 }
 
 /**
- * Batch norm with the statistics of the batch: (X `[N, C, H, W]`, gamma `[C]`, beta `[C]`) -> Y, mean `[C]`,
- * biased variance `[C]`. ONNX BatchNormalization with training_mode=1 is not used: onnxruntime#29790.
+ * Batch norm with the statistics of the batch: (X `[N, C, H, W]`, gamma `[C]`, beta `[C]`, optional shift `[C]`) -> Y,
+ * mean `[C]`, biased variance `[C]`. The result does not depend on the shift: a value near the mean, such as the
+ * running mean, that a target may subtract before it sums squares in one pass. ONNX BatchNormalization with training_mode=1 is not used: onnxruntime#29790.
  */
 export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
   domain: 'slimclr',
-  infer([input, gamma, beta]) {
+  infer([input, gamma, beta, shift]) {
     const x = rank(floating(required(input, 'X')), 4, 'X');
-    for (const vector of [required(gamma, 'gamma'), required(beta, 'beta')]) {
+    for (const vector of [required(gamma, 'gamma'), required(beta, 'beta'), ...(shift ? [shift] : [])]) {
       if (vector.shape.length !== 1 || vector.shape[0] !== x.shape[1]) {
-        throw new Error(`gamma and beta must be [${x.shape[1]}], not [${vector.shape.join(',')}]`);
+        throw new Error(`gamma, beta and shift must be [${x.shape[1]}], not [${vector.shape.join(',')}]`);
       }
     }
     const statistics = { dtype: x.dtype, shape: [x.shape[1]!] };
@@ -32,7 +33,8 @@ export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
     attributes,
   }) {
     if (dMean || dVariance) throw new Error('BatchNormTrain: the statistics are not differentiable outputs');
-    return b.node('BatchNormTrainGrad', [dy!, x!, gamma!, mean!, variance!], attributes);
+    const [dx, dgamma, dbeta] = b.node('BatchNormTrainGrad', [dy!, x!, gamma!, mean!, variance!], attributes);
+    return [dx!, dgamma!, dbeta!, null];
   },
   flops: ([x]) => 8 * countedElements(x!.shape),
   lower(b, [x, gamma, beta], { epsilon }) {

@@ -42,9 +42,13 @@ export const Conv: StandardOperator<ConvAttributes> = {
     return [{ dtype: x.dtype, shape: [x.shape[0]!, k, h, wd] }];
   },
   gradient({ b, inputs: [x, w, bias], gradients: [dy], needs, attributes }) {
+    // The weight gradient first: it is the last to need x.
+    const dw = needs[1]
+      ? b.op('ConvWeightGrad', [x!, dy!], { ...attributes, kernelShape: w!.dims.slice(2) })
+      : null;
     return [
       needs[0] ? b.op('ConvInputGrad', [dy!, w!], { ...attributes, inputShape: x!.dims.slice(2) }) : null,
-      needs[1] ? b.op('ConvWeightGrad', [x!, dy!], { ...attributes, kernelShape: w!.dims.slice(2) }) : null,
+      dw,
       bias && needs[2] ? b.op('ReduceSum', [dy!], { axes: [0, 2, 3], keepdims: false }) : null,
     ];
   },

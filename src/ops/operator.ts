@@ -62,8 +62,11 @@ interface OperatorBase<A> {
 /** An operator of ONNX (domain ''), emitted as it is. */
 export interface StandardOperator<A> extends OperatorBase<A> {
   readonly domain: '';
-  /** Default: no attributes. `opset` decides where ONNX moved an attribute to an input. */
-  emit?(attributes: A, opset: number): Emission;
+  /**
+   * Default: no attributes. `opset` decides where ONNX moved an attribute to an input; `inputs` counts those that
+   * the node has already.
+   */
+  emit?(attributes: A, opset: number, inputs: number): Emission;
 }
 
 /** An operator that ONNX lacks, rewritten by a target's rule; `lower` is the portable one. */

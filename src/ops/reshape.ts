@@ -13,7 +13,7 @@ declare module './operator.js' {
   }
 }
 
-/** ONNX Reshape to a static shape. */
+/** ONNX Reshape to a static shape. A second input of the same content (int64) takes the attribute's place in ONNX. */
 export const Reshape: StandardOperator<ReshapeAttributes> = {
   domain: '',
   infer([input], { shape }) {
@@ -27,5 +27,5 @@ export const Reshape: StandardOperator<ReshapeAttributes> = {
   },
   gradient: ({ b, inputs: [x], gradients: [dy] }) => [b.reshape(dy!, x!.dims)],
   flops: () => 0,
-  emit: ({ shape }) => ({ constants: [int64(shape)] }),
+  emit: ({ shape }, _opset, inputs) => (inputs > 1 ? {} : { constants: [int64(shape)] }),
 };

@@ -17,6 +17,7 @@ export function combineProgram(parameters: readonly Parameter[], widths: readonl
   const graph = new Graph('combine');
   const b = new Builder(graph);
   const narrowFirst = [...widths].sort((x, y) => x - y);
+  const inputsOf = new Map<string, string>();
   const outputsOf = new Map<string, string>();
   for (const parameter of sharedParameters(parameters, widths)) {
     b.scope(parameter.name, () => {
@@ -27,6 +28,7 @@ export function combineProgram(parameters: readonly Parameter[], widths: readonl
         if (!shape) continue;
         const name = `${widthLabel(width)}.grad.${parameter.name}`;
         const block = graph.input(name, { dtype: 'float32', shape });
+        inputsOf.set(name, parameter.name);
         sum = sum ? b.op('Add', [grown(b, sum, shape), block]) : block;
       }
       const name = `grad.${parameter.name}`;
@@ -34,7 +36,7 @@ export function combineProgram(parameters: readonly Parameter[], widths: readonl
       outputsOf.set(name, parameter.name);
     });
   }
-  return { name: 'combine', kind: 'combine', graph, outputsOf };
+  return { name: 'combine', kind: 'combine', graph, inputsOf, outputsOf };
 }
 
 /** A block padded with zeros to the shape it is the leading block of. */

@@ -6,7 +6,8 @@ import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
 import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
-import type { Target } from '../targets/target.js';
+import { pack, type ParameterLayout } from '../targets/parameterLayout.js';
+import type { ParameterPlaces, Target } from '../targets/target.js';
 import { version } from '../version.js';
 import { countFlops } from './flops.js';
 import { initialWeights } from './initialWeights.js';
@@ -48,7 +49,7 @@ export function emitPrograms(
   programs: readonly Program[],
 ): EmittedPrograms {
   const { widths } = config;
-  const parameters = parameterEntries(network, config);
+  const parameters = parameterEntries(network, config, target);
   const statistics = statisticEntries(network, widths[0]!);
   const { tensors } = layoutSafetensors(weightTypes(network, widths[0]!));
   const kindOf = new Map<string, InputKind>();
@@ -58,9 +59,12 @@ export function emitPrograms(
   }
   for (const { name } of statistics) kindOf.set(name, 'statistic');
 
-  const emitted = programs.map(({ name, kind, width, graph, scalars = [], outputsOf }): EmittedProgram => {
+  const layouts = new Map(parameters.map(({ name, layout }) => [name, layout]));
+
+  const emitted = programs.map((program): EmittedProgram => {
+    const { name, kind, width, graph, scalars = [], outputsOf } = program;
     const flops = countFlops(graph);
-    const lowered = lower(graph, target);
+    const lowered = lower(graph, target, parameterPlaces(program, layouts));
     const model = emit(lowered, {
       opset: target.opset,
       version,
@@ -98,6 +102,7 @@ export function emitPrograms(
     method: config.method.name,
     target: target.name,
     opset: target.opset,
+    optimization: target.optimization,
     widths,
     labels: widths.map(widthLabel),
     weights: weightsFile,
@@ -118,6 +123,13 @@ export async function writePrograms(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const weights = initialWeights(network.declarations, config.seed, keyPrefix, config.widths[0]!);
+  for (const { name, shape, layout } of manifest.parameters) {
+    weights.set(name, {
+      dtype: 'float32',
+      shape,
+      data: pack(weights.get(name)!.data as Float32Array, shape, layout),
+    });
+  }
   await writeSafetensors(join(folder, weightsFile), weights);
   for (const { entry, bytes } of programs) await writeFile(join(folder, entry.file), bytes);
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -127,17 +139,37 @@ export async function writePrograms(
  * Parameters in arena order: those that decay first, and within each group those of the full width first. So
  * whatever treats a group alike, and whatever a full-width-only phase leaves alone, is a contiguous range.
  */
-function parameterEntries(network: Network, { widths, optimizer }: Config): ParameterEntry[] {
+function parameterEntries(network: Network, { widths, optimizer }: Config, target: Target): ParameterEntry[] {
   const full = widthLabel(widths[0]!);
   const entries = network.declarations.parameters.map(({ name, shape, role, slice }): ParameterEntry => {
     const slices = widths.flatMap((width) => {
       const block = slice(width);
       return block ? [[widthLabel(width), block] as const] : [];
     });
-    return { name, shape, role, decay: optimizer.decay.includes(role), slices: Object.fromEntries(slices) };
+    return {
+      name,
+      shape,
+      role,
+      layout: target.layout?.(shape) ?? 'plain',
+      decay: optimizer.decay.includes(role),
+      slices: Object.fromEntries(slices),
+    };
   });
   const group = ({ decay, slices }: ParameterEntry) => (decay ? 0 : 2) + (full in slices ? 0 : 1);
   return entries.sort((a, b) => group(a) - group(b));
+}
+
+/** Which inputs and outputs of a program hold a parameter, a block of one or its gradient. */
+function parameterPlaces(
+  { graph, inputsOf, outputsOf }: Program,
+  layouts: ReadonlyMap<string, ParameterLayout>,
+): ParameterPlaces {
+  const placed = (names: Iterable<readonly [string, string]>) =>
+    new Map([...names].flatMap(([name, of]) => (layouts.has(of) ? [[name, layouts.get(of)!]] : [])));
+  const read = [...graph.defaults].flatMap(([{ name }, fallback]) =>
+    fallback.kind === 'weights' ? [[name, fallback.tensor] as const] : [],
+  );
+  return { inputs: placed([...read, ...(inputsOf ?? [])]), outputs: placed(outputsOf ?? []) };
 }
 
 function statisticEntries(network: Network, fullWidth: number): StatisticEntry[] {

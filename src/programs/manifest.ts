@@ -1,4 +1,5 @@
 import type { ElementType } from '../onnx/model.js';
+import type { ParameterLayout } from '../targets/parameterLayout.js';
 
 /** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
 
@@ -11,6 +12,8 @@ export interface ParameterEntry {
   /** Shape at full width. */
   readonly shape: readonly number[];
   readonly role: ParameterRole;
+  /** Order of its elements in memory, in the weights file and in every input and output that holds it. */
+  readonly layout: ParameterLayout;
   readonly decay: boolean;
   /**
    * For each width (its label, e.g. `w0.25`) that uses this parameter: the shape of the leading block it
@@ -74,6 +77,8 @@ export interface Manifest {
   readonly method: string;
   readonly target: string;
   readonly opset: number;
+  /** Whether ONNX Runtime is to optimise the graphs when it loads them. */
+  readonly optimization: 'all' | 'disabled';
   /** Widths, descending, and their labels in the same order. */
   readonly widths: readonly number[];
   readonly labels: readonly string[];

@@ -14,6 +14,8 @@ export interface Program {
   readonly graph: Graph;
   /** Inputs that are run-time scalars with a default, such as `loss_weight`. */
   readonly scalars?: readonly string[];
+  /** Inputs that are a block of a parameter's gradient, and the parameter. */
+  readonly inputsOf?: ReadonlyMap<string, string>;
   /** What an output is the gradient or the new value of. */
   readonly outputsOf?: ReadonlyMap<string, string>;
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
@@ -12,16 +12,21 @@ import { sharesFreedMemory } from './memory.js';
 export type Tensor = ort.Tensor;
 export type Tensors = Readonly<Record<string, ort.Tensor>>;
 export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
-  Partial<Pick<Manifest, 'optimization'>>;
+  Partial<Pick<Manifest, 'optimization'>> & {
+    /** Folder to which the session writes a trace of all its runs, until `endTrace`. */
+    readonly traceFolder?: string | undefined;
+  };
 
 /** A graph of a program folder, ready to run. */
 export class Session {
   /** Seconds spent inside ONNX Runtime so far. */
   seconds = 0;
+  runs = 0;
 
   private constructor(
     readonly entry: GraphEntry,
     private readonly session: ort.InferenceSession,
+    private readonly traceFolder: string | undefined,
   ) {}
 
   /**
@@ -52,11 +57,15 @@ export class Session {
     const model = decodeModel(bytes);
     const inputs = new Set(model.inputs.map(({ name }) => name));
     const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-    const session = await ort.InferenceSession.create(
-      encodeModel({ ...model, initializers }),
-      sessionOptions(options),
-    );
-    return new Session(entry, session);
+    const { traceFolder } = options;
+    const session = await ort.InferenceSession.create(encodeModel({ ...model, initializers }), {
+      ...sessionOptions(options),
+      ...(traceFolder !== undefined && {
+        enableProfiling: true,
+        profileFilePrefix: join(traceFolder, entry.name),
+      }),
+    });
+    return new Session(entry, session, traceFolder);
   }
 
   /** Runs the graph. With `fetches` only the outputs it names are returned, written into the tensors it holds. */
@@ -64,7 +73,16 @@ export class Session {
     const start = performance.now();
     const outputs = fetches ? await this.session.run(feeds, fetches) : await this.session.run(feeds);
     this.seconds += (performance.now() - start) / 1000;
+    this.runs += 1;
     return outputs;
+  }
+
+  /** Ends the trace that a session with a `traceFolder` writes; gives its path. */
+  async endTrace(): Promise<string> {
+    this.session.endProfiling();
+    // ONNX Runtime appends the time to the name.
+    const files = await readdir(this.traceFolder!);
+    return join(this.traceFolder!, files.find((file) => file.startsWith(`${this.entry.name}_`))!);
   }
 
   async close(): Promise<void> {

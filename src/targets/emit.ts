@@ -56,7 +56,7 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
     }
     const emission =
       operator?.domain === '' && node.domain === ''
-        ? (operator.emit?.(node.attributes, options.opset) ?? {})
+        ? (operator.emit?.(node.attributes, options.opset, node.inputs.length) ?? {})
         : { attributes: node.attributes as OnnxNode['attributes'] };
     domains.add(node.domain);
     const inputs = [

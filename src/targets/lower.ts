@@ -4,13 +4,17 @@ import { Builder } from '../ops/builder.js';
 import { operatorOf } from '../ops/index.js';
 import type { Lowering, OpName } from '../ops/operator.js';
 import { verify } from '../ops/verify.js';
-import type { Target } from './target.js';
+import { noPlaces, type ParameterPlaces, type Target } from './target.js';
 
 /**
  * Rewrites a graph for a target: composite operators by the target's rule or else the portable one. Returns a
  * new graph, pruned and verified; inputs, outputs and the names of nodes that stay are the same.
  */
-export function lower(graph: Graph, target: Target): Graph {
+export function lower(graph: Graph, target: Target, places: ParameterPlaces = noPlaces): Graph {
+  return target.rewrite ? target.rewrite(graph, places) : lowerByRules(graph, target);
+}
+
+function lowerByRules(graph: Graph, target: Target): Graph {
   const lowered = new Graph(graph.name);
   const b = new Builder(lowered);
   const image = new Map<Value, Value>();

@@ -5,6 +5,7 @@ import { SlimclrError } from '../errors.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
 import { Arena } from '../runtime/arena.js';
+import { pack, unpack, type ParameterLayout } from '../targets/parameterLayout.js';
 
 /** First word of the random streams that the queue is drawn from. */
 const queueStream = 0x71756575;
@@ -28,6 +29,7 @@ export class TrainingState {
   readonly statistics: Arena;
   readonly queue: Arena;
   readonly ranges: readonly ParameterRange[];
+  readonly #layouts: ReadonlyMap<string, ParameterLayout>;
   /** Steps done. */
   step = 0;
 
@@ -37,10 +39,11 @@ export class TrainingState {
     this.keys = new Arena(manifest.parameters);
     this.statistics = new Arena(manifest.statistics);
     this.queue = new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]);
+    this.#layouts = new Map(manifest.parameters.map(({ name, layout }) => [name, layout]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
   }
 
-  /** Starts from the weights of a program folder: the key network copies the query's, the queue is random. */
+  /** Starts from the weights of a program folder, which are in the target's layouts: the key network copies the query's, the queue is random. */
   initialize(weights: ReadonlyMap<string, TensorData>, seed: number): void {
     load(this.parameters, weights, '');
     load(this.statistics, weights, '');
@@ -50,12 +53,22 @@ export class TrainingState {
     this.step = 0;
   }
 
-  /** All tensors by the name they have in a checkpoint; they share memory with the state. */
+  /**
+   * All tensors by the name they have in a checkpoint, row-major whatever the target keeps. Those that are plain
+   * anyway share memory with the state; of the others a copy is made when `data` is read.
+   */
   tensors(): Map<string, TensorData> {
     const tensors = new Map<string, TensorData>();
     for (const [arena, prefix] of this.#parts()) {
       for (const { name, shape } of arena.entries) {
-        tensors.set(prefix + name, { dtype: 'float32', shape, data: arena.view(name) });
+        const layout = this.#layouts.get(name) ?? 'plain';
+        tensors.set(prefix + name, {
+          dtype: 'float32',
+          shape,
+          get data() {
+            return unpack(arena.view(name), shape, layout);
+          },
+        });
       }
     }
     return tensors;
@@ -63,7 +76,13 @@ export class TrainingState {
 
   /** Takes the tensors of a checkpoint. Throws when one is missing or of another shape. */
   restore(tensors: ReadonlyMap<string, TensorData>, step: number): void {
-    for (const [arena, prefix] of this.#parts()) load(arena, tensors, prefix);
+    for (const [arena, prefix] of this.#parts()) {
+      load(arena, tensors, prefix);
+      for (const { name, shape } of arena.entries) {
+        const layout = this.#layouts.get(name) ?? 'plain';
+        if (layout !== 'plain') arena.view(name).set(pack(arena.view(name), shape, layout));
+      }
+    }
     this.step = step;
   }
 

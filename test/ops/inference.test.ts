@@ -89,7 +89,7 @@ const refused: Readonly<Record<string, Case>> = {
   'BatchNormTrain with gamma of another length': [
     [f(2, 3, 4, 4), f(4), f(3)],
     (b, x) => b.op('BatchNormTrain', x, { epsilon: 1e-5 }),
-    /gamma and beta must be \[3\], not \[4\]/,
+    /gamma, beta and shift must be \[3\], not \[4\]/,
   ],
   'BatchNormTrain of [N, C]': [
     [f(2, 3), f(3), f(3)],

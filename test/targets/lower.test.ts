@@ -61,6 +61,7 @@ describe('lower', () => {
     const target: Target = {
       name: 'test',
       opset: 17,
+      optimization: 'all',
       rules: {
         ReluGrad: (b, [dy, y]) => [b.op('Mul', [dy!, b.op('Sign', [y!])])],
         Neg: (b, [x]) => [b.op('Sub', [b.scalar(0), x!])],
@@ -76,6 +77,7 @@ describe('lower', () => {
     const target: Target = {
       name: 'test',
       opset: 17,
+      optimization: 'all',
       rules: {
         Sigmoid: (b, [x], _attributes, types) =>
           b.graph.add('QuickGelu', 'com.microsoft', [x!], types, { alpha: { float: 1.5 } }).outputs,
@@ -101,6 +103,7 @@ describe('lower', () => {
     const target: Target = {
       name: 'test',
       opset: 17,
+      optimization: 'all',
       rules: { Exp: (b, [x]) => [b.op('ReduceSum', [x!])] },
     };
     const { graph, b, x } = setup();
@@ -111,7 +114,7 @@ describe('lower', () => {
   });
 
   it('a rule that leaves out an output somebody reads: error names the value', () => {
-    const target: Target = { name: 'test', opset: 17, rules: { Exp: () => [null] } };
+    const target: Target = { name: 'test', opset: 17, optimization: 'all', rules: { Exp: () => [null] } };
     const { graph, b, x } = setup();
     graph.output('y', b.op('Exp', [x]));
     expect(() => lower(graph, target)).to.throw('test: Exp is read before it is defined');

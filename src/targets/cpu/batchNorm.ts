@@ -1,0 +1,120 @@
+import type { Value } from '../../graph/graph.js';
+import type { BatchNormalizationAttributes } from '../../ops/batchNormalization.js';
+import type { Lowering, Rule } from './lowering.js';
+import { depthwise, Placed, type Activation } from './placed.js';
+import { mapLayout } from './convolution.js';
+
+/** What the gradient of a batch norm needs of its forward pass. Vectors `[C]`, padded to whole blocks. */
+export interface NormRecord {
+  /** The input, less the shift. */
+  readonly y: Activation;
+  /** Mean of that. */
+  readonly mean: Value;
+  /** 1 / sqrt(variance + epsilon) */
+  readonly rstd: Value;
+  /** gamma rstd; 0 for channels beyond C. */
+  readonly scale: Value;
+}
+
+/**
+ * BatchNormTrain in one pass for the statistics and one for the result, which stays open for a residual and Relu.
+ * The variance is E[y^2] - E[y]^2 of shifted values: the convolution in front subtracts the shift, a value near the
+ * mean, as its bias, so that nothing cancels where |mean| >> std.
+ */
+export const batchNormTrain: Rule = (l, node) => {
+  const [input, gamma, beta, shift] = node.inputs as [Value, Value, Value, Value | undefined];
+  const [output, meanOutput, varianceOutput] = node.outputs as [Value, Value, Value];
+  if (input.shape.some((d) => typeof d === 'string')) return null;
+  const x = l.of(input);
+  if (!x.pending && !x.has('blocked') && !x.has('folded')) return null;
+  const { k, b } = l;
+  const { epsilon } = node.attributes as BatchNormalizationAttributes;
+  const [n, c, h, w] = input.dims as [number, number, number, number];
+  const padded = k.padded(c);
+  const vector = (value: Value) => k.pad(l.of(value).get('plain'), [0], [padded - c]);
+
+  // Only this operator and its gradient may see shifted values.
+  const alone = consumersOf(l, input);
+  let offset: Value | null = null;
+  const pending = x.pending;
+  if (shift && pending?.kind === 'conv' && alone) {
+    offset = vector(shift);
+    x.settle(pending.layout, pending.emit({ bias: b.op('Neg', [offset]) }));
+  }
+  const layout = mapLayout(l, n, h, w);
+  const y: Activation = { layout, value: x.get(layout) };
+
+  const share = b.scalar(1 / (n * h * w));
+  const mean = k.mul(channelSum(l, y, n), share);
+  const squares = k.mul(channelDot(l, y, y, n), share);
+  const variance = k.sub(squares, k.mul(mean, mean));
+  const std = b.op('Sqrt', [k.add(variance, b.scalar(epsilon))]);
+  const rstd = b.op('Reciprocal', [std]);
+  const scale = k.mul(vector(gamma), rstd);
+  const bias = k.sub(vector(beta), k.mul(mean, scale));
+  l.norms.set(meanOutput, { y, mean, rstd, scale });
+  const whole = offset ? k.add(mean, offset) : mean;
+  return [
+    Placed.open(k, output.type, { kind: 'affine', y, scale, bias }),
+    l.placed(meanOutput, 'plain', k.slice(whole, 0, 0, c)),
+    l.placed(varianceOutput, 'plain', k.slice(variance, 0, 0, c)),
+  ];
+};
+
+/**
+ * BatchNormTrainGrad. With d = dY, M = N H W, m and r of the shifted input y:
+ *   dbeta = sum(d), dgamma = r (sum(y d) - m dbeta), dX = gamma r (d + a y + b) with a = -r dgamma / M and
+ *   b = -(a m + dbeta / M).
+ * The factor gamma r stays open: the gradients of the convolution in front fold it into weights.
+ */
+export const batchNormTrainGrad: Rule = (l, node) => {
+  const [gradient, , , meanInput] = node.inputs as [Value, Value, Value, Value];
+  const [dx, dgamma, dbeta] = node.outputs as [Value, Value, Value];
+  const record = l.norms.get(meanInput);
+  if (!record) return null;
+  const { y, mean, rstd, scale } = record;
+  const { k, b } = l;
+  const [n, c, h, w] = dx.dims as [number, number, number, number];
+  const d: Activation = { layout: y.layout, value: l.of(gradient).get(y.layout) };
+  const sum = channelSum(l, d, n);
+  const product = k.sub(channelDot(l, y, d, n), k.mul(mean, sum));
+  const gammaGradient = k.mul(product, rstd);
+  const a = k.mul(k.mul(rstd, gammaGradient), b.scalar(-1 / (n * h * w)));
+  const rest = b.op('Neg', [k.add(k.mul(a, mean), k.mul(sum, b.scalar(1 / (n * h * w))))]);
+  const u = depthwise(k, y.value, a, { bias: rest, sum: d.value });
+  const plain = (value: Value) => k.slice(value, 0, 0, c);
+  return [
+    Placed.open(k, dx.type, { kind: 'scaled', u: l.placed(dx, y.layout, u, false), scale }),
+    l.placed(dgamma, 'plain', plain(gammaGradient)),
+    l.placed(dbeta, 'plain', plain(sum)),
+  ];
+};
+
+/** Whether batch norm (and its gradient) are all that read a value. */
+function consumersOf(l: Lowering, value: Value): boolean {
+  return l.onlyReadBy(value, ['BatchNormTrain', 'BatchNormTrainGrad']);
+}
+
+/** Sum over all positions of each channel: `[C]`. */
+export function channelSum(l: Lowering, { layout, value }: Activation, batch: number): Value {
+  const { k } = l;
+  const [n, c, h, w] = value.dims as [number, number, number, number];
+  const blocks = c / k.block;
+  if (layout === 'folded') return k.reshape(k.sum(k.reshape(value, [blocks, h * w, k.block]), 1), [c]);
+  const perSample = k.sum(k.reshape(value, [n * blocks, h * w, k.block]), 1);
+  return batch === 1 ? k.reshape(perSample, [c]) : k.sum(k.reshape(perSample, [n, c]), 0);
+}
+
+/**
+ * Sum over all positions of x y for each channel: `[C]`. A depthwise convolution with one of them as the kernel,
+ * which reads both once and writes nothing; products and a reduction take four times as long.
+ */
+export function channelDot(l: Lowering, x: Activation, y: Activation, batch: number): Value {
+  const { k } = l;
+  const [n, c, h, w] = x.value.dims as [number, number, number, number];
+  const image = k.reshape(x.value, [1, n * c, h, w]);
+  const kernel = k.reshape(y.value, [n * c, 1, h, w]);
+  const products = k.conv(image, kernel, { kernel: [h, w], group: n * c });
+  if (n === 1 || batch === 1) return k.reshape(products, [c]);
+  return k.sum(k.reshape(products, [n, c]), 0);
+}

@@ -1,0 +1,130 @@
+import type { Value } from '../../graph/graph.js';
+import type { ConvAttributes } from '../../ops/conv.js';
+import type { Lowering, Rule } from './lowering.js';
+import { Placed, type MapLayout } from './placed.js';
+
+/** A convolution that the blocked kernels take: square window of odd size, padding that keeps the extent. */
+export interface Geometry {
+  readonly batch: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly kernel: number;
+  readonly stride: number;
+  /** Of the input. */
+  readonly height: number;
+  readonly width: number;
+  /** Of the output. */
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Null for a convolution that takes the portable lowering. Shapes: x `[N, C, H, W]`, w `[K, C, k, k]`, y `[N, K, OH, OW]`. */
+export function geometryOf(
+  x: readonly (number | string)[],
+  w: readonly number[],
+  y: readonly (number | string)[],
+  { strides, pads, dilations = [1, 1], group = 1 }: ConvAttributes,
+): Geometry | null {
+  if ([...x, ...y].some((d) => typeof d === 'string')) return null;
+  const [batch, inputs, height, width] = x as [number, number, number, number];
+  const [outputs, , kernel, kernelWidth] = w as [number, number, number, number];
+  const [, , rows, columns] = y as [number, number, number, number];
+  const stride = strides[0];
+  const same = kernel % 2 === 1 && pads.every((pad) => pad === (kernel - 1) / 2);
+  const even = stride === 1 || (height % 2 === 0 && width % 2 === 0);
+  const square = kernel === kernelWidth && strides[1] === stride && (stride === 1 || stride === 2) && even;
+  if (!same || !square || group !== 1 || dilations[0] !== 1 || dilations[1] !== 1) return null;
+  return { batch, inputs, outputs, kernel, stride, height, width, rows, columns };
+}
+
+/** The layout in which a convolution with stride 1 over a map of this size runs. */
+export function mapLayout(l: Lowering, batch: number, height: number, width: number): MapLayout {
+  return l.choices.folded({ batch, height, width }) ? 'folded' : 'blocked';
+}
+
+/** The layout in which a convolution, and both of its gradients, run. A window with a stride is never folded. */
+export function convLayout(l: Lowering, { batch, kernel, stride, rows, columns }: Geometry): MapLayout {
+  return stride === 1 || kernel === 1 ? mapLayout(l, batch, rows, columns) : 'blocked';
+}
+
+/** Conv: open, so that a batch norm can hand it a bias. */
+export const conv: Rule = (l, node) => {
+  const [input, weight, bias] = node.inputs as [Value, Value, Value | null];
+  const x = l.of(input);
+  const w = l.of(weight);
+  const [output] = node.outputs;
+  const g = geometryOf(x.type.shape, w.dims, output!.shape, node.attributes as ConvAttributes);
+  const stem = w.has('stem');
+  if (!g || bias || !x.clean || !(stem || w.has('kernel'))) return null;
+  const layout = stem ? 'blocked' : convLayout(l, g);
+  const image = stem ? x.get('plain') : inputOf(l, x, g, layout);
+  const kernel = w.get(stem ? 'stem' : 'kernel');
+  const emit = ({ bias, sum }: { bias?: Value; sum?: Value }) => {
+    const rest = { bias: bias ?? null, sum: sum ?? null };
+    return layout === 'folded'
+      ? foldedConv(l, image, kernel, g.kernel, g.batch, rest)
+      : blockedConv(l, image, kernel, g, rest);
+  };
+  return [Placed.open(l.k, output!.type, { kind: 'conv', layout, emit }, l.whole(output!))];
+};
+
+/** What a convolution reads in its layout: a 1x1 window with a stride reads a map of half the size. */
+export function inputOf(
+  l: Lowering,
+  x: Placed,
+  { kernel, stride, inputs, batch, rows, columns }: Geometry,
+  layout: MapLayout,
+): Value {
+  if (kernel > 1 || stride === 1) return x.get(layout);
+  let half = l.halves.get(x);
+  if (!half) l.halves.set(x, (half = halved(l, x, [batch, inputs, rows, columns])));
+  return half.get(layout);
+}
+
+function halved(l: Lowering, x: Placed, shape: readonly number[]): Placed {
+  const value = l.k.maxPool(x.get('blocked'), [1, 1], [2, 2], [0, 0, 0, 0]);
+  return Placed.of(l.k, { dtype: 'float32', shape }, 'blocked', value, x.clean);
+}
+
+type Rest = { readonly bias?: Value | null; readonly sum?: Value | null };
+
+export function blockedConv(
+  l: Lowering,
+  x: Value,
+  w: Value,
+  { kernel, stride }: { kernel: number; stride: number },
+  rest: Rest,
+): Value {
+  const pad = (kernel - 1) / 2;
+  const step = kernel === 1 ? 1 : stride;
+  return l.k.conv(x, w, {
+    kernel: [kernel, kernel],
+    strides: [step, step],
+    pads: [pad, pad, pad, pad],
+    ...rest,
+  });
+}
+
+/**
+ * A convolution with stride 1 in folded layout: a step of one column is N columns of memory. Narrow maps are padded
+ * beforehand, which the kernel is slow at.
+ */
+export function foldedConv(
+  l: Lowering,
+  x: Value,
+  w: Value,
+  kernel: number,
+  batch: number,
+  rest: Rest,
+): Value {
+  if (kernel === 1) return l.k.conv(x, w, { kernel: [1, 1], ...rest });
+  const { k } = l;
+  const [, channels, height, wide] = x.dims as [number, number, number, number];
+  const pad = (kernel - 1) / 2;
+  const shape = { kernel: [kernel, kernel], dilations: [1, batch] } as const;
+  if (height > 4) return k.conv(x, w, { ...shape, pads: [pad, pad * batch, pad, pad * batch], ...rest });
+  const rows = k.reshape(x, [1, channels / k.block, height, wide * k.block]);
+  const margin = [0, 0, 0, pad * batch * k.block];
+  const padded = k.reshape(k.pad(rows, margin, margin), [1, channels, height, wide + 2 * pad * batch]);
+  return k.conv(padded, w, { ...shape, pads: [pad, 0, pad, 0], ...rest });
+}

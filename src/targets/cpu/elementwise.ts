@@ -1,0 +1,62 @@
+import type { Value } from '../../graph/graph.js';
+import type { Lowering, Rule } from './lowering.js';
+import { closeAffine, Placed } from './placed.js';
+
+/** Relu: a part of the batch norm in front of it, or on the map as it lies. */
+export const relu: Rule = (l, node) => {
+  const input = node.inputs[0]!;
+  const output = node.outputs[0]!;
+  const x = l.of(input);
+  const pending = x.pending;
+  if (pending?.kind === 'affine' && l.readOnce(input)) {
+    return [l.placed(output, pending.y.layout, closeAffine(l.k, pending, true))];
+  }
+  if (x.native === 'plain') return null;
+  return [l.placed(output, x.native, l.b.op('Relu', [x.get(x.native)]), x.clean)];
+};
+
+/** ReluGrad: dY times the step function of Y, which HardSigmoid computes in one pass for Y >= 0. */
+export const reluGrad: Rule = (l, node) => {
+  const [gradient, output] = node.inputs as [Value, Value];
+  const y = l.of(output);
+  if (y.native === 'plain') return null;
+  const layout = y.native;
+  const dy = l.of(gradient).get(layout);
+  // HardSigmoid(tiny positive) must be 1 and HardSigmoid(0) must be 0.
+  const mask = l.k.hardSigmoid(l.k.after(y.get(layout), dy), 1e30, 0);
+  return [l.placed(node.outputs[0]!, layout, l.k.mul(dy, mask), y.clean)];
+};
+
+/** Add of two maps: the residual into a batch norm, a sum of gradients into the convolution that makes the last. */
+export const add: Rule = (l, node) => {
+  const [left, right] = node.inputs as [Value, Value];
+  const output = node.outputs[0]!;
+  const [x, y] = [l.of(left), l.of(right)];
+  if (left.shape.join() !== right.shape.join()) return null;
+  const merged = merge(l, output, left, x, y) ?? merge(l, output, right, y, x);
+  if (merged) return [merged];
+  const layout = x.native !== 'plain' ? x.native : y.native;
+  if (layout === 'plain') return null;
+  return [l.placed(output, layout, l.k.add(x.get(layout), y.get(layout)), x.clean && y.clean)];
+};
+
+/** x + y where x is open and read by this sum alone. */
+function merge(l: Lowering, output: Value, value: Value, x: Placed, y: Placed): Placed | null {
+  const pending = x.pending;
+  if (!pending || !l.readOnce(value)) return null;
+  const clean = x.clean && y.clean;
+  switch (pending.kind) {
+    case 'affine':
+      if (pending.sum) return null;
+      return Placed.open(l.k, output.type, { ...pending, sum: y }, clean);
+    case 'conv':
+      return l.placed(output, pending.layout, pending.emit({ sum: y.get(pending.layout) }), clean);
+    case 'phases': {
+      if (y.pending?.kind !== 'even') return null;
+      const even = y.pending.value;
+      return Placed.open(l.k, output.type, { kind: 'phases', emit: () => pending.emit(even) }, clean);
+    }
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Target } from '../target.js';
+import { batchNormTrain, batchNormTrainGrad } from './batchNorm.js';
+import { builtIn, type Choices } from './choices.js';
+import { conv } from './convolution.js';
+import { add, relu, reluGrad } from './elementwise.js';
+import { convInputGrad } from './inputGradient.js';
+import { Lowering, type Rule } from './lowering.js';
+import { pad, slice } from './parameterBlock.js';
+import { expand, globalAveragePool, maxPool, maxPoolGrad } from './pooling.js';
+import { convWeightGrad } from './weightGradient.js';
+
+/** The rules of the layout pass, by operator. One that has none here, or whose rule declines, takes the portable lowering. */
+const rules = {
+  Add: add,
+  BatchNormTrain: batchNormTrain,
+  BatchNormTrainGrad: batchNormTrainGrad,
+  Conv: conv,
+  ConvInputGrad: convInputGrad,
+  ConvWeightGrad: convWeightGrad,
+  Expand: expand,
+  GlobalAveragePool: globalAveragePool,
+  MaxPool: maxPool,
+  MaxPoolGrad: maxPoolGrad,
+  Pad: pad,
+  Relu: relu,
+  ReluGrad: reluGrad,
+  Slice: slice,
+} satisfies Readonly<Record<string, Rule>>;
+
+/** ONNX Runtime's blocked kernels on the CPU, `block` channels a block; other layers as `portable` has them. */
+export function cpuTarget(block: 8 | 16, choices: Choices = builtIn): Target {
+  return {
+    name: 'cpu',
+    opset: 17,
+    rules: {},
+    optimization: 'disabled',
+    layout([outputs = 0, inputs = 0, ...window]) {
+      if (window.length !== 2 || outputs % block !== 0) return 'plain';
+      if (inputs <= 4) return block === 16 ? 'OIHW16o' : 'OIHW8o';
+      if (inputs % block !== 0) return 'plain';
+      return block === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
+    },
+    rewrite: (graph, places) => new Lowering(graph, choices, block).run(rules, places),
+  };
+}

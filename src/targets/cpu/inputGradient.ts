@@ -1,0 +1,173 @@
+import type { Value } from '../../graph/graph.js';
+import type { ConvInputGradAttributes } from '../../ops/convInputGrad.js';
+import { blockedConv, convLayout, foldedConv, geometryOf, type Geometry } from './convolution.js';
+import type { Lowering, Rule } from './lowering.js';
+import { Placed, type Pending } from './placed.js';
+
+/**
+ * ConvInputGrad: a convolution of dY with the taps of W reversed and its channel axes exchanged, open for the
+ * gradient of another branch as a summand. A factor that is still open on dY goes into W.
+ */
+export const convInputGrad: Rule = (l, node) => {
+  const [gradient, weight] = node.inputs as [Value, Value];
+  const output = node.outputs[0]!;
+  const w = l.of(weight);
+  const g = geometryOf(output.shape, w.dims, gradient.shape, node.attributes as ConvInputGradAttributes);
+  const dy = l.of(gradient);
+  if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
+  const layout = convLayout(l, g);
+  const { u, scale } = openFactor(dy);
+  const { k } = l;
+  const last = l.weightGradients.get(gradient);
+  const raw = u.get(layout);
+  // The weight gradient first: afterwards nobody needs the layer's input.
+  const image = last ? k.after(raw, last) : raw;
+  const turned = turnedBlocks(l, k.after(w.get('kernel'), raw), scale);
+  return [Placed.open(k, output.type, pendingGradient(l, image, turned, g), l.whole(output))];
+};
+
+/** dY = u scale with the factor left open, or as it is. */
+export function openFactor(dy: Placed): { readonly u: Placed; readonly scale: Value | null } {
+  return dy.pending?.kind === 'scaled' ? dy.pending : { u: dy, scale: null };
+}
+
+function pendingGradient(l: Lowering, image: Value, turned: TurnedBlocks, g: Geometry): Pending {
+  const layout = convLayout(l, g);
+  const { k } = l;
+  if (g.kernel === 1) {
+    const weight = chosenTaps(l, turned, [[0]]);
+    if (g.stride === 1) {
+      return {
+        kind: 'conv',
+        layout,
+        emit: ({ sum }) => k.conv(image, weight, { kernel: [1, 1], sum: sum ?? null }),
+      };
+    }
+    const half = k.conv(image, weight, { kernel: [1, 1] });
+    const shape = [g.batch, g.inputs, g.rows, g.columns];
+    return {
+      kind: 'even',
+      value: Placed.of(k, { dtype: 'float32', shape }, layout, half).get('blocked'),
+    };
+  }
+  const reversed = Array.from({ length: g.kernel }, (_, i) =>
+    Array.from({ length: g.kernel }, (_, j) => (g.kernel - 1 - i) * g.kernel + (g.kernel - 1 - j)),
+  );
+  if (g.stride === 1) {
+    const weight = chosenTaps(l, turned, reversed);
+    return {
+      kind: 'conv',
+      layout,
+      emit: ({ sum }) =>
+        layout === 'folded'
+          ? foldedConv(l, image, weight, g.kernel, g.batch, { sum: sum ?? null })
+          : blockedConv(l, image, weight, g, { sum: sum ?? null }),
+    };
+  }
+  return { kind: 'phases', emit: (even) => phases(l, image, turned, g, even) };
+}
+
+/**
+ * Stride 2: an input row 2i + r was reached by the taps of one parity only, so each of the four phases of dX is a
+ * small convolution of dY with those taps, at full density.
+ */
+function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: Geometry, even?: Value): Value {
+  const { kernel } = g;
+  const pad = (kernel - 1) / 2;
+  // Row 2i + r receives tap t of window o where 2 o + t - pad = 2 i + r.
+  const along = (parity: number) => {
+    const taps = Array.from({ length: kernel }, (_, t) => t).filter((t) => (t - pad - parity) % 2 === 0);
+    // o = i + (r + pad - t) / 2, in ascending order of o.
+    const offsets = taps.map((t) => (parity + pad - t) / 2).reverse();
+    return { taps: taps.reverse(), before: -Math.min(...offsets), after: Math.max(...offsets) };
+  };
+  const phase = (row: number, column: number) => {
+    const [down, across] = [along(row), along(column)];
+    const weight = chosenTaps(
+      l,
+      turned,
+      down.taps.map((i) => across.taps.map((j) => i * kernel + j)),
+    );
+    return l.k.conv(image, weight, {
+      kernel: [down.taps.length, across.taps.length],
+      pads: [down.before, across.before, down.after, across.after],
+      sum: row === 0 && column === 0 ? (even ?? null) : null,
+    });
+  };
+  const channels = l.k.padded(g.inputs);
+  return interleave(
+    l,
+    [g.batch, channels, g.rows, g.columns],
+    [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)],
+  );
+}
+
+/** A blocked map of twice the size from its four phases, each `[N, C, H, W]`: even-even, even-odd, odd-even, odd-odd. */
+export function interleave(
+  l: Lowering,
+  dims: readonly number[],
+  parts: readonly [Value, Value, Value, Value],
+): Value {
+  const { k } = l;
+  const [n, c, h, w] = dims as [number, number, number, number];
+  const rows = (n * c * h) / k.block;
+  const [ee, eo, oe, oo] = parts.map((part) => k.reshape(part, [rows * w, k.block])) as [
+    Value,
+    Value,
+    Value,
+    Value,
+  ];
+  const even = k.reshape(k.concat([ee, eo], 1), [rows, 2 * w * k.block]);
+  const odd = k.reshape(k.concat([oe, oo], 1), [rows, 2 * w * k.block]);
+  return k.reshape(k.concat([even, odd], 1), [n, c, 2 * h, 2 * w]);
+}
+
+/** Blocks `[K/B C/B taps, B B]` of W, each transposed to `[out, in]` and scaled. */
+interface TurnedBlocks {
+  readonly value: Value;
+  readonly rows: number;
+  readonly columns: number;
+  readonly taps: number;
+}
+
+/** One product with diagonal matrices transposes every block and scales the output channels. */
+function turnedBlocks(l: Lowering, weight: Value, scale: Value | null): TurnedBlocks {
+  const { k } = l;
+  const { block } = k;
+  const [outputs, inputs, kh, kw] = weight.dims as [number, number, number, number];
+  const [rows, columns, taps] = [outputs / block, inputs / block, kh * kw];
+  const diagonal = diagonals(l, scale, rows);
+  const blocks = k.reshape(weight, [rows, columns * taps, block, block]);
+  const turned = k.matMul(k.reshape(diagonal, [diagonal.dims[0]!, 1, block, block]), blocks, {
+    transB: true,
+  });
+  return { value: k.reshape(turned, [rows * columns * taps, block * block]), rows, columns, taps };
+}
+
+/** Diagonal matrices `[K/B, B, B]` of a vector `[K]`, or the unit matrix `[1, B, B]`. */
+export function diagonals(l: Lowering, scale: Value | null, rows: number): Value {
+  const { k } = l;
+  const { block } = k;
+  const unit = Float32Array.from({ length: block * block }, (_, i) => (i % (block + 1) === 0 ? 1 : 0));
+  const identity = k.b.graph.constant(unit, [1, block, block], 'float32');
+  return scale ? k.mul(identity, k.reshape(scale, [rows, 1, block])) : identity;
+}
+
+/** The weights `[C, K, h, w]` of a convolution of dY, from the taps of W in the order given. */
+function chosenTaps(
+  l: Lowering,
+  { value, rows, columns, taps }: TurnedBlocks,
+  window: readonly number[][],
+): Value {
+  const { block } = l.k;
+  const [h, w] = [window.length, window[0]!.length];
+  const order: number[] = [];
+  for (let c = 0; c < columns; c++) {
+    for (let r = 0; r < rows; r++)
+      for (const tap of window.flat()) order.push((r * columns + c) * taps + tap);
+  }
+  const asTheyAre = order.length === value.dims[0] && order.every((at, i) => at === i);
+  const indices = l.b.graph.constant(BigInt64Array.from(order, BigInt), [order.length], 'int64');
+  const chosen = asTheyAre ? value : l.b.op('Gather', [value, indices], { axis: 0 });
+  return l.k.reshape(chosen, [columns * block, rows * block, h, w]);
+}

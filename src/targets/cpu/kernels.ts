@@ -1,0 +1,177 @@
+import type { Value } from '../../graph/graph.js';
+import { elementCount } from '../../onnx/model.js';
+import type { Builder } from '../../ops/builder.js';
+import { broadcast, windowed } from '../../ops/shapes.js';
+import { blockedConvProblem } from './guard.js';
+
+const blockedDomain = 'com.microsoft.nchwc';
+const microsoftDomain = 'com.microsoft';
+
+type Pair = readonly [number, number];
+
+export interface BlockedConvOptions {
+  readonly kernel: Pair;
+  readonly strides?: Pair;
+  /** top, left, bottom, right */
+  readonly pads?: readonly [number, number, number, number];
+  readonly dilations?: Pair;
+  readonly group?: number;
+  readonly bias?: Value | null;
+  /** Added to the result. */
+  readonly sum?: Value | null;
+  readonly relu?: boolean;
+}
+
+/**
+ * Nodes of ONNX Runtime's own domains, with the types they have. Values in blocked layout are declared
+ * `[N, C, H, W]` and lie in memory as `[N, C/B, H, W, B]`.
+ */
+export class Kernels {
+  constructor(
+    readonly b: Builder,
+    /** Channels of a block, B. */
+    readonly block: number,
+  ) {}
+
+  /** Channels rounded up to whole blocks. */
+  padded(channels: number): number {
+    return Math.ceil(channels / this.block) * this.block;
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    return this.b.reshape(x, shape);
+  }
+
+  transpose(x: Value, perm: readonly number[]): Value {
+    return this.b.op('Transpose', [x], { perm });
+  }
+
+  pad(x: Value, before: readonly number[], after: readonly number[]): Value {
+    if ([...before, ...after].every((n) => n === 0)) return x;
+    return this.b.op('Pad', [x], { pads: [...before, ...after] });
+  }
+
+  slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
+    if (start === 0 && step === 1 && end === x.dims[axis]) return x;
+    const steps = step === 1 ? {} : { steps: [step] };
+    return this.b.op('Slice', [x], { starts: [start], ends: [end], axes: [axis], ...steps });
+  }
+
+  /** The first `count` channels of a plain `[N, C, H, W]`. */
+  channels(x: Value, count: number): Value {
+    return this.slice(x, 1, 0, count);
+  }
+
+  concat(parts: readonly Value[], axis: number): Value {
+    return this.b.op('Concat', parts, { axis });
+  }
+
+  add(x: Value, y: Value): Value {
+    return this.b.op('Add', [x, y]);
+  }
+
+  sub(x: Value, y: Value): Value {
+    return this.b.op('Sub', [x, y]);
+  }
+
+  mul(x: Value, y: Value): Value {
+    return this.b.op('Mul', [x, y]);
+  }
+
+  scaled(x: Value, factor: number): Value {
+    return this.mul(x, this.b.scalar(factor));
+  }
+
+  sum(x: Value, axis: number): Value {
+    return this.b.op('ReduceSum', [x], { axes: [axis], keepdims: false });
+  }
+
+  /**
+   * A convolution of blocked values. With fewer than B input channels a group the image is plain instead.
+   * `weight` is `[K, C/group, kh, kw]` in the blocked layout of a parameter.
+   */
+  conv(x: Value, weight: Value, options: BlockedConvOptions): Value {
+    const { kernel, strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], group = 1 } = options;
+    const { bias = null, sum = null, relu = false } = options;
+    const [n, c, h, w] = x.dims as [number, number, number, number];
+    const k = weight.dims[0]!;
+    const problem = blockedConvProblem(
+      { inputs: c, outputs: k, group, kernel, strides, pads, dilations },
+      this.block,
+    );
+    if (problem) throw new Error(`${x.name}: ${problem}`);
+    const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2], dilations[0]);
+    const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3], dilations[1]);
+    return this.#raw(
+      'Conv',
+      blockedDomain,
+      sum ? [x, weight, bias, sum] : bias ? [x, weight, bias] : [x, weight],
+      [n, k, oh, ow],
+      { kernel_shape: kernel, strides, pads, dilations, group, ...(relu && { activation: 'Relu' }) },
+    );
+  }
+
+  maxPool(x: Value, kernel: Pair, strides: Pair, pads: readonly [number, number, number, number]): Value {
+    const [n, c, h, w] = x.dims as [number, number, number, number];
+    const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2]);
+    const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3]);
+    return this.#raw('MaxPool', blockedDomain, [x], [n, c, oh, ow], { kernel_shape: kernel, strides, pads });
+  }
+
+  /** Plain `[N, C, H, W]` to blocked; C is a multiple of B. */
+  reorderInput(x: Value): Value {
+    return this.#raw('ReorderInput', blockedDomain, [x], x.dims, {});
+  }
+
+  /** Blocked `[N, C, H, W]` to plain. */
+  reorderOutput(x: Value): Value {
+    return this.#raw('ReorderOutput', blockedDomain, [x], x.dims, { channels: x.dims[1]! });
+  }
+
+  /** Blocked `[N, C, H, W]` to `[N, H, W, C]`. */
+  reorderOutputLast(x: Value): Value {
+    const [n, c, h, w] = x.dims as [number, number, number, number];
+    return this.#raw('ReorderOutput', blockedDomain, [x], [n, h, w, c], { channels: c, channels_last: 1 });
+  }
+
+  /** max(0, min(1, alpha x + beta)) */
+  hardSigmoid(x: Value, alpha: number, beta: number): Value {
+    return this.#raw('HardSigmoid', '', [x], x.dims, { alpha: { float: alpha }, beta: { float: beta } });
+  }
+
+  /** Matrix products over broadcast leading axes, with either operand's last two axes exchanged. */
+  matMul(x: Value, y: Value, { transA = false, transB = false } = {}): Value {
+    if (!transA && !transB) return this.b.op('MatMul', [x, y]);
+    const rows = x.dims.at(transA ? -1 : -2)!;
+    const columns = y.dims.at(transB ? -2 : -1)!;
+    const lead = broadcast(x.dims.slice(0, -2), y.dims.slice(0, -2)) as number[];
+    const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: 1 } };
+    return this.#raw('FusedMatMul', microsoftDomain, [x, y], [...lead, rows, columns], attributes);
+  }
+
+  /**
+   * `x`, not before `dependency` is known. ONNX Runtime orders nodes by what needs them and would compute what
+   * waits for nothing long before its use, which costs memory; a Reshape to a shape that it takes from elsewhere
+   * moves no data.
+   */
+  after(x: Value, dependency: Value): Value {
+    const { graph } = this.b;
+    const [none] = graph.add('Shape', '', [dependency], [{ dtype: 'int64', shape: [0] }], {
+      start: 0,
+      end: 0,
+    }).outputs;
+    const shape = graph.constant(BigInt64Array.from(x.dims, BigInt), [x.dims.length], 'int64');
+    return this.b.op('Reshape', [x, this.concat([none!, shape], 0)], { shape: x.dims });
+  }
+
+  #raw(
+    op: string,
+    domain: string,
+    inputs: readonly (Value | null)[],
+    shape: readonly number[],
+    attributes: object,
+  ): Value {
+    if (elementCount(shape) === 0) throw new Error(`${op}: the result is empty`);
+    return this.b.graph.add(op, domain, inputs, [{ dtype: 'float32', shape }], attributes).outputs[0]!;
+  }
+}

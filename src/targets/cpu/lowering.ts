@@ -1,0 +1,143 @@
+import { Graph, sameType, type Node, type Value } from '../../graph/graph.js';
+import { formatType } from '../../onnx/model.js';
+import { Builder } from '../../ops/builder.js';
+import { operatorOf } from '../../ops/index.js';
+import type { OpName } from '../../ops/operator.js';
+import { verify } from '../../ops/verify.js';
+import { blocksOf, type ParameterLayout } from '../parameterLayout.js';
+import type { ParameterPlaces } from '../target.js';
+import type { NormRecord } from './batchNorm.js';
+import type { Choices } from './choices.js';
+import { Kernels } from './kernels.js';
+import { Placed, type Layout } from './placed.js';
+
+/** Rewrites one node; null where the rule does not apply and the portable lowering is to be taken. */
+export type Rule = (lowering: Lowering, node: Node) => readonly Placed[] | null;
+
+/**
+ * The layout pass: walks the composite graph once, keeps for every value the layouts it is held in, and lets each
+ * operator's rule take its inputs in the layout it works on. Conversions appear where a rule asks for a layout that
+ * is not there, so they are as few as the rules allow. Some results stay open (`Pending`) until they are read, so
+ * that the reader can become a part of the operation.
+ */
+export class Lowering {
+  readonly k: Kernels;
+  readonly b: Builder;
+  /** What the forward pass of a batch norm leaves for its gradient, by its mean in the composite graph. */
+  readonly norms = new Map<Value, NormRecord>();
+  /** Maps at half the size, every second row and column, by the value they come from. */
+  readonly halves = new Map<Placed, Placed>();
+  /** For an output gradient: the weight gradient made of it, which the input gradient waits for. */
+  readonly weightGradients = new Map<Value, Value>();
+  readonly #images = new Map<Value, Placed>();
+  readonly #readers = new Map<Value, string[]>();
+  readonly #graph: Graph;
+
+  constructor(
+    private readonly original: Graph,
+    readonly choices: Choices,
+    block: number,
+  ) {
+    this.#graph = new Graph(original.name);
+    this.b = new Builder(this.#graph);
+    this.k = new Kernels(this.b, block);
+    for (const node of original.nodes) for (const input of node.inputs) if (input) this.#read(input, node.op);
+    for (const value of original.outputs.values()) this.#read(value, 'output');
+  }
+
+  #read(value: Value, reader: string): void {
+    const readers = this.#readers.get(value);
+    if (readers) readers.push(reader);
+    else this.#readers.set(value, [reader]);
+  }
+
+  /** Whether a value of the composite graph is read once, so that its only reader may become a part of it. */
+  readOnce(value: Value): boolean {
+    return this.#readers.get(value)?.length === 1;
+  }
+
+  onlyReadBy(value: Value, operators: readonly OpName[]): boolean {
+    return (this.#readers.get(value) ?? []).every((reader) => operators.includes(reader as OpName));
+  }
+
+  /** What stands for a value of the composite graph. */
+  of(value: Value): Placed {
+    let placed = this.#images.get(value);
+    if (!placed) {
+      const constant = this.original.constants.get(value);
+      if (!constant) throw new Error(`${this.original.name}: ${value.name} is read before it is defined`);
+      const copy = this.#graph.constant(constant, value.dims, value.dtype);
+      this.#images.set(value, (placed = this.placed(value, 'plain', copy)));
+    }
+    return placed;
+  }
+
+  placed(like: Value, layout: Layout, value: Value, clean = true): Placed {
+    return Placed.of(this.k, like.type, layout, value, clean);
+  }
+
+  /** Whether the channels of an activation fill whole blocks. */
+  whole(value: Value): boolean {
+    return Number(value.shape[1]) % this.k.block === 0;
+  }
+
+  run(rules: Readonly<Record<string, Rule>>, places: ParameterPlaces): Graph {
+    const { original } = this;
+    for (const input of original.inputs) {
+      const copy = this.#graph.input(
+        input.name,
+        this.#inputType(input, places),
+        original.defaults.get(input),
+      );
+      this.#images.set(input, this.placed(input, formOf(places.inputs.get(input.name)), copy));
+    }
+    for (const node of original.nodes) {
+      const outputs = this.#graph.scope(node.name, () => rules[node.op]?.(this, node) ?? null);
+      for (const [i, placed] of (outputs ?? this.#portable(node)).entries()) {
+        if (placed) this.#images.set(node.outputs[i]!, placed);
+      }
+    }
+    for (const [name, value] of original.outputs) {
+      this.#graph.output(name, this.of(value).get(formOf(places.outputs.get(name))));
+    }
+    this.#graph.prune();
+    verify(this.#graph);
+    return this.#graph;
+  }
+
+  /** A block of a parameter comes rounded up to whole blocks of channels. */
+  #inputType(input: Value, places: ParameterPlaces): Value['type'] {
+    const layout = places.inputs.get(input.name) ?? 'plain';
+    if (layout === 'plain') return input.type;
+    const block = blocksOf(layout);
+    const [outputs, inputs, ...window] = input.dims as [number, number, ...number[]];
+    const up = (channels: number, size: number) => Math.ceil(channels / size) * size;
+    return { ...input.type, shape: [up(outputs, block.outputs), up(inputs, block.inputs), ...window] };
+  }
+
+  /** The node on plain values: by its portable lowering, or as it is. */
+  #portable(node: Node): readonly (Placed | null)[] {
+    const inputs = node.inputs.map((input) => input && this.of(input).get('plain'));
+    const operator = operatorOf(node);
+    const rule = operator?.domain === 'slimclr' ? (operator.lower) : null;
+    const types = node.outputs.map(({ type }) => type);
+    const values = rule
+      ? this.#graph.scope(node.name, () => rule(this.b, inputs as Value[], node.attributes, types))
+      : this.#graph.copy(node, inputs);
+    return node.outputs.map((output, i) => {
+      const value = values[i];
+      if (!value) return null;
+      if (!sameType(value.type, output.type)) {
+        throw new Error(
+          `cpu: ${node.name} output ${i} is lowered to ${formatType(value.type)}, not ${formatType(output.type)}`,
+        );
+      }
+      return this.placed(output, 'plain', value);
+    });
+  }
+}
+
+function formOf(layout: ParameterLayout = 'plain'): Layout {
+  if (layout === 'plain') return 'plain';
+  return blocksOf(layout).inputs === 1 ? 'stem' : 'kernel';
+}

@@ -1,0 +1,255 @@
+import type { TensorType, Value } from '../../graph/graph.js';
+import type { Kernels } from './kernels.js';
+
+/**
+ * How an activation `[N, C, H, W]` lies in memory, B the block size and C rounded up to whole blocks:
+ * `plain`: row-major; `blocked`: `[N, C/B, H, W, B]`, declared `[N, C, H, W]`; `folded`: `[C/B, H, W, N, B]`, declared
+ * `[1, C, H, W N]`, which turns the batch into a part of the width of small maps. How a parameter `[K, C, kh, kw]`
+ * lies: `kernel` is OIHW{B}i{B}o of parameterLayout.ts with both channel axes rounded up, `stem` OIHW{B}o.
+ */
+export type Layout = 'plain' | 'blocked' | 'folded' | ParameterForm;
+export type ParameterForm = 'kernel' | 'stem';
+export type MapLayout = 'blocked' | 'folded';
+
+/** An activation as it was computed. */
+export interface Activation {
+  readonly layout: MapLayout;
+  readonly value: Value;
+}
+
+/** A value whose last operation is still open, so that its only reader can become a part of it. */
+export type Pending =
+  | {
+      /** A convolution that can take a bias and a summand `[N, C, H, W]` along. */
+      readonly kind: 'conv';
+      readonly layout: MapLayout;
+      readonly emit: (options: { bias?: Value; sum?: Value }) => Value;
+    }
+  | {
+      /** y scale + bias (+ sum): batch norm that can take a residual and Relu along. Vectors `[C]`, padded. */
+      readonly kind: 'affine';
+      readonly y: Activation;
+      readonly scale: Value;
+      readonly bias: Value;
+      readonly sum?: Placed;
+    }
+  | {
+      /** u scale: the gradient behind batch norm, whose factor the convolution's gradients fold into weights. */
+      readonly kind: 'scaled';
+      readonly u: Placed;
+      readonly scale: Value;
+    }
+  | {
+      /** Zero except at even rows and columns, where it is `value`, blocked. */
+      readonly kind: 'even';
+      readonly value: Value;
+    }
+  | {
+      /** Built from its four phases (rows and columns even or odd), blocked; the even one takes a summand. */
+      readonly kind: 'phases';
+      readonly emit: (even?: Value) => Value;
+    }
+  | {
+      /** The same value `[N, C]`, plain, at every position of the map. */
+      readonly kind: 'spread';
+      readonly value: Value;
+    };
+
+/** A value of the composite graph and what stands for it in the lowered one, in one or more layouts. */
+export class Placed {
+  readonly #held = new Map<Layout, Value>();
+  #pending: Pending | null = null;
+  #native: Layout;
+
+  private constructor(
+    private readonly kernels: Kernels,
+    /** Type of the plain value. */
+    readonly type: TensorType,
+    native: Layout,
+    /** Whether channels beyond C are zero; they may be anything else until a batch norm clears them. */
+    readonly clean: boolean,
+  ) {
+    this.#native = native;
+  }
+
+  static of(kernels: Kernels, type: TensorType, layout: Layout, value: Value, clean = true): Placed {
+    const placed = new Placed(kernels, type, layout, clean);
+    placed.#held.set(layout, value);
+    return placed;
+  }
+
+  static open(kernels: Kernels, type: TensorType, pending: Pending, clean = true): Placed {
+    const placed = new Placed(kernels, type, 'blocked', clean);
+    placed.#pending = pending;
+    return placed;
+  }
+
+  get dims(): readonly number[] {
+    return this.type.shape.map((d) => {
+      if (typeof d === 'string') throw new Error(`dimension "${d}" is symbolic, a static shape is needed`);
+      return d;
+    });
+  }
+
+  /** What is still open, or null. */
+  get pending(): Pending | null {
+    return this.#pending;
+  }
+
+  /** Whether the value is there in a layout, without a conversion. */
+  has(layout: Layout): boolean {
+    return this.#held.has(layout);
+  }
+
+  /** The layout that it was computed in. */
+  get native(): Layout {
+    this.#close();
+    return this.#native;
+  }
+
+  /** The native layout of an activation that is blocked or folded; blocked for a plain one. */
+  get map(): MapLayout {
+    return this.native === 'folded' ? 'folded' : 'blocked';
+  }
+
+  /** The value in a layout; a conversion is added once. */
+  get(layout: Layout): Value {
+    this.#close(layout);
+    let value = this.#held.get(layout);
+    if (!value) {
+      value = this.#converted(layout);
+      this.#held.set(layout, value);
+    }
+    return value;
+  }
+
+  /** Closes what is open with its own result. */
+  settle(layout: Layout, value: Value): void {
+    this.#pending = null;
+    this.#native = layout;
+    this.#held.set(layout, value);
+  }
+
+  #close(wanted?: Layout): void {
+    const pending = this.#pending;
+    if (!pending) return;
+    this.#pending = null;
+    const k = this.kernels;
+    switch (pending.kind) {
+      case 'conv':
+        return this.settle(pending.layout, pending.emit({}));
+      case 'affine':
+        return this.settle(pending.y.layout, closeAffine(k, pending));
+      case 'scaled': {
+        const layout = pending.u.map;
+        return this.settle(layout, depthwise(k, pending.u.get(layout), pending.scale));
+      }
+      case 'even':
+        return this.settle('blocked', scattered(k, pending.value));
+      case 'phases':
+        return this.settle('blocked', pending.emit());
+      case 'spread': {
+        const layout = wanted ?? 'plain';
+        return this.settle(layout, spread(k, pending.value, this.dims, layout));
+      }
+    }
+  }
+
+  #converted(layout: Layout): Value {
+    const from = this.#native;
+    const value = this.#held.get(from)!;
+    const k = this.kernels;
+    if (layout === 'plain') {
+      if (from === 'kernel' || from === 'stem') return plainParameter(k, value, this.dims, from);
+      const { graph } = k.b;
+      return graph.scope('layout', () => k.channels(k.reorderOutput(this.get('blocked')), this.dims[1]!));
+    }
+    if (layout === 'kernel' || layout === 'stem') return blockedParameter(k, this.get('plain'), layout);
+    const [n, c, h, w] = this.dims as [number, number, number, number];
+    const padded = k.padded(c);
+    const [blocks, block] = [padded / k.block, k.block];
+    if (layout === 'blocked' && from === 'plain') {
+      return k.reorderInput(k.pad(value, [0, 0, 0, 0], [0, padded - c, 0, 0]));
+    }
+    if (layout === 'blocked') {
+      const split = k.reshape(value, [blocks, h * w, n, block]);
+      return k.reshape(k.transpose(split, [2, 0, 1, 3]), [n, padded, h, w]);
+    }
+    const split = k.reshape(this.get('blocked'), [n, blocks, h * w, block]);
+    return k.reshape(k.transpose(split, [1, 2, 0, 3]), [1, padded, h, w * n]);
+  }
+}
+
+/** y scale (+ bias) (+ sum), channel by channel; one pass. Vectors `[C]`. */
+export function depthwise(
+  k: Kernels,
+  y: Value,
+  scale: Value,
+  options: { bias?: Value; sum?: Value; relu?: boolean } = {},
+): Value {
+  const channels = y.dims[1]!;
+  const weight = k.reshape(scale, [channels, 1, 1, 1]);
+  return k.conv(y, weight, { kernel: [1, 1], group: channels, ...options });
+}
+
+/** Batch norm's last pass, with the residual and Relu that its readers added. */
+export function closeAffine(
+  k: Kernels,
+  { y, scale, bias, sum }: Extract<Pending, { kind: 'affine' }>,
+  relu = false,
+): Value {
+  return depthwise(k, y.value, scale, { bias, ...(sum && { sum: sum.get(y.layout) }), relu });
+}
+
+/** `[N, C, H, W]`, blocked, at the even rows and columns of a map twice the size, zeros elsewhere. */
+function scattered(k: Kernels, value: Value): Value {
+  const [n, c, h, w] = value.dims as [number, number, number, number];
+  const rows = (n * c * h) / k.block;
+  const columns = k.pad(k.reshape(value, [rows * w, k.block]), [0, 0], [0, k.block]);
+  const zeroRows = k.pad(k.reshape(columns, [rows, 2 * w * k.block]), [0, 0], [0, 2 * w * k.block]);
+  return k.reshape(zeroRows, [n, c, 2 * h, 2 * w]);
+}
+
+/** `[N, C]` at every position of `[N, C, H, W]`. */
+function spread(k: Kernels, value: Value, dims: readonly number[], layout: Layout): Value {
+  const [n, c, h, w] = dims as [number, number, number, number];
+  const { b, block } = k;
+  if (layout === 'plain') return b.op('Expand', [k.reshape(value, [n, c, 1, 1])], { shape: dims });
+  const padded = k.padded(c);
+  const whole = k.pad(value, [0, 0], [0, padded - c]);
+  const blocks = padded / block;
+  if (layout === 'folded') {
+    const across = k.transpose(k.reshape(whole, [n, blocks, block]), [1, 0, 2]);
+    const every = b.op('Expand', [k.reshape(across, [blocks, 1, n, block])], {
+      shape: [blocks, h * w, n, block],
+    });
+    return k.reshape(every, [1, padded, h, w * n]);
+  }
+  const every = b.op('Expand', [k.reshape(whole, [n * blocks, 1, block])], {
+    shape: [n * blocks, h * w, block],
+  });
+  return k.reshape(every, [n, padded, h, w]);
+}
+
+/** A blocked parameter as a row-major `[K, C, kh, kw]`. */
+function plainParameter(k: Kernels, value: Value, dims: readonly number[], form: ParameterForm): Value {
+  const [outputs, inputs] = dims as [number, number];
+  const [rows, columns, kh, kw] = value.dims as [number, number, number, number];
+  const { block } = k;
+  const inner = form === 'kernel' ? block : 1;
+  const split = k.reshape(value, [rows / block, columns / inner, kh * kw, inner, block]);
+  const whole = k.reshape(k.transpose(split, [0, 4, 1, 3, 2]), value.dims);
+  return k.slice(k.slice(whole, 0, 0, outputs), 1, 0, inputs);
+}
+
+/** A row-major parameter `[K, C, kh, kw]` in blocks. */
+function blockedParameter(k: Kernels, value: Value, form: ParameterForm): Value {
+  const [outputs, inputs, kh, kw] = value.dims as [number, number, number, number];
+  const { block } = k;
+  const inner = form === 'kernel' ? block : 1;
+  const rows = k.padded(outputs);
+  const columns = Math.ceil(inputs / inner) * inner;
+  const whole = k.pad(value, [0, 0, 0, 0], [rows - outputs, columns - inputs, 0, 0]);
+  const split = k.reshape(whole, [rows / block, block, columns / inner, inner, kh * kw]);
+  return k.reshape(k.transpose(split, [0, 2, 4, 3, 1]), [rows, columns, kh, kw]);
+}

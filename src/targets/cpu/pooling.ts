@@ -1,0 +1,96 @@
+import type { Value } from '../../graph/graph.js';
+import type { ExpandAttributes } from '../../ops/expand.js';
+import type { MaxPoolAttributes } from '../../ops/maxPool.js';
+import { interleave } from './inputGradient.js';
+import type { Rule } from './lowering.js';
+import { Placed } from './placed.js';
+
+/** MaxPool on blocked maps, where nobody reads the indices but its gradient, which does without them. */
+export const maxPool: Rule = (l, node) => {
+  const x = l.of(node.inputs[0]!);
+  const [output, indices] = node.outputs as [Value, Value];
+  if (x.native === 'plain' || !l.onlyReadBy(indices, ['MaxPoolGrad'])) return null;
+  const attributes = node.attributes as MaxPoolAttributes;
+  if (!l.onlyReadBy(indices, []) && !overlapping(node.inputs[0]!, attributes)) return null;
+  const { kernelShape, strides, pads } = attributes;
+  const y = l.k.maxPool(x.get('blocked'), kernelShape, strides, pads);
+  return [l.placed(output, 'blocked', y, x.clean), l.placed(indices, 'plain', y)];
+};
+
+/** 3x3 with stride 2 and padding 1 over an even map, the one whose gradient has a rule here. */
+function overlapping(x: Value, { kernelShape, strides, pads }: MaxPoolAttributes): boolean {
+  const [, , h, w] = x.dims as [number, number, number, number];
+  const all = (values: readonly number[], wanted: number) => values.every((value) => value === wanted);
+  return all(kernelShape, 3) && all(strides, 2) && all(pads, 1) && h % 2 === 0 && w % 2 === 0;
+}
+
+/**
+ * MaxPoolGrad of 3x3 with stride 2. An input position lies in one, two or four windows, by the parity of its row and
+ * column; for each parity dX is the sum of dY over the windows whose maximum it is. Every one of equal maxima
+ * receives the gradient (PyTorch: the first); behind Relu equal maxima are zeros, whose gradient Relu drops.
+ */
+export const maxPoolGrad: Rule = (l, node) => {
+  const [gradient, input, output] = node.inputs as [Value, Value, Value];
+  const x = l.of(input);
+  const y = l.of(output);
+  if (!y.has('blocked')) return null;
+  const { k } = l;
+  const dy = l.of(gradient).get('blocked');
+  const [n, c, h, w] = x.get('blocked').dims as [number, number, number, number];
+  const rows = (n * c) / k.block;
+  const half = [rows, h / 2, (w / 2) * k.block] as const;
+  const image = k.reshape(k.after(x.get('blocked'), dy), [rows, h, w, k.block]);
+  // Window (i, j) covers rows 2i - 1 to 2i + 1: an odd row lies in two windows, its own and the next.
+  const shifted = (value: Value, down: number, right: number) => {
+    const map = k.reshape(value, half);
+    if (down === 0 && right === 0) return map;
+    const cut = k.slice(k.slice(map, 1, down, half[1]), 2, right * k.block, half[2]);
+    return k.pad(cut, [0, 0, 0], [0, down, right * k.block]);
+  };
+  const windows = [0, 1].map((down) =>
+    [0, 1].map((right) => [shifted(y.get('blocked'), down, right), shifted(dy, down, right)] as const),
+  );
+  const phase = (row: number, column: number) => {
+    const positions = k.reshape(k.slice(k.slice(image, 1, row, h, 2), 2, column, w, 2), half);
+    let sum: Value | null = null;
+    for (let down = 0; down <= row; down++) {
+      for (let right = 0; right <= column; right++) {
+        const [maximum, share] = windows[down]![right]!;
+        // 1 where the position is the maximum, 0 where it is less.
+        const hit = k.hardSigmoid(k.sub(positions, maximum), 1e38, 1);
+        const part = k.mul(hit, share);
+        sum = sum ? k.add(sum, part) : part;
+      }
+    }
+    return sum!;
+  };
+  const dx = interleave(l, [n, c, h / 2, w / 2], [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)]);
+  return [l.placed(node.outputs[0]!, 'blocked', dx, x.clean)];
+};
+
+/** GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`, plain. */
+export const globalAveragePool: Rule = (l, node) => {
+  const x = l.of(node.inputs[0]!);
+  if (x.native === 'plain') return null;
+  const { k } = l;
+  const [n, c, h, w] = x.dims as [number, number, number, number];
+  const padded = k.padded(c);
+  const blocks = padded / k.block;
+  const mean = (value: Value) => l.b.op('ReduceMean', [value], { axes: [1], keepdims: false });
+  const means =
+    x.native === 'folded'
+      ? k.transpose(mean(k.reshape(x.get('folded'), [blocks, h * w, n, k.block])), [1, 0, 2])
+      : mean(k.reshape(x.get('blocked'), [n * blocks, h * w, k.block]));
+  const whole = k.slice(k.reshape(means, [n, padded]), 1, 0, c);
+  return [l.placed(node.outputs[0]!, 'plain', k.reshape(whole, [n, c, 1, 1]))];
+};
+
+/** Expand of `[N, C, 1, 1]` to a map, the gradient of GlobalAveragePool: open, for the layout that is asked for. */
+export const expand: Rule = (l, node) => {
+  const input = node.inputs[0]!;
+  const { shape } = node.attributes as ExpandAttributes;
+  const [n, c, h, w] = input.shape;
+  if (input.shape.length !== 4 || h !== 1 || w !== 1 || shape[0] !== n || shape[1] !== c) return null;
+  const value = l.k.reshape(l.of(input).get('plain'), [shape[0]!, shape[1]!]);
+  return [Placed.open(l.k, node.outputs[0]!.type, { kind: 'spread', value })];
+};

@@ -1,0 +1,199 @@
+import type { Value } from '../../graph/graph.js';
+import type { ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
+import { convLayout, geometryOf, inputOf, type Geometry } from './convolution.js';
+import { diagonals, openFactor } from './inputGradient.js';
+import type { Lowering, Rule } from './lowering.js';
+
+/**
+ * ConvWeightGrad without im2col: dW[k, c, i, j] = sum over n, o, p of dY[n, k, o, p] X[n, c, s o + i, s p + j] is a
+ * convolution in which dY is the kernel. A factor that is still open on dY is applied to the result.
+ */
+export const convWeightGrad: Rule = (l, node) => {
+  const [input, gradient] = node.inputs as [Value, Value];
+  const output = node.outputs[0]!;
+  const x = l.of(input);
+  const dy = l.of(gradient);
+  const g = geometryOf(input.shape, output.dims, gradient.shape, node.attributes as ConvWeightGradAttributes);
+  if (!g || !x.clean || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
+  const stem = x.native === 'plain';
+  if (stem && g.inputs >= l.k.block) return null;
+  const { u, scale } = openFactor(dy);
+  const { k } = l;
+  const layout = stem ? 'blocked' : convLayout(l, g);
+  if (u.native === 'plain') return null;
+  const du = u.get(layout);
+  const diagonal = diagonals(l, scale, k.padded(g.outputs) / k.block);
+  if (stem)
+    return [finish(l, gradient, l.placed(output, 'stem', stemGradient(l, x.get('plain'), du, diagonal, g)))];
+  const image = k.after(inputOf(l, x, g, layout), du);
+  const at = { ...g, inputs: k.padded(g.inputs), outputs: k.padded(g.outputs) };
+  const value = recipe(layout, at)(l, image, du, diagonal, at);
+  return [finish(l, gradient, l.placed(output, 'kernel', value))];
+};
+
+function finish<T extends { get(form: 'kernel' | 'stem'): Value; native: string }>(
+  l: Lowering,
+  gradient: Value,
+  placed: T,
+): T {
+  l.weightGradients.set(gradient, placed.get(placed.native as 'kernel' | 'stem'));
+  return placed;
+}
+
+type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry) => Value;
+
+function recipe(layout: 'blocked' | 'folded', { kernel, height }: Geometry): Recipe {
+  if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
+  if (kernel === 1) return foldedPointwise;
+  return height > 4 ? foldedWindow : smallMap;
+}
+
+/**
+ * A plain image of few channels: they are interleaved into its columns, so that the convolution of
+ * convWeightGrad.ts (src/ops) has few, long rows; one group for each chunk of samples.
+ */
+function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, stride, batch, inputs } = g;
+  const pad = (kernel - 1) / 2;
+  const outputs = k.padded(g.outputs);
+  const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
+  const padded = k.pad(x, [0, 0, pad, pad], [0, 0, tall - g.height - pad, wide - g.width - pad]);
+  const image = k.reshape(k.transpose(padded, [0, 2, 3, 1]), [1, batch, tall, wide * inputs]);
+  const { weights, groups } = gradientAsKernel(l, dy, { ...g, outputs });
+  const taps = k.conv(image, weights, {
+    kernel: [g.rows, g.columns],
+    dilations: [stride, stride * inputs],
+    group: groups,
+  });
+  const sum = k.sum(k.reshape(taps, [groups, outputs * kernel * kernel * inputs]), 0);
+  const blocks = k.reshape(sum, [outputs / k.block, kernel * kernel, inputs, k.block]);
+  const ordered = k.reshape(k.transpose(blocks, [0, 2, 1, 3]), [
+    outputs / k.block,
+    inputs * kernel * kernel,
+    k.block,
+  ]);
+  return k.reshape(k.matMul(ordered, diagonal), [outputs, inputs, kernel, kernel]);
+}
+
+/** 3x3 on blocked maps: the channels of a block are interleaved into the columns as they lie; an image a block of C. */
+function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, stride, batch, inputs, outputs } = g;
+  const { block } = k;
+  const columns = inputs / block;
+  const pad = (kernel - 1) / 2;
+  const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
+  const map = k.reshape(x, [batch, columns, g.height, g.width * block]);
+  // Padding by the convolution itself costs it two thirds of its speed.
+  const padded = k.pad(
+    map,
+    [0, 0, pad, pad * block],
+    [0, 0, tall - g.height - pad, (wide - g.width - pad) * block],
+  );
+  const images = k.reshape(k.transpose(padded, [1, 0, 2, 3]), [columns, batch, tall, wide * block]);
+  const { weights, groups } = gradientAsKernel(l, dy, g);
+  const taps = k.conv(images, weights, {
+    kernel: [g.rows, g.columns],
+    dilations: [stride, stride * block],
+    group: groups,
+  });
+  const size = outputs * kernel * kernel * block;
+  const sum = k.sum(k.reshape(taps, [columns, groups, size]), 1);
+  return scaledBlocks(l, sum, diagonal, g);
+}
+
+/** dY as the kernels of `groups` convolutions, each over a chunk of samples. */
+function gradientAsKernel(
+  l: Lowering,
+  dy: Value,
+  g: Geometry,
+): { readonly weights: Value; readonly groups: number } {
+  const { k } = l;
+  const { batch, outputs, rows, columns } = g;
+  const { inputs, kernel, stride } = g;
+  const chunk = l.choices.chunk({ batch, height: rows, width: columns, inputs, outputs, kernel, stride });
+  const groups = batch / chunk;
+  const kernels = k.reshape(dy, [groups, chunk, outputs / k.block, rows * columns * k.block]);
+  const ordered = chunk === 1 ? kernels : k.transpose(kernels, [0, 2, 1, 3]);
+  return { weights: k.reshape(ordered, [groups * outputs, chunk, rows, columns]), groups };
+}
+
+/** 1x1 on blocked maps: a product of plain matrices for every sample. */
+function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { batch, inputs, outputs, rows, columns } = g;
+  const matrix = (value: Value, channels: number) =>
+    k.reshape(k.reorderOutput(value), [batch, channels, rows * columns]);
+  const products = k.matMul(matrix(x, inputs), matrix(dy, outputs), { transB: true });
+  const sum = k.reshape(k.sum(products, 0), [inputs, outputs / k.block, k.block]);
+  const blocks = k.matMul(k.transpose(sum, [1, 0, 2]), diagonal);
+  return k.reshape(blocks, [outputs, inputs, 1, 1]);
+}
+
+/** 1x1 on folded maps, whose memory is already an image of one row for each block of C and of K. */
+function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { inputs, outputs, rows, columns, batch } = g;
+  const size = rows * columns * batch;
+  const images = k.reshape(x, [inputs / k.block, 1, 1, size * k.block]);
+  const products = k.conv(images, k.reshape(dy, [outputs, 1, 1, size]), {
+    kernel: [1, size],
+    dilations: [1, k.block],
+  });
+  return scaledBlocks(l, products, diagonal, g);
+}
+
+/** 3x3 on folded maps: a convolution for each column of taps. */
+function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, inputs, outputs, height, width, batch } = g;
+  const { block } = k;
+  const pad = (kernel - 1) / 2;
+  const column = batch * block;
+  const map = k.reshape(x, [inputs / block, 1, height, width * column]);
+  const margin = [0, 0, pad, pad * column];
+  const padded = k.pad(map, margin, margin);
+  const weights = k.reshape(dy, [outputs, 1, height, width * batch]);
+  const taps = Array.from({ length: kernel }, (_, j) => {
+    const shifted = k.slice(padded, 3, j * column, (j + width) * column);
+    const products = k.conv(shifted, weights, { kernel: [height, width * batch], dilations: [1, block] });
+    return k.reshape(products, [(inputs * outputs) / block ** 2, kernel, 1, block ** 2]);
+  });
+  return scaledBlocks(l, k.concat(taps, 2), diagonal, g);
+}
+
+/** 3x3 on maps of a few positions: the standard convolution of convWeightGrad.ts (src/ops), channels last. */
+function smallMap(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, inputs, outputs, height, width, batch } = g;
+  const { block } = k;
+  const pad = (kernel - 1) / 2;
+  const last = k.transpose(k.reshape(x, [inputs / block, height * width, batch, block]), [2, 1, 0, 3]);
+  const image = k.reshape(last, [1, batch, height, width * inputs]);
+  const first = k.transpose(k.reshape(dy, [outputs / block, height * width, batch, block]), [0, 3, 2, 1]);
+  const weights = k.reshape(first, [outputs, batch, height, width]);
+  const taps = k.b.op('Conv', [image, weights], {
+    strides: [1, 1],
+    pads: [pad, pad * inputs, pad, pad * inputs],
+    dilations: [1, inputs],
+  });
+  const rows = k.reshape(taps, [outputs / block, block, kernel * kernel * inputs]);
+  const scaled = k.matMul(rows, diagonal, { transA: true });
+  const split = k.reshape(scaled, [outputs / block, kernel * kernel, inputs / block, block ** 2]);
+  return k.reshape(k.transpose(split, [0, 2, 1, 3]), [outputs, inputs, kernel, kernel]);
+}
+
+/** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
+function scaledBlocks(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, inputs, outputs } = g;
+  const { block } = k;
+  const [columns, rows, taps] = [inputs / block, outputs / block, kernel * kernel];
+  const scaled = k.matMul(k.reshape(sums, [columns, rows, taps * block, block]), diagonal);
+  const ordered =
+    columns > 1 && rows > 1
+      ? k.transpose(k.reshape(scaled, [columns, rows, 1, taps * block ** 2]), [1, 0, 2, 3])
+      : scaled;
+  return k.reshape(ordered, [outputs, inputs, kernel, kernel]);
+}

@@ -1,0 +1,63 @@
+import { elementCount } from '../onnx/model.js';
+
+/**
+ * Order in memory of a parameter `[K, C, kh, kw]`, in oneDNN's notation (the shape stays the same). `plain`:
+ * row-major. `OIHW16i16o`: blocks of 16 input and 16 output channels, `[K/16, C/16, kh kw, 16 in, 16 out]`, which
+ * ONNX Runtime's blocked convolution reads. `OIHW16o`: `[K/16, C, kh kw, 16 out]`, its layout for plain images.
+ * The same with 8 on processors without AVX-512.
+ */
+export type ParameterLayout = 'plain' | 'OIHW16i16o' | 'OIHW16o' | 'OIHW8i8o' | 'OIHW8o';
+
+/** Channels of a block of inputs and of outputs; 1 where they are not blocked. */
+export function blocksOf(layout: ParameterLayout): { readonly inputs: number; readonly outputs: number } {
+  switch (layout) {
+    case 'plain':
+      return { inputs: 1, outputs: 1 };
+    case 'OIHW16i16o':
+      return { inputs: 16, outputs: 16 };
+    case 'OIHW16o':
+      return { inputs: 1, outputs: 16 };
+    case 'OIHW8i8o':
+      return { inputs: 8, outputs: 8 };
+    case 'OIHW8o':
+      return { inputs: 1, outputs: 8 };
+  }
+}
+
+/** Elements of a row-major parameter in the order of a layout; the same array for `plain`. */
+export function pack(values: Float32Array, shape: readonly number[], layout: ParameterLayout): Float32Array {
+  if (layout === 'plain') return values;
+  const packed = new Float32Array(values.length);
+  let i = 0;
+  for (const place of places(shape, layout)) packed[place] = values[i++]!;
+  return packed;
+}
+
+/** The inverse of `pack`. */
+export function unpack(
+  packed: Float32Array,
+  shape: readonly number[],
+  layout: ParameterLayout,
+): Float32Array {
+  if (layout === 'plain') return packed;
+  const values = new Float32Array(packed.length);
+  let i = 0;
+  for (const place of places(shape, layout)) values[i++] = packed[place]!;
+  return values;
+}
+
+/** For each element in row-major order: where the layout has it. */
+function* places(shape: readonly number[], layout: ParameterLayout): Generator<number> {
+  const block = blocksOf(layout);
+  const [outputs = 0, inputs = 0, ...window] = shape;
+  const taps = elementCount(window);
+  for (let k = 0; k < outputs; k++) {
+    for (let c = 0; c < inputs; c++) {
+      const row = Math.floor(k / block.outputs) * (inputs / block.inputs) + Math.floor(c / block.inputs);
+      const column = (c % block.inputs) * block.outputs + (k % block.outputs);
+      for (let tap = 0; tap < taps; tap++) {
+        yield (row * taps + tap) * block.inputs * block.outputs + column;
+      }
+    }
+  }
+}
