@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { viewSize } from '../../src/config/schema.js';
+import { buildPrograms } from '../../src/methods/index.js';
+import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
+import { StepProcess } from './stepProcess.js';
+import { fastestRival, findPythons, rivalSettings, type RivalSetting, type Trial } from './stepRival.js';
+import { formatResults, formatTrial, type SideResult, type StepResult } from './stepTable.js';
+
+interface Options {
+  readonly case: readonly StepCaseName[];
+  readonly steps: number;
+  readonly target?: string;
+  readonly python: readonly string[];
+  readonly compile: boolean;
+  readonly json?: string;
+}
+
+/** Threads of each side. */
+const threads = 2;
+/** Threads of the side before may go on spinning for a moment. */
+const pauseMilliseconds = 50;
+const worker = fileURLToPath(new URL('./stepWorker.js', import.meta.url));
+
+/**
+ * Time and peak memory of one training step with all widths, against the same step in PyTorch with the fastest
+ * settings on this machine: medians of steps that take turns, each side in a process of its own.
+ */
+export async function benchStep(args: string[]): Promise<void> {
+  const options = parse(args);
+  const pythons = await findPythons(options.python, (path) => console.log(`${path}: no PyTorch, skipped`));
+  const settings = rivalSettings(pythons, options.compile);
+  const results: StepResult[] = [];
+  for (const name of options.case) results.push(await measure(name, settings, options));
+  console.log(`\n${formatResults(results)}`);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+async function measure(
+  name: StepCaseName,
+  settings: readonly RivalSetting[],
+  { target, steps }: Options,
+): Promise<StepResult> {
+  const config = stepConfig(name, threads, target);
+  const folder = mkdtempSync(join(tmpdir(), 'slimclr-bench-'));
+  const processes: StepProcess[] = [];
+  try {
+    await buildPrograms(config, folder);
+    console.log(`\n${name}: settings of PyTorch`);
+    const trials: Trial[] = [];
+    const rival = await fastestRival(
+      settings,
+      folder,
+      threads,
+      (trial) => {
+        trials.push(trial);
+        console.log(formatTrial(trial));
+      },
+      (what, reason) => console.log(`  ${what}: ${reason}`),
+    );
+    if (rival) processes.push(rival.process);
+    const ours = await StepProcess.start({ command: process.execPath, args: [worker, folder], threads });
+    processes.unshift(ours.process);
+    await ours.process.step();
+
+    const seconds = processes.map((): number[] => []);
+    for (let i = 0; i < steps; i++) {
+      for (const [side, sideProcess] of processes.entries()) {
+        await sleep(pauseMilliseconds);
+        seconds[side]!.push((await sideProcess.step()).seconds);
+      }
+    }
+    const side = (index: number, title: string): SideResult => ({
+      name: title,
+      seconds: seconds[index]!,
+      peakMemory: processes[index]!.peakMemory(),
+    });
+    return {
+      name,
+      imageSize: viewSize(config),
+      batchSize: config.batchSize,
+      goal: stepCases[name].goal,
+      memoryGoal,
+      ours: side(0, ours.name),
+      ...(rival && { rival: side(1, rival.trial.name) }),
+      trials,
+    };
+  } finally {
+    for (const sideProcess of processes) sideProcess.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function parse(args: string[]): Options {
+  const names = Object.keys(stepCases);
+  const positive = (value: string): number => {
+    if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+    throw new InvalidArgumentError('accepted: an integer from 1');
+  };
+  const newest = process.env['SLIMCLR_BENCH_PYTHON'];
+  const pythons = ['/usr/bin/python3', ...(newest === undefined ? [] : [newest])];
+  return new Command('npm run bench -- step')
+    .description('A training step of SlimCLR with all widths against the same step in PyTorch.')
+    .addOption(new Option('--case <names...>', 'what to measure').choices(names).default(names))
+    .option('--steps <n>', 'measured steps of each side', positive, 7)
+    .option('--target <name>', "runtime.target of the config; without it, the config's default")
+    .option(
+      '--python <paths...>',
+      'Pythons to find the fastest PyTorch among; SLIMCLR_BENCH_PYTHON adds one',
+      pythons,
+    )
+    .option('--no-compile', 'leave out torch.compile, which takes minutes a network when it runs first')
+    .option('--json <file>', 'write every number to this file')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .parse(args, { from: 'user' })
+    .opts<Options>();
+}

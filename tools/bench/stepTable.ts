@@ -1,0 +1,63 @@
+import { median } from './median.js';
+import type { Trial } from './stepRival.js';
+
+/** One side of a case. */
+export interface SideResult {
+  readonly name: string;
+  /** Of each measured step. */
+  readonly seconds: readonly number[];
+  /** Peak resident memory in bytes. */
+  readonly peakMemory: number;
+}
+
+export interface StepResult {
+  readonly name: string;
+  readonly imageSize: number;
+  readonly batchSize: number;
+  readonly goal: number;
+  readonly memoryGoal: number;
+  readonly ours: SideResult;
+  /** Absent where no Python has PyTorch. */
+  readonly rival?: SideResult;
+  readonly trials: readonly Trial[];
+}
+
+const header = [
+  'case',
+  'batch',
+  'slimclr',
+  'PyTorch',
+  'ratio (goal)',
+  'slimclr',
+  'PyTorch',
+  'memory ratio (goal)',
+  'fastest PyTorch',
+];
+
+/** All results as a Markdown table: median seconds a step and peak memory of both sides. */
+export function formatResults(results: readonly StepResult[]): string {
+  const rows = results.map(({ name, batchSize, goal, memoryGoal, ours, rival }) => [
+    name,
+    String(batchSize),
+    seconds(ours),
+    rival ? seconds(rival) : '-',
+    rival ? `${ratio(median(ours.seconds), median(rival.seconds))} (${goal.toFixed(2)})` : '-',
+    memory(ours),
+    rival ? memory(rival) : '-',
+    rival ? `${ratio(ours.peakMemory, rival.peakMemory)} (${memoryGoal.toFixed(2)})` : '-',
+    rival?.name ?? 'none found',
+  ]);
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
+  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+export function formatTrial({ name, seconds, peakMemory }: Trial): string {
+  return `  ${name.padEnd(50)} ${seconds.toFixed(2).padStart(7)} s ${megabytes(peakMemory).padStart(8)}`;
+}
+
+const seconds = (side: SideResult): string => `${median(side.seconds).toFixed(2)} s`;
+const memory = (side: SideResult): string => megabytes(side.peakMemory);
+const ratio = (ours: number, theirs: number): string => (ours / theirs).toFixed(2);
+const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -1,0 +1,39 @@
+/**
+ * Our side of `bench step`: `node stepWorker.js FOLDER`, a program folder. One training step of all widths on
+ * random images for each line of standard input (stepProcess.ts).
+ */
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { viewSize, type Config } from '../../src/config/schema.js';
+import { readSafetensors } from '../../src/onnx/safetensors.js';
+import { Random } from '../../src/random.js';
+import { readManifest } from '../../src/runtime/programs.js';
+import { MocoV2Step } from '../../src/training/mocoV2Step.js';
+import { TrainingState } from '../../src/training/state.js';
+
+const folder = process.argv[2]!;
+const manifest = await readManifest(folder);
+const config = manifest.config as Config;
+const { seed, batchSize, schedule } = config;
+const state = new TrainingState(manifest, config);
+state.initialize((await readSafetensors(join(folder, manifest.weights))).tensors, seed);
+const step = await MocoV2Step.open(folder, manifest, config, state);
+const views = [randomImages(0), randomImages(1)] as const;
+
+print({ ready: `slimclr, target ${manifest.target}` });
+for await (const _ of createInterface({ input: process.stdin })) {
+  const start = performance.now();
+  const losses = await step.run({ views, learningRate: schedule.peak, allWidths: true });
+  const seconds = (performance.now() - start) / 1000;
+  print({ seconds, losses: manifest.labels.map((label) => losses[label]!.loss) });
+}
+
+/** `[N, 3, S, S]`, standard normal. */
+function randomImages(view: number): Float32Array {
+  const random = new Random(seed, view);
+  return Float32Array.from({ length: batchSize * 3 * viewSize(config) ** 2 }, () => random.normal());
+}
+
+function print(message: unknown): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
