@@ -1,95 +1,197 @@
-/**
- * Speed of decoding and augmentation: `node dist/tools/bench/augment.js [workers...]`. Views per second of
- * wall time that a training step would see, medians over epochs.
- */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { formatTable } from '../../src/cli/table.js';
 import { augmentationSchema, configSchema } from '../../src/config/schema.js';
-import { sampleView } from '../../src/data/augmentation.js';
+import { decodeImage } from '../../src/data/imageFolder.js';
 import { ViewLoader } from '../../src/data/loader.js';
 import { openSource } from '../../src/data/source.js';
-import { ImageTransform } from '../../src/data/transform.js';
-import { Random } from '../../src/random.js';
+import { PillowRival, type RivalSettings } from './pillow/rival.js';
+import { writePacked, writePhotographs } from './pillow/testImages.js';
+
+interface Options {
+  readonly python: string;
+  readonly workers: readonly number[];
+  readonly blur: 'torchvision' | 'pillow';
+  readonly rounds: number;
+}
+
+/** One comparison: the same images, views and batches for both sides. */
+interface Case {
+  readonly name: string;
+  /** As `openSource` takes it. */
+  readonly source: string;
+  readonly limit: number;
+  readonly blurProbability: number;
+  readonly rival: Omit<RivalSettings, 'mean' | 'std' | 'workers' | 'skip'>;
+  /** Batches that our side is timed on. */
+  readonly steps: number;
+}
+
+/** Medians of one side. */
+interface Speed {
+  /** Each gives two views. */
+  readonly imagesPerSecond: number;
+  /** Of all threads and processes, milliseconds for one image. */
+  readonly processorTime: number;
+}
+
+interface Result {
+  readonly name: string;
+  readonly workers: number;
+  readonly ours: Speed;
+  readonly theirs: Speed;
+}
 
 const { mean, std } = configSchema.parse({}).data;
-const noBlur = augmentationSchema.parse({ blur: { probability: 0 } });
-const full = augmentationSchema.parse({});
+const photographs = 64;
+const cifarImages = 2560;
+
+/**
+ * Two augmented views of each image, images per second, against torchvision's transforms on PIL images in as many
+ * workers: medians of rounds in which both sides take turns. Decoding alone is timed too, as it bounds the ratio.
+ */
+export async function benchAugment(args: string[]): Promise<void> {
+  const options = parse(args);
+  const work = await mkdtemp(join(tmpdir(), 'slimclr-bench-'));
+  try {
+    const cifar = await openSource('cifar10', { limit: cifarImages });
+    const packed = join(work, 'packed');
+    await writePacked(cifar, packed);
+    const files = await writePhotographs(cifar, await mkdtemp(join(work, 'jpeg-')), photographs);
+    const cases: Case[] = [
+      {
+        name: 'JPEG 500x375 to 224x224',
+        ...{ source: join(files[0]!, '..'), limit: 0, blurProbability: 0.5, steps: 40 },
+        rival: { files, packed: null, repeat: 3, size: 224, blur: options.blur, batchSize: 16 },
+      },
+      {
+        name: 'memory 32x32, no blur',
+        ...{ source: 'cifar10', limit: cifarImages, blurProbability: 0, steps: 160 },
+        rival: { files: null, packed, repeat: 1, size: 32, blur: 'none', batchSize: 128 },
+      },
+    ];
+    const results: Result[] = [];
+    for (const one of cases) {
+      for (const workers of options.workers) {
+        const result = await compare(one, workers, options);
+        results.push(result);
+        console.log(formatResult(result));
+      }
+    }
+    console.log(formatResults(results));
+    const decoding = await decodeMilliseconds(files);
+    console.log(`decoding alone, one JPEG at a time: ${decoding.toFixed(2)} ms of processor time an image`);
+  } finally {
+    await rm(work, { recursive: true });
+  }
+}
+
+async function compare(one: Case, workers: number, { python, rounds }: Options): Promise<Result> {
+  const { batchSize, size } = one.rival;
+  const skip = 2 * workers + 1;
+  const rival = new PillowRival(python, { ...one.rival, mean, std, workers, skip });
+  const blur = { probability: one.blurProbability };
+  const augmentation = augmentationSchema.parse({ blur });
+  const loader = await ViewLoader.open({
+    ...{ source: one.source, limit: one.limit, seed: 0, batchSize, imageSize: size, mean, std, workers },
+    augmentations: [augmentation, augmentation],
+  });
+  try {
+    const images = one.rival.files?.length ?? one.limit;
+    const theirSteps = Math.floor((images * one.rival.repeat) / batchSize) - skip;
+    const theirImages = theirSteps * batchSize;
+    const ourImages = one.steps * batchSize;
+    const ours: Speed[] = [];
+    const theirs: Speed[] = [];
+    let step = 0;
+    const next = async () => {
+      const epoch = Math.floor(step / loader.stepsPerEpoch);
+      loader.recycle(await loader.batch(epoch, step++ % loader.stepsPerEpoch));
+    };
+    // The first round starts the workers and compiles.
+    for (let round = 0; round <= rounds; round++) {
+      const { seconds, processorSeconds } = await rival.epoch();
+      for (let i = 0; i < skip; i++) await next();
+      const before = process.cpuUsage();
+      const start = performance.now();
+      for (let i = 0; i < one.steps; i++) await next();
+      const elapsed = performance.now() - start;
+      const { user, system } = process.cpuUsage(before);
+      if (round === 0) continue;
+      const processorTime = (user + system) / 1000 / ourImages;
+      ours.push({ imagesPerSecond: (1000 * ourImages) / elapsed, processorTime });
+      theirs.push({
+        imagesPerSecond: theirImages / seconds,
+        processorTime: (1000 * processorSeconds) / theirImages,
+      });
+    }
+    return { name: one.name, workers, ours: medians(ours), theirs: medians(theirs) };
+  } finally {
+    rival.close();
+    await loader.close();
+  }
+}
+
+/** Processor time, which also counts what the decoder's threads do. */
+async function decodeMilliseconds(files: readonly string[]): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 7; round++) {
+    const before = process.cpuUsage();
+    for (const file of files) await decodeImage(file);
+    const { user, system } = process.cpuUsage(before);
+    times.push((user + system) / 1000 / files.length);
+  }
+  return median(times);
+}
+
+function formatResult({ name, workers, ours, theirs }: Result): string {
+  const ratio = ours.imagesPerSecond / theirs.imagesPerSecond;
+  return `${name}, workers ${workers}: ${ratio.toFixed(2)} times torchvision's images per second`;
+}
+
+function formatResults(results: readonly Result[]): string {
+  const headings = [
+    ...['images/s', 'workers', 'slimclr', 'torchvision', 'ratio'],
+    ...['CPU ms/image', 'torchvision', 'ratio'],
+  ];
+  const rows = results.map(({ name, workers, ours, theirs }) => [
+    ...[name, String(workers), ours.imagesPerSecond.toFixed(0), theirs.imagesPerSecond.toFixed(0)],
+    (ours.imagesPerSecond / theirs.imagesPerSecond).toFixed(2),
+    ...[ours.processorTime.toFixed(3), theirs.processorTime.toFixed(3)],
+    (theirs.processorTime / ours.processorTime).toFixed(2),
+  ]);
+  return formatTable([headings, ...rows]);
+}
+
+function medians(speeds: readonly Speed[]): Speed {
+  return {
+    imagesPerSecond: median(speeds.map(({ imagesPerSecond }) => imagesPerSecond)),
+    processorTime: median(speeds.map(({ processorTime }) => processorTime)),
+  };
+}
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-function print(what: string, viewsPerSecond: number): void {
-  console.log(`${what.padEnd(56)} ${viewsPerSecond.toFixed(0).padStart(8)} views/s`);
-}
-
-/** Augmentation alone, in this thread, of images in memory. */
-async function benchTransform(what: string, augmentation: typeof full): Promise<void> {
-  const source = await openSource('cifar10', { limit: 1000 });
-  const transform = new ImageTransform(32, mean, std);
-  const out = new Float32Array(3072);
-  const rates: number[] = [];
-  for (let epoch = 0; epoch < 7; epoch++) {
-    const start = performance.now();
-    for (let index = 0; index < source.length; index++) {
-      const image = await source.read(index);
-      const random = new Random(0, epoch, index, 0);
-      transform.view(image, sampleView(augmentation, image.width, image.height, random), out, 0);
-    }
-    rates.push((1000 * source.length) / (performance.now() - start));
-  }
-  print(`${what}, one thread, no loader`, median(rates));
-}
-
-async function benchLoader(
-  what: string,
-  options: { source: string; limit: number; imageSize: number; batchSize: number; workers: number },
-  augmentation: typeof full,
-): Promise<void> {
-  const augmentations = [augmentation, augmentation] as const;
-  const loader = await ViewLoader.open({ ...options, seed: 0, mean, std, augmentations });
-  try {
-    const rates: number[] = [];
-    // The first epoch starts the workers and compiles.
-    for (let epoch = 0; epoch < 6; epoch++) {
-      const start = performance.now();
-      for (let step = 0; step < loader.stepsPerEpoch; step++) loader.recycle(await loader.batch(epoch, step));
-      const views = 2 * options.batchSize * loader.stepsPerEpoch;
-      if (epoch > 0) rates.push((1000 * views) / (performance.now() - start));
-    }
-    print(`${what}, loader with ${options.workers} workers`, median(rates));
-  } finally {
-    await loader.close();
-  }
-}
-
-/** Photographs stand-ins: CIFAR-10 images enlarged to 500 x 375, JPEG quality 90. */
-async function writeJpegs(folder: string, count: number): Promise<void> {
-  const source = await openSource('cifar10', { limit: count });
-  for (let index = 0; index < count; index++) {
-    const { data, width, height } = await source.read(index);
-    await sharp(data, { raw: { width, height, channels: 3 } })
-      .resize(500, 375, { fit: 'fill' })
-      .jpeg({ quality: 90 })
-      .toFile(join(folder, `${index}.jpg`));
-  }
-}
-
-const workerCounts =
-  process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1, availableParallelism()];
-await benchTransform('CIFAR-10 32x32 without blur', noBlur);
-await benchTransform('CIFAR-10 32x32 with blur', full);
-const folder = await mkdtemp(join(tmpdir(), 'slimclr-bench-'));
-try {
-  await writeJpegs(folder, 64);
-  for (const workers of workerCounts) {
-    const cifar = { source: 'cifar10', limit: 5120, imageSize: 32, batchSize: 128, workers };
-    await benchLoader('CIFAR-10 32x32 without blur', cifar, noBlur);
-    const jpeg = { source: folder, limit: 0, imageSize: 224, batchSize: 16, workers };
-    await benchLoader('JPEG 500x375 to 224x224 with blur', jpeg, full);
-  }
-} finally {
-  await rm(folder, { recursive: true });
+function parse(args: string[]): Options {
+  const positive = (value: string): number => {
+    if (/^[1-9]\d{0,2}$/.test(value)) return Number(value);
+    throw new InvalidArgumentError('accepted: an integer from 1');
+  };
+  const defaults = [1, availableParallelism()];
+  const list = (value: string, values: readonly number[]): readonly number[] =>
+    values === defaults ? [positive(value)] : [...values, positive(value)];
+  const blurs = new Option('--blur <name>', "the rival's blur: torchvision's, or Pillow's box filters");
+  return new Command('npm run bench -- augment')
+    .description("Speed of decoding and augmentation against torchvision's transforms on PIL images.")
+    .option('--python <path>', 'a Python that has torchvision and pillow', 'python3')
+    .option('--workers <n...>', 'numbers of workers of each side', list, defaults)
+    .addOption(blurs.choices(['torchvision', 'pillow']).default('torchvision'))
+    .option('--rounds <n>', 'rounds of each case', positive, 5)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .parse(args, { from: 'user' })
+    .opts<Options>();
 }
