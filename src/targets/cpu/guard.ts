@@ -1,3 +1,5 @@
+import type { ParameterLayout } from '../parameterLayout.js';
+
 /*
  * Which nodes of ONNX Runtime's domain `com.microsoft.nchwc` may be emitted. Its kernels check little: a wrong
  * channel count reads and writes outside its buffers, gives wrong numbers or ends the process. The rules are
@@ -38,6 +40,12 @@ export function convMode({ inputs, outputs, group }: Channels, blockSize: number
   return inputs === group && outputs === group ? 'depthwise' : 'plain';
 }
 
+/** The order in memory of the weights `[K, C/group, kh, kw]` that nchwc.Conv reads, given C/group. */
+export function convWeightLayout(inputsPerGroup: number, blockSize: 8 | 16): ParameterLayout {
+  if (inputsPerGroup < blockSize) return blockSize === 16 ? 'OIHW16o' : 'OIHW8o';
+  return blockSize === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
+}
+
 type Channels = Pick<BlockedConv, 'inputs' | 'outputs' | 'group'>;
 
 /** Why this nchwc.Conv must not be emitted, in one line; null when it is right. */
@@ -73,11 +81,13 @@ function channelProblem(conv: BlockedConv, block: number): string | null {
     : `${outputs / group} output channels a group are not a multiple of ${block}`;
 }
 
-/** Why this nchwc.MaxPool or nchwc.AveragePool must not be emitted, in one line; null when it is right. */
+/** Why this nchwc.MaxPool must not be emitted, in one line; null when it is right. */
 export function blockedPoolProblem(pool: BlockedPool, blockSize: number): string | null {
-  return (
-    blockSizeProblem(blockSize) ?? blockedChannelsProblem(pool.channels, blockSize) ?? windowProblem(pool)
-  );
+  const problem = blockedChannelsProblem(pool.channels, blockSize) ?? windowProblem(pool);
+  if (problem !== null) return problem;
+  return pool.pads.every((pad, i) => pad < pool.kernel[i % 2]!)
+    ? null
+    : `pads ${list(pool.pads)} reach as far as the kernel ${list(pool.kernel)}`;
 }
 
 /** The same for nchwc.GlobalAveragePool and for whatever else takes an image in whole blocks. */

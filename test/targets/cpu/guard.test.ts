@@ -1,0 +1,98 @@
+import { expect } from 'chai';
+import {
+  blockedChannelsProblem,
+  blockedConvProblem,
+  blockedPoolProblem,
+  convMode,
+  reorderInputProblem,
+  reorderOutputProblem,
+  type BlockedConv,
+} from '../../../src/targets/cpu/guard.js';
+
+const window = { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] } as const;
+
+function problem(inputs: number, outputs: number, group = 1, block = 16): string | null {
+  return blockedConvProblem({ ...window, inputs, outputs, group }, block);
+}
+
+describe('guard of the blocked kernels', () => {
+  // Seen with ONNX Runtime 1.29.0: repeated runs end in SIGSEGV, in SIGFPE or never.
+  const fatal: [inputs: number, outputs: number, group: number][] = [
+    [1, 1, 1],
+    [8, 8, 1],
+    [8, 12, 1],
+    [12, 12, 1],
+    [12, 15, 1],
+    [15, 1, 1],
+    [15, 15, 1],
+    [16, 8, 1],
+    [32, 1, 1],
+    [32, 8, 1],
+    [32, 12, 1],
+    [8, 8, 8],
+  ];
+  for (const [inputs, outputs, group] of fatal) {
+    it(`Conv ${inputs} -> ${outputs} channels, ${group} groups, which ends the process: refused`, () => {
+      expect(problem(inputs, outputs, group)).to.match(/not a multiple of 16$/);
+    });
+  }
+
+  it('Conv in whole blocks: allowed for every count up to 2048', () => {
+    for (let inputs = 16; inputs <= 2048; inputs += 16) expect(problem(inputs, 2064 - inputs)).to.equal(null);
+  });
+
+  it('Conv of 3 channels, a plain image: allowed to whole blocks only', () => {
+    expect(problem(3, 48)).to.equal(null);
+    expect(problem(3, 24)).to.equal('24 output channels a group are not a multiple of 16');
+  });
+
+  it('Conv of 24 channels: refused for blocks of 16, allowed for blocks of 8', () => {
+    expect(problem(24, 48)).to.equal('24 input channels are neither fewer than 16 nor a multiple of it');
+    expect(problem(24, 48, 1, 8)).to.equal(null);
+  });
+
+  it('weight gradient, samples as groups: 15, 16 and 32 samples allowed, 24 refused', () => {
+    for (const samples of [15, 16, 32]) expect(problem(samples, samples * 64, samples)).to.equal(null);
+    expect(problem(24, 24 * 64, 24)).to.equal(
+      '24 input channels are neither fewer than 16 nor a multiple of it',
+    );
+  });
+
+  it('Conv in groups: the counts of one group decide', () => {
+    expect(problem(48, 48, 2)).to.equal('24 input channels a group are not a multiple of 16');
+    expect(problem(64, 64, 2)).to.equal(null);
+    expect(problem(64, 32, 4)).to.equal('8 output channels a group are not a multiple of 16');
+    expect(problem(33, 32, 2)).to.equal('33 to 32 channels do not divide into 2 groups');
+  });
+
+  it('the mode follows from the channels of a group', () => {
+    expect(convMode({ inputs: 16, outputs: 16, group: 1 }, 16)).to.equal('blocked');
+    expect(convMode({ inputs: 16, outputs: 16, group: 16 }, 16)).to.equal('depthwise');
+    expect(convMode({ inputs: 16, outputs: 256, group: 16 }, 16)).to.equal('plain');
+    expect(convMode({ inputs: 8, outputs: 16, group: 1 }, 8)).to.equal('blocked');
+  });
+
+  it('unknown block sizes, negative pads, strides of 0: refused', () => {
+    const conv: BlockedConv = { ...window, inputs: 32, outputs: 32, group: 1 };
+    expect(blockedConvProblem(conv, 32)).to.equal('blocks of 32 channels; known are 8 and 16');
+    expect(blockedConvProblem({ ...conv, pads: [0, 0, -1, 0] }, 16)).to.equal(
+      'pads [0, 0, -1, 0] are not integers from 0 up',
+    );
+    expect(blockedConvProblem({ ...conv, strides: [0, 1] }, 16)).to.match(/not positive integers$/);
+    expect(blockedConvProblem({ ...conv, outputs: 0 }, 16)).to.match(/not positive integers$/);
+  });
+
+  it('pools and reorders: whole blocks, but a reorder may add or leave out part of one', () => {
+    expect(blockedPoolProblem({ ...window, channels: 48 }, 16)).to.equal(null);
+    expect(blockedPoolProblem({ ...window, channels: 40 }, 16)).to.equal(
+      '40 channels are not a multiple of 16',
+    );
+    expect(blockedPoolProblem({ ...window, pads: [3, 0, 0, 0], channels: 16 }, 16)).to.match(/pads/);
+    expect(blockedChannelsProblem(8, 16)).to.equal('8 channels are not a multiple of 16');
+    expect(reorderInputProblem(20, 16)).to.equal(null);
+    expect(reorderInputProblem(18, 16)).to.equal('18 channels are not a multiple of 4');
+    expect(reorderOutputProblem(32, 17, 16)).to.equal(null);
+    expect(reorderOutputProblem(32, 16, 16)).to.match(/fewer than 16 may be left out/);
+    expect(reorderOutputProblem(40, 40, 16)).to.equal('40 channels are not a multiple of 16');
+  });
+});
