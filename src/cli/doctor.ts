@@ -7,7 +7,7 @@ export function doctorCommand(): Command {
     .addOption(cacheOption())
     .action(async ({ cache }: CacheOption) => {
       const { cudaAdvice, diagnose } = await import('../runtime/doctor.js');
-      const { versions, platform, cpu, memory, providers, ...rest } = await diagnose(cache);
+      const { versions, platform, cpu, blockedKernels, memory, providers, ...rest } = await diagnose(cache);
       const datasets = rest.cache.datasets.map(({ name, bytes }) => `${name} (${megabytes(bytes)})`);
       const lines: [name: string, value: string][] = [
         ['slimclr', versions.slimclr],
@@ -15,6 +15,12 @@ export function doctorCommand(): Command {
         ['onnxruntime', versions.onnxruntime],
         ['cpu', cpu.model],
         ['threads', `${cpu.threads} of ${cpu.cores} cores; ${cpu.decodeThreads} decode images`],
+        [
+          'cpu target',
+          'blockSize' in blockedKernels
+            ? `blocked kernels, ${blockedKernels.blockSize} channels a block`
+            : `not used: ${blockedKernels.reason}`,
+        ],
         ['memory', `${megabytes(memory.total)}, ${megabytes(memory.free)} free`],
         ['cache', rest.cache.directory],
         ['data sets', datasets.join(', ') || 'none yet'],

@@ -6,6 +6,7 @@ import * as ort from 'onnxruntime-node';
 import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { version } from '../version.js';
+import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
 import type { TrialMessage } from './providerTrial.js';
 
 type Provider = Config['runtime']['provider'];
@@ -23,6 +24,8 @@ export interface Diagnosis {
     /** Threads that decode images at the same time. */
     readonly decodeThreads: number;
   };
+  /** Of ONNX Runtime on this processor: what the cpu target is made of. */
+  readonly blockedKernels: BlockedKernels;
   /** Bytes. */
   readonly memory: { readonly total: number; readonly free: number };
   readonly cache: { readonly directory: string; readonly datasets: readonly CachedDataset[] };
@@ -70,6 +73,7 @@ export async function diagnose(cacheDirectory = defaultCacheDirectory()): Promis
       threads: availableParallelism(),
       decodeThreads: Number(process.env.UV_THREADPOOL_SIZE ?? 4),
     },
+    blockedKernels: await probeBlockedKernels({ provider: 'cpu' }),
     memory: { total: totalmem(), free: freemem() },
     cache: { directory: cacheDirectory, datasets: await cachedDatasets(cacheDirectory) },
     providers: await diagnoseProviders(),

@@ -16,7 +16,7 @@ function problem(inputs: number, outputs: number, group = 1, block = 16): string
 }
 
 describe('guard of the blocked kernels', () => {
-  // Seen with ONNX Runtime 1.29.0: repeated runs end in SIGSEGV, in SIGFPE or never.
+  // They write outside their buffers: with ONNX Runtime 1.29.0 repeated runs end in a signal, or never.
   const fatal: [inputs: number, outputs: number, group: number][] = [
     [1, 1, 1],
     [8, 8, 1],
@@ -32,7 +32,7 @@ describe('guard of the blocked kernels', () => {
     [8, 8, 8],
   ];
   for (const [inputs, outputs, group] of fatal) {
-    it(`Conv ${inputs} -> ${outputs} channels, ${group} groups, which ends the process: refused`, () => {
+    it(`Conv ${inputs} -> ${outputs} channels, ${group} groups, which can end the process: refused`, () => {
       expect(problem(inputs, outputs, group)).to.match(/not a multiple of 16$/);
     });
   }
