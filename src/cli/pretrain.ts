@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { formatConfig } from '../config/format.js';
 import { presets } from '../config/presets.js';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
+import type { Profile } from '../profile/stepProfiler.js';
 import type { TrainingEvent } from '../training/events.js';
 import { formatDuration } from '../report/duration.js';
 import {
@@ -15,6 +16,7 @@ import {
   type CacheOption,
   type ConfigOptions,
 } from './options.js';
+import { formatProfile } from './profileTable.js';
 import { TrainingProgress } from './progress.js';
 import { abortOnSignals } from './signals.js';
 import { StatusLine } from './statusLine.js';
@@ -25,6 +27,7 @@ type Flags = ConfigOptions &
     readonly resume?: true | string;
     readonly quiet?: boolean;
     readonly dryRun?: boolean;
+    readonly profile?: boolean;
   };
 
 export function pretrainCommand(): Command {
@@ -38,12 +41,16 @@ export function pretrainCommand(): Command {
   return addConfigOptions(command)
     .addOption(cacheOption())
     .option('--quiet', 'print errors only (default: progress on stderr)')
+    .option(
+      '--profile',
+      'print where the time of steps 3 to 12 went, by graph, operator and layer, and write it to profile.json of the run folder; training goes on (default: no profile)',
+    )
     .option('--dry-run', 'print the complete config as JSON and stop (default: train)')
     .addHelpText('after', presetsHelp)
     .action(run);
 }
 
-async function run({ output, resume, quiet, dryRun, ...flags }: Flags): Promise<void> {
+async function run({ output, resume, quiet, dryRun, profile = false, ...flags }: Flags): Promise<void> {
   const config = chooseConfig(flags, resume === undefined ? undefined : output);
   if (dryRun) {
     process.stdout.write(formatConfig(config));
@@ -52,6 +59,7 @@ async function run({ output, resume, quiet, dryRun, ...flags }: Flags): Promise<
   if (output === undefined) throw new UsageError('--output is missing; accepted: the path of a run folder');
   const { pretrain } = await import('../training/pretrain.js');
   const status = new StatusLine();
+  const print = eventPrinter(status, output);
   const interruption = abortOnSignals((signal) => {
     status.print(`${signal}: writing a checkpoint after this step; a second one exits at once`);
   });
@@ -59,10 +67,14 @@ async function run({ output, resume, quiet, dryRun, ...flags }: Flags): Promise<
     config,
     runFolder: output,
     resume: resume ?? false,
+    profile,
     signal: interruption.signal,
     ...(!quiet && { onProgress: (message: string) => status.show(message) }),
     ...libraryOptions({ ...(flags.cache !== undefined && { cache: flags.cache }) }),
-    ...(!quiet && { onEvent: eventPrinter(status, output) }),
+    onEvent: (event) => {
+      if (event.type === 'profile') printProfile(status, event.file);
+      else if (!quiet) print(event);
+    },
   }).finally(() => {
     status.clear();
     interruption.stop();
@@ -100,6 +112,7 @@ function eventPrinter(status: StatusLine, output: string): (event: TrainingEvent
         progress!.record(event);
         return status.update(() => progress!.line());
       case 'checkpoint':
+      case 'profile':
         return;
       case 'stop':
         // What else ends a run is said by what the process prints last.
@@ -107,6 +120,12 @@ function eventPrinter(status: StatusLine, output: string): (event: TrainingEvent
         return status.print(`done after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`);
     }
   };
+}
+
+/** Prints a profile on stdout: it is a result. */
+function printProfile(status: StatusLine, file: string): void {
+  status.clear();
+  process.stdout.write(formatProfile(JSON.parse(readFileSync(file, 'utf8')) as Profile));
 }
 
 function presetsHelp(): string {

@@ -82,7 +82,10 @@ export class Session {
     this.session.endProfiling();
     // ONNX Runtime appends the time to the name.
     const files = await readdir(this.traceFolder!);
-    return join(this.traceFolder!, files.find((file) => file.startsWith(`${this.entry.name}_`))!);
+    return join(
+      this.traceFolder!,
+      files.find((file) => file.startsWith(`${this.entry.name}_`))!,
+    );
   }
 
   async close(): Promise<void> {

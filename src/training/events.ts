@@ -36,6 +36,8 @@ export type TrainingEvent =
       readonly loaderSeconds: number;
     }
   | { readonly type: 'checkpoint'; readonly epoch: number; readonly step: number; readonly file: string }
+  /** `file` holds a `Profile` of the steps before. */
+  | { readonly type: 'profile'; readonly step: number; readonly file: string }
   | {
       readonly type: 'stop';
       readonly reason: 'done' | 'interrupted' | 'diverged';

@@ -40,7 +40,8 @@ export class MocoV2Step {
     private readonly config: Config,
     private readonly manifest: Manifest,
     private readonly state: TrainingState,
-    private readonly sessions: ReadonlyMap<string, Session>,
+    /** By the name of the graph, in the order of the manifest. */
+    readonly sessions: ReadonlyMap<string, Session>,
     private readonly gradients: GradientSum,
   ) {
     const { batchSize, method } = config;
@@ -57,12 +58,14 @@ export class MocoV2Step {
     manifest: Manifest,
     config: Config,
     state: TrainingState,
+    traceFolder?: string,
   ): Promise<MocoV2Step> {
     const names = manifest.graphs
       .filter(({ kind }) => ['momentum', 'key', 'query', 'combine', 'update'].includes(kind))
       .map(({ name }) => name);
     const sessions = new Map<string, Session>();
-    for (const name of names) sessions.set(name, await Session.open(folder, manifest, name, config.runtime));
+    const options = { ...config.runtime, traceFolder };
+    for (const name of names) sessions.set(name, await Session.open(folder, manifest, name, options));
     return new MocoV2Step(config, manifest, state, sessions, new GradientSum(manifest, state.parameters));
   }
 

@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Go on from the newest checkpoint of the run folder, or from a named one. */
   readonly resume?: boolean | string;
   readonly cacheDirectory?: string;
+  /** Write `profile.json` into the run folder when the first steps are done: where their time went. */
+  readonly profile?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface RunOptions {
  * (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
  */
 export async function prepareRun(
-  { config, runFolder, resume = false, cacheDirectory }: RunOptions,
+  { config, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
   onProgress: (message: string) => void,
 ): Promise<LoopOptions> {
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
@@ -61,6 +63,7 @@ export async function prepareRun(
     config,
     programs,
     runFolder,
+    profile,
     ...(checkpoint !== undefined && { checkpoint }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   };

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises';
 import { viewSize, type Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { learningRate } from '../optimizers/schedule.js';
+import { StepProfiler } from '../profile/stepProfiler.js';
 import { readManifest } from '../runtime/programs.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { version } from '../version.js';
@@ -19,6 +21,8 @@ export interface LoopOptions {
   /** Checkpoint to go on from. */
   readonly checkpoint?: string;
   readonly cacheDirectory?: string;
+  /** Write `profile.json` into the run folder when the first steps are done: where their time went. */
+  readonly profile?: boolean;
 }
 
 export type StopReason = Extract<TrainingEvent, { type: 'stop' }>['reason'];
@@ -29,7 +33,7 @@ export type StopReason = Extract<TrainingEvent, { type: 'stop' }>['reason'];
  * Throws a DivergenceError when a loss or a weight is no longer finite; the last checkpoint stays good.
  */
 export async function trainingLoop(
-  { config, programs, runFolder, checkpoint, cacheDirectory }: LoopOptions,
+  { config, programs, runFolder, checkpoint, cacheDirectory, profile = false }: LoopOptions,
   emit: (event: TrainingEvent) => void,
   interrupted: () => boolean,
 ): Promise<StopReason> {
@@ -50,6 +54,7 @@ export async function trainingLoop(
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   });
   let step: MocoV2Step | undefined;
+  let profiler: StepProfiler | undefined;
   try {
     const { stepsPerEpoch, fingerprint } = loader;
     if (checkpoint === undefined) {
@@ -87,7 +92,8 @@ export async function trainingLoop(
       emit({ type: 'checkpoint', epoch, step: state.step, file: path });
     };
 
-    step = await MocoV2Step.open(programs, manifest, config, state);
+    if (profile) profiler = await StepProfiler.open(runFolder);
+    step = await MocoV2Step.open(programs, manifest, config, state, profiler?.traceFolder);
     let last = performance.now();
     while (state.step < total) {
       const index = state.step;
@@ -113,6 +119,18 @@ export async function trainingLoop(
       });
       last = now;
       reportSkipped();
+      const seconds = (performance.now() - waiting) / 1000;
+      profiler?.record({ step: index, seconds, loaderSeconds }, step.sessions);
+      if (profiler && (profiler.complete || state.step === total)) {
+        const measured = await profiler.profile(step.sessions);
+        await profiler.close();
+        profiler = undefined;
+        if (measured) {
+          const file = join(runFolder, 'profile.json');
+          await writeFile(file, `${JSON.stringify(measured, undefined, 2)}\n`);
+          emit({ type: 'profile', step: state.step, file });
+        }
+      }
       const epochEnds = state.step % stepsPerEpoch === 0;
       const due = epochEnds && (epoch + 1) % config.checkpoint.everyEpochs === 0;
       const stop = interrupted() && state.step < total;
@@ -132,6 +150,7 @@ export async function trainingLoop(
     throw error;
   } finally {
     await step?.close();
+    await profiler?.close();
     await loader.close();
   }
 }

@@ -1,0 +1,111 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Session } from '../runtime/session.js';
+import { readTrace, type KernelTime } from './trace.js';
+
+/** Steps before the first one that counts: in them memory is allocated. */
+const warmUpSteps = 2;
+const profiledSteps = 10;
+
+/** Where the time of a training step goes. All times are milliseconds a step, means over the steps. */
+export interface Profile {
+  /** First step that counts, and how many do. */
+  readonly firstStep: number;
+  readonly steps: number;
+  /** From asking for the batch to the end of the step. */
+  readonly milliseconds: number;
+  /** Waiting for the loader. */
+  readonly loader: number;
+  /** Neither in a run of ONNX Runtime nor waiting. */
+  readonly other: number;
+  readonly graphs: readonly GraphProfile[];
+}
+
+export interface GraphProfile {
+  readonly name: string;
+  /** Runs a step. */
+  readonly runs: number;
+  /** Inside the runs. */
+  readonly milliseconds: number;
+  /** Inside the kernels of these runs, longest first; calls, too, are of one step. */
+  readonly kernels: readonly KernelTime[];
+}
+
+export interface StepTime {
+  readonly step: number;
+  readonly seconds: number;
+  readonly loaderSeconds: number;
+}
+
+interface Count {
+  readonly runs: number;
+  readonly seconds: number;
+}
+
+/** Watches the first steps of a training loop whose sessions write traces, and tells where their time went. */
+export class StepProfiler {
+  readonly #steps: StepTime[] = [];
+  #seen = 0;
+  /** Of each session when the warm-up ended. */
+  #before = new Map<string, Count>();
+
+  private constructor(
+    /** Folder that the sessions write traces to. */
+    readonly traceFolder: string,
+  ) {}
+
+  static async open(runFolder: string): Promise<StepProfiler> {
+    return new StepProfiler(await mkdtemp(join(runFolder, 'traces-')));
+  }
+
+  /** To be told of every step. */
+  record(time: StepTime, sessions: ReadonlyMap<string, Session>): void {
+    this.#seen += 1;
+    if (this.#seen > warmUpSteps) this.#steps.push(time);
+    else for (const [name, { runs, seconds }] of sessions) this.#before.set(name, { runs, seconds });
+  }
+
+  /** Whether all steps that count are done. */
+  get complete(): boolean {
+    return this.#steps.length === profiledSteps;
+  }
+
+  /** Removes the traces. */
+  async close(): Promise<void> {
+    await rm(this.traceFolder, { recursive: true, force: true });
+  }
+
+  /** Ends the traces and says where the time went; undefined when no step counts. */
+  async profile(sessions: ReadonlyMap<string, Session>): Promise<Profile | undefined> {
+    const steps = this.#steps.length;
+    if (steps === 0) return undefined;
+    const graphs: GraphProfile[] = [];
+    for (const [name, session] of sessions) {
+      const before = this.#before.get(name)!;
+      const kernels = await readTrace(await session.endTrace(), before.runs);
+      graphs.push({
+        name,
+        runs: (session.runs - before.runs) / steps,
+        milliseconds: ((session.seconds - before.seconds) * 1000) / steps,
+        kernels: kernels.map(({ calls, milliseconds, ...kernel }) => ({
+          ...kernel,
+          calls: calls / steps,
+          milliseconds: milliseconds / steps,
+        })),
+      });
+    }
+    const mean = (key: 'seconds' | 'loaderSeconds') =>
+      (this.#steps.reduce((sum, step) => sum + step[key], 0) * 1000) / steps;
+    const milliseconds = mean('seconds');
+    const loader = mean('loaderSeconds');
+    const inRuns = graphs.reduce((sum, graph) => sum + graph.milliseconds, 0);
+    return {
+      firstStep: this.#steps[0]!.step,
+      steps,
+      milliseconds,
+      loader,
+      other: milliseconds - loader - inRuns,
+      graphs,
+    };
+  }
+}
