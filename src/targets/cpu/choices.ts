@@ -23,8 +23,8 @@ export interface ConvSize extends MapSize {
 /** What measured best on AVX-512 machines (docs/performance.md). */
 export const builtIn: Choices = {
   folded: ({ height, width }) => height * width <= 64,
-  chunk({ height, batch }) {
-    const wanted = height >= 56 ? 1 : height >= 28 ? 2 : 4;
+  chunk({ height, kernel, batch }) {
+    const wanted = kernel === 1 ? (height >= 28 ? 1 : 4) : height >= 32 ? 1 : 8;
     let chunk = Math.min(wanted, batch);
     while (batch % chunk !== 0) chunk--;
     return chunk;

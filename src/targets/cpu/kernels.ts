@@ -118,6 +118,12 @@ export class Kernels {
     return this.#raw('MaxPool', blockedDomain, [x], [n, c, oh, ow], { kernel_shape: kernel, strides, pads });
   }
 
+  /** Mean over each map: `[N, C, H, W]`, blocked -> `[N, C, 1, 1]`. */
+  globalAverage(x: Value): Value {
+    const [n, c] = x.dims as [number, number];
+    return this.#raw('GlobalAveragePool', blockedDomain, [x], [n, c, 1, 1], {});
+  }
+
   /** Plain `[N, C, H, W]` to blocked; C is a multiple of B. */
   reorderInput(x: Value): Value {
     return this.#raw('ReorderInput', blockedDomain, [x], x.dims, {});

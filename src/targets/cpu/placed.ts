@@ -1,5 +1,5 @@
 import type { TensorType, Value } from '../../graph/graph.js';
-import type { Kernels } from './kernels.js';
+import type { BlockedConvOptions, Kernels } from './kernels.js';
 
 /**
  * How an activation `[N, C, H, W]` lies in memory, B the block size and C rounded up to whole blocks:
@@ -185,11 +185,16 @@ export function depthwise(
   k: Kernels,
   y: Value,
   scale: Value,
-  options: { bias?: Value; sum?: Value; relu?: boolean } = {},
+  options: Pick<BlockedConvOptions, 'bias' | 'sum' | 'relu' | 'pads'> = {},
 ): Value {
   const channels = y.dims[1]!;
   const weight = k.reshape(scale, [channels, 1, 1, 1]);
   return k.conv(y, weight, { kernel: [1, 1], group: channels, ...options });
+}
+
+/** A vector `[C]` of ones. */
+export function ones(k: Kernels, channels: number): Value {
+  return k.b.graph.constant(new Float32Array(channels).fill(1), [channels], 'float32');
 }
 
 /** Batch norm's last pass, with the residual and Relu that its readers added. */

@@ -3,6 +3,7 @@ import type { ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
 import { convLayout, geometryOf, inputOf, type Geometry } from './convolution.js';
 import { diagonals, openFactor } from './inputGradient.js';
 import type { Lowering, Rule } from './lowering.js';
+import { depthwise, ones } from './placed.js';
 
 /**
  * ConvWeightGrad without im2col: dW[k, c, i, j] = sum over n, o, p of dY[n, k, o, p] X[n, c, s o + i, s p + j] is a
@@ -20,7 +21,7 @@ export const convWeightGrad: Rule = (l, node) => {
   const { u, scale } = openFactor(dy);
   const { k } = l;
   const layout = stem ? 'blocked' : convLayout(l, g);
-  if (u.native === 'plain') return null;
+  if (u.native === 'plain' || !samplesFit(l, layout, g.batch)) return null;
   const du = u.get(layout);
   const diagonal = diagonals(l, scale, k.padded(g.outputs) / k.block);
   if (stem)
@@ -30,6 +31,11 @@ export const convWeightGrad: Rule = (l, node) => {
   const value = recipe(layout, at)(l, image, du, diagonal, at);
   return [finish(l, gradient, l.placed(output, 'kernel', value))];
 };
+
+/** The kernels take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
+function samplesFit(l: Lowering, layout: 'blocked' | 'folded', batch: number): boolean {
+  return layout === 'folded' || batch < l.k.block || batch % l.k.block === 0;
+}
 
 function finish<T extends { get(form: 'kernel' | 'stem'): Value; native: string }>(
   l: Lowering,
@@ -84,14 +90,12 @@ function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry
   const columns = inputs / block;
   const pad = (kernel - 1) / 2;
   const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
-  const map = k.reshape(x, [batch, columns, g.height, g.width * block]);
-  // Padding by the convolution itself costs it two thirds of its speed.
-  const padded = k.pad(
-    map,
-    [0, 0, pad, pad * block],
-    [0, 0, tall - g.height - pad, (wide - g.width - pad) * block],
-  );
-  const images = k.reshape(k.transpose(padded, [1, 0, 2, 3]), [columns, batch, tall, wide * block]);
+  // Padding by the convolution itself costs it two thirds of its speed, and Pad copies on one thread.
+  const padded = depthwise(k, x, ones(k, inputs), {
+    pads: [pad, pad, tall - g.height - pad, wide - g.width - pad],
+  });
+  const map = k.reshape(padded, [batch, columns, tall, wide * block]);
+  const images = k.transpose(map, [1, 0, 2, 3]);
   const { weights, groups } = gradientAsKernel(l, dy, g);
   const taps = k.conv(images, weights, {
     kernel: [g.rows, g.columns],
@@ -119,27 +123,42 @@ function gradientAsKernel(
   return { weights: k.reshape(ordered, [groups * outputs, chunk, rows, columns]), groups };
 }
 
-/** 1x1 on blocked maps: a product of plain matrices for every sample. */
+/** 1x1 on blocked maps as they lie: a sample's blocks of C are the rows of an image, its dY a kernel of one row. */
 function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
   const { batch, inputs, outputs, rows, columns } = g;
-  const matrix = (value: Value, channels: number) =>
-    k.reshape(k.reorderOutput(value), [batch, channels, rows * columns]);
-  const products = k.matMul(matrix(x, inputs), matrix(dy, outputs), { transB: true });
-  const sum = k.reshape(k.sum(products, 0), [inputs, outputs / k.block, k.block]);
-  const blocks = k.matMul(k.transpose(sum, [1, 0, 2]), diagonal);
-  return k.reshape(blocks, [outputs, inputs, 1, 1]);
+  const { block } = k;
+  const size = rows * columns;
+  const image = k.reshape(x, [1, batch, inputs / block, size * block]);
+  const { weights, groups } = gradientAsKernel(l, dy, g);
+  const [kernels, chunk] = weights.dims as [number, number];
+  const products = k.conv(image, k.reshape(weights, [kernels, chunk, 1, size]), {
+    kernel: [1, size],
+    dilations: [1, block],
+    group: groups,
+  });
+  return scaledRows(l, k.sum(k.reshape(products, [groups, outputs * inputs]), 0), diagonal, g);
 }
 
-/** 1x1 on folded maps, whose memory is already an image of one row for each block of C and of K. */
+/** 1x1 on folded maps, whose memory is such an image for the whole batch; of more rows where there are few. */
 function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
   const { inputs, outputs, rows, columns, batch } = g;
+  const { block } = k;
   const size = rows * columns * batch;
-  const images = k.reshape(x, [inputs / k.block, 1, 1, size * k.block]);
-  const products = k.conv(images, k.reshape(dy, [outputs, 1, 1, size]), {
-    kernel: [1, size],
-    dilations: [1, k.block],
+  if (outputs > inputs) {
+    const image = k.reshape(x, [1, 1, inputs / block, size * block]);
+    const products = k.conv(image, k.reshape(dy, [outputs, 1, 1, size]), {
+      kernel: [1, size],
+      dilations: [1, block],
+    });
+    return scaledRows(l, products, diagonal, g);
+  }
+  const lines = size % 4 === 0 ? 4 : 1;
+  const images = k.reshape(x, [inputs / block, 1, lines, (size / lines) * block]);
+  const products = k.conv(images, k.reshape(dy, [outputs, 1, lines, size / lines]), {
+    kernel: [lines, size / lines],
+    dilations: [1, block],
   });
   return scaledBlocks(l, products, diagonal, g);
 }
@@ -182,6 +201,14 @@ function smallMap(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry
   const scaled = k.matMul(rows, diagonal, { transA: true });
   const split = k.reshape(scaled, [outputs / block, kernel * kernel, inputs / block, block ** 2]);
   return k.reshape(k.transpose(split, [0, 2, 1, 3]), [outputs, inputs, kernel, kernel]);
+}
+
+/** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
+function scaledRows(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, inputs, outputs } = g;
+  const blocks = k.reshape(sums, [outputs / k.block, inputs * kernel * kernel, k.block]);
+  return k.reshape(k.matMul(blocks, diagonal), [outputs, inputs, kernel, kernel]);
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
