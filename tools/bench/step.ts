@@ -8,7 +8,7 @@ import { viewSize } from '../../src/config/schema.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
 import { StepProcess } from './stepProcess.js';
-import { fastestRival, findPythons, rivalSettings, type RivalSetting, type Trial } from './stepRival.js';
+import { fastestRival, findPythons, type Python, type Trial } from './stepRival.js';
 import { formatResults, formatTrial, type SideResult, type StepResult } from './stepTable.js';
 
 interface Options {
@@ -33,17 +33,16 @@ const worker = fileURLToPath(new URL('./stepWorker.js', import.meta.url));
 export async function benchStep(args: string[]): Promise<void> {
   const options = parse(args);
   const pythons = await findPythons(options.python, (path) => console.log(`${path}: no PyTorch, skipped`));
-  const settings = rivalSettings(pythons, options.compile);
   const results: StepResult[] = [];
-  for (const name of options.case) results.push(await measure(name, settings, options));
+  for (const name of options.case) results.push(await measure(name, pythons, options));
   console.log(`\n${formatResults(results)}`);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
 }
 
 async function measure(
   name: StepCaseName,
-  settings: readonly RivalSetting[],
-  { target, steps }: Options,
+  pythons: readonly Python[],
+  { target, steps, compile }: Options,
 ): Promise<StepResult> {
   const config = stepConfig(name, threads, target);
   const folder = mkdtempSync(join(tmpdir(), 'slimclr-bench-'));
@@ -52,16 +51,17 @@ async function measure(
     await buildPrograms(config, folder);
     console.log(`\n${name}: settings of PyTorch`);
     const trials: Trial[] = [];
-    const rival = await fastestRival(
-      settings,
+    const rival = await fastestRival({
+      pythons,
+      compile,
       folder,
       threads,
-      (trial) => {
+      onTrial: (trial) => {
         trials.push(trial);
         console.log(formatTrial(trial));
       },
-      (what, reason) => console.log(`  ${what}: ${reason}`),
-    );
+      onFailure: (setting, reason) => console.log(`  ${setting}: ${reason}`),
+    });
     if (rival) processes.push(rival.process);
     const ours = await StepProcess.start({ command: process.execPath, args: [worker, folder], threads });
     processes.unshift(ours.process);

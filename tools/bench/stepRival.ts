@@ -17,8 +17,7 @@ export interface Python {
   readonly compiles: boolean;
 }
 
-export interface RivalSetting {
-  readonly python: Python;
+interface Setting {
   readonly channelsLast: boolean;
   readonly compiled: boolean;
 }
@@ -51,53 +50,72 @@ export async function findPythons(
   return found;
 }
 
-/** Every combination that may be the fastest somewhere; the others are settled (pytorch/slimclr_step.py). */
-export function rivalSettings(pythons: readonly Python[], compile: boolean): readonly RivalSetting[] {
-  return pythons.flatMap((python) =>
-    (compile && python.compiles ? [false, true] : [false]).flatMap((compiled) =>
-      [false, true].map((channelsLast) => ({ python, channelsLast, compiled })),
-    ),
-  );
+export interface Race {
+  readonly pythons: readonly Python[];
+  /** Whether torch.compile takes part. */
+  readonly compile: boolean;
+  /** A program folder. */
+  readonly folder: string;
+  readonly threads: number;
+  readonly onTrial: (trial: Trial) => void;
+  /** Told of a setting that fails and is out of the race, with the reason. */
+  readonly onFailure: (setting: string, reason: string) => void;
 }
 
 /**
- * Tries each setting for a few steps on the config of a program folder and gives the process of the fastest,
- * warmed up. A setting that fails is told to `failed` with its reason and is out of the race; undefined when
- * none is left.
+ * Tries the settings of each Python for a few steps: both memory formats, and the faster of them compiled. All else
+ * is settled (pytorch/slimclr_step.py). Gives the process of the fastest, warmed up; undefined when none works.
  */
 export async function fastestRival(
-  settings: readonly RivalSetting[],
-  folder: string,
-  threads: number,
-  tried: (trial: Trial) => void,
-  failed: (what: string, reason: string) => void,
-): Promise<{ process: StepProcess; trial: Trial } | undefined> {
+  race: Race,
+): Promise<{ readonly process: StepProcess; readonly trial: Trial } | undefined> {
   let best: { process: StepProcess; trial: Trial } | undefined;
-  for (const { python, channelsLast, compiled } of settings) {
-    const what = `${channelsLast ? 'channels_last' : 'NCHW'}, ${compiled ? 'compiled' : 'eager'}`;
-    let process: StepProcess | undefined;
+  /** Seconds of a step; Infinity when the setting fails. */
+  const tryOut = async (python: Python, setting: Setting): Promise<number> => {
+    const name = `${setting.channelsLast ? 'channels_last' : 'NCHW'}, ${setting.compiled ? 'compiled' : 'eager'}`;
     try {
-      const flags = [...(channelsLast ? ['--channels-last'] : []), ...(compiled ? ['--compile'] : [])];
-      const args = [script, join(folder, manifestFile), ...flags, '--threads', String(threads)];
-      const started = await StepProcess.start({ command: python.path, args, threads });
-      process = started.process;
-      // The first step compiles, and fills caches.
-      await process.step();
-      const seconds: number[] = [];
-      for (let i = 0; i < trialSteps; i++) seconds.push((await process.step()).seconds);
-      const name = `${started.name}, ${what}`;
-      const trial = { name, seconds: median(seconds), peakMemory: process.peakMemory() };
-      tried(trial);
+      const { process, trial } = await runTrial(python, setting, name, race);
+      race.onTrial(trial);
       if (best && best.trial.seconds <= trial.seconds) process.close();
       else {
         best?.process.close();
         best = { process, trial };
       }
+      return trial.seconds;
     } catch (error) {
-      process?.close();
       if (!(error instanceof SlimclrError)) throw error;
-      failed(`${python.path}, ${what}`, error.message);
+      race.onFailure(`${python.path}, ${name}`, error.message);
+      return Infinity;
+    }
+  };
+  for (const python of race.pythons) {
+    const planar = await tryOut(python, { channelsLast: false, compiled: false });
+    const channelsLast = await tryOut(python, { channelsLast: true, compiled: false });
+    if (race.compile && python.compiles) {
+      await tryOut(python, { channelsLast: channelsLast < planar, compiled: true });
     }
   }
   return best;
+}
+
+async function runTrial(
+  { path }: Python,
+  { channelsLast, compiled }: Setting,
+  setting: string,
+  { folder, threads }: Race,
+): Promise<{ process: StepProcess; trial: Trial }> {
+  const flags = [...(channelsLast ? ['--channels-last'] : []), ...(compiled ? ['--compile'] : [])];
+  const args = [script, join(folder, manifestFile), ...flags, '--threads', String(threads)];
+  const { process, name } = await StepProcess.start({ command: path, args, threads });
+  try {
+    // The first step compiles, and fills caches.
+    await process.step();
+    const seconds: number[] = [];
+    for (let i = 0; i < trialSteps; i++) seconds.push((await process.step()).seconds);
+    const trial = { name: `${name}, ${setting}`, seconds: median(seconds), peakMemory: process.peakMemory() };
+    return { process, trial };
+  } catch (error) {
+    process.close();
+    throw error;
+  }
 }

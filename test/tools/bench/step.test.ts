@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { buildPrograms } from '../../../src/methods/index.js';
 import { median } from '../../../tools/bench/median.js';
 import { stepCases, stepConfig, type StepCaseName } from '../../../tools/bench/stepCases.js';
 import { StepProcess } from '../../../tools/bench/stepProcess.js';
-import { findPythons, rivalSettings } from '../../../tools/bench/stepRival.js';
+import { fastestRival, findPythons } from '../../../tools/bench/stepRival.js';
 import { formatResults } from '../../../tools/bench/stepTable.js';
 
 const worker = fileURLToPath(new URL('../../../tools/bench/stepWorker.js', import.meta.url));
@@ -79,22 +79,57 @@ describe('tools/bench: step', () => {
     );
   });
 
-  it('settings: both memory formats of each Python, compiled only where it can be and is wanted', () => {
-    const pythons = [
-      { path: 'old', compiles: false },
-      { path: 'new', compiles: true },
-    ];
-    const shown = (compile: boolean) =>
-      rivalSettings(pythons, compile).map(
-        ({ python, channelsLast, compiled }) => `${python.path} ${channelsLast} ${compiled}`,
+  describe('the fastest rival', () => {
+    /** A Python whose steps take so long by its arguments, or which dies where that is undefined. */
+    async function race(seconds: Readonly<Record<string, number>>, compile: boolean) {
+      const folder = mkdtempSync(join(tmpdir(), 'slimclr-test-'));
+      const path = join(folder, 'python');
+      writeFileSync(
+        path,
+        `#!${process.execPath}
+        const flags = process.argv.filter((a) => a === '--channels-last' || a === '--compile').join(' ');
+        const seconds = ${JSON.stringify(seconds)}[flags];
+        if (seconds === undefined) throw Error('broken');
+        console.log('{"ready":"fake"}');
+        process.stdin.on('data', () => console.log(JSON.stringify({ seconds, losses: [] })));`,
+        { mode: 0o755 },
       );
-    expect(shown(false)).to.deep.equal([
-      'old false false',
-      'old true false',
-      'new false false',
-      'new true false',
-    ]);
-    expect(shown(true).slice(4)).to.deep.equal(['new false true', 'new true true']);
+      const [tried, failures]: [string[], string[]] = [[], []];
+      try {
+        const best = await fastestRival({
+          pythons: [{ path, compiles: true }],
+          compile,
+          folder,
+          threads: 1,
+          onTrial: ({ name }) => tried.push(name),
+          onFailure: (setting) => failures.push(setting.replace(path, 'fake')),
+        });
+        best?.process.close();
+        return { tried, failures, best: best?.trial.name };
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    }
+
+    it('both memory formats are tried, and the faster one compiled', async () => {
+      const seconds = { '': 2, '--channels-last': 1, '--compile': 0.1, '--channels-last --compile': 0.5 };
+      expect(await race(seconds, true)).to.deep.equal({
+        tried: ['fake, NCHW, eager', 'fake, channels_last, eager', 'fake, channels_last, compiled'],
+        failures: [],
+        best: 'fake, channels_last, compiled',
+      });
+      expect((await race({ ...seconds, '': 0.5 }, true)).best).to.equal('fake, NCHW, compiled');
+      expect((await race(seconds, false)).best).to.equal('fake, channels_last, eager');
+    });
+
+    it('a setting that fails is named and out of the race', async () => {
+      expect(await race({ '': 2 }, true)).to.deep.equal({
+        tried: ['fake, NCHW, eager'],
+        failures: ['fake, channels_last, eager', 'fake, NCHW, compiled'],
+        best: 'fake, NCHW, eager',
+      });
+      expect((await race({}, true)).best).to.equal(undefined);
+    });
   });
 
   it('a Python that is not there is skipped and named', async () => {
@@ -135,7 +170,8 @@ describe('tools/bench: step', () => {
     }
   });
 
-  it('our side: ResNet-20, batch 8 at 8x8: each line is one step that learns', async () => {
+  it('our side: ResNet-20, batch 8 at 8x8: each line is one step that learns', async function () {
+    this.timeout(60_000);
     const folder = mkdtempSync(join(tmpdir(), 'slimclr-test-'));
     const config = { data: { imageSize: 8 }, method: { queueSize: 16 }, batchSize: 8 };
     try {
