@@ -293,15 +293,17 @@ function* poolCases(block: number): Generator<SweepCase> {
           [0, 0, 1, 1],
           [1, 1, 1, 1],
         ] as const)
-          for (const batch of [1, 3])
+          for (const dilations of [
+            [1, 1],
+            [2, 2],
+          ] as const)
             for (const size of [
               [3, 3],
               [7, 8],
               [16, 17],
             ] as const) {
-              // ONNX wants pads smaller than the kernel.
-              if (pads.some((pad, i) => pad >= kernel[i % 2]!)) continue;
-              yield { ...plainWindow, op: 'MaxPool', channels, kernel, strides, pads, batch, size };
+              const one = { ...plainWindow, channels, kernel, strides, dilations, pads, size, batch: 3 };
+              if (fits(one)) yield { ...one, op: 'MaxPool' };
             }
   for (const channels of channelCounts)
     for (const size of [
