@@ -271,6 +271,14 @@ describe('ImageTransform.view', () => {
     }
   });
 
+  it('side 30, not a multiple of the vector length, contrast twice: what fills up the rows does not count', () => {
+    const source = noise(30, 30, 5);
+    const contrast: ColorStep = { kind: 'contrast', factor: 1.4 };
+    const colorSteps: ColorStep[] = [contrast, { kind: 'hue', factor: 0.1 }, contrast];
+    const parameters = { ...identity(30, 30), colorSteps, blurSigma: 1.5 };
+    expectClose(view(source, parameters, 30), toPlanes(reference(source, parameters, 30)));
+  });
+
   it('an image larger and then smaller than before: scratch memory is not mixed up', () => {
     const transform = new ImageTransform(32, zeroMean, unitStd);
     const out = new Float32Array(3072);
