@@ -1,7 +1,9 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvAttributes } from '../../ops/conv.js';
+import type { ConvPart, ConvSize } from './choices.js';
 import type { Lowering, Rule } from './lowering.js';
 import { Placed, type MapLayout } from './placed.js';
+import { winogradConv } from './winograd.js';
 
 /** A convolution that the blocked kernels take: square window of odd size, padding that keeps the extent. */
 export interface Geometry {
@@ -37,14 +39,23 @@ export function geometryOf(
   return { batch, inputs, outputs, kernel, stride, height, width, rows, columns };
 }
 
-/** The layout in which a convolution with stride 1 over a map of this size runs. */
+/** The layout of maps of a size. */
 export function mapLayout(l: Lowering, batch: number, height: number, width: number): MapLayout {
-  return l.choices.folded({ batch, height, width }) ? 'folded' : 'blocked';
+  return l.folds({ batch, height, width }) ? 'folded' : 'blocked';
 }
 
 /** The layout in which a convolution, and both of its gradients, run. A window with a stride is never folded. */
 export function convLayout(l: Lowering, { batch, kernel, stride, rows, columns }: Geometry): MapLayout {
   return stride === 1 || kernel === 1 ? mapLayout(l, batch, rows, columns) : 'blocked';
+}
+
+export function sizeOf({ rows, columns, ...g }: Geometry): ConvSize {
+  return { ...g, height: rows, width: columns };
+}
+
+/** Whether a part of a convolution in folded layout goes by Winograd. */
+export function byWinograd(l: Lowering, g: Geometry, part: ConvPart): boolean {
+  return g.kernel === 3 && g.stride === 1 && l.choices.winograd(sizeOf(g), part);
 }
 
 /** Conv: open, so that a batch norm can hand it a bias. */
@@ -62,7 +73,9 @@ export const conv: Rule = (l, node) => {
   const emit = ({ bias, sum }: { bias?: Value; sum?: Value }) => {
     const rest = { bias: bias ?? null, sum: sum ?? null };
     return layout === 'folded'
-      ? foldedConv(l, image, kernel, g.kernel, g.batch, rest)
+      ? byWinograd(l, g, 'forward')
+        ? winogradConv(l, image, kernel, g, rest)
+        : foldedConv(l, image, kernel, g.kernel, g.batch, rest)
       : blockedConv(l, image, kernel, g, rest);
   };
   return [Placed.open(l.k, output!.type, { kind: 'conv', layout, emit }, l.whole(output!))];

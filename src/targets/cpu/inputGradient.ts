@@ -1,8 +1,9 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvInputGradAttributes } from '../../ops/convInputGrad.js';
-import { blockedConv, convLayout, foldedConv, geometryOf, type Geometry } from './convolution.js';
+import { blockedConv, byWinograd, convLayout, foldedConv, geometryOf, type Geometry } from './convolution.js';
 import type { Lowering, Rule } from './lowering.js';
 import { Placed, type Pending } from './placed.js';
+import { winogradInputGradient } from './winograd.js';
 
 /**
  * ConvInputGrad: a convolution of dY with the taps of W reversed and its channel axes exchanged, open for the
@@ -53,6 +54,9 @@ function pendingGradient(l: Lowering, image: Value, turned: TurnedBlocks, g: Geo
   const reversed = Array.from({ length: g.kernel }, (_, i) =>
     Array.from({ length: g.kernel }, (_, j) => (g.kernel - 1 - i) * g.kernel + (g.kernel - 1 - j)),
   );
+  if (layout === 'folded' && byWinograd(l, g, 'inputGradient')) {
+    return { kind: 'conv', layout, emit: ({ sum }) => winogradInputGradient(l, image, turned, g, sum) };
+  }
   if (g.stride === 1) {
     const weight = chosenTaps(l, turned, reversed);
     return {
@@ -123,7 +127,7 @@ export function interleave(
 }
 
 /** Blocks `[K/B C/B taps, B B]` of W, each transposed to `[out, in]` and scaled. */
-interface TurnedBlocks {
+export interface TurnedBlocks {
   readonly value: Value;
   readonly rows: number;
   readonly columns: number;

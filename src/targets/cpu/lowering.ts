@@ -1,13 +1,15 @@
 import { Graph, sameType, type Node, type Value } from '../../graph/graph.js';
 import { formatType } from '../../onnx/model.js';
 import { Builder } from '../../ops/builder.js';
+import type { ConvAttributes } from '../../ops/conv.js';
 import { operatorOf } from '../../ops/index.js';
 import type { OpName } from '../../ops/operator.js';
 import { verify } from '../../ops/verify.js';
 import { blocksOf, type ParameterLayout } from '../parameterLayout.js';
 import type { ParameterPlaces } from '../target.js';
 import type { NormRecord } from './batchNorm.js';
-import type { Choices } from './choices.js';
+import type { Choices, ConvSize, MapSize } from './choices.js';
+import { geometryOf, sizeOf } from './convolution.js';
 import { Kernels } from './kernels.js';
 import { Placed, type Layout } from './placed.js';
 
@@ -32,6 +34,8 @@ export class Lowering {
   readonly #images = new Map<Value, Placed>();
   readonly #readers = new Map<Value, string[]>();
   readonly #graph: Graph;
+  readonly #folds = new Map<string, boolean>();
+  readonly #convolutions: readonly ConvSize[];
 
   constructor(
     private readonly original: Graph,
@@ -43,6 +47,7 @@ export class Lowering {
     this.k = new Kernels(this.b, block);
     for (const node of original.nodes) for (const input of node.inputs) if (input) this.#read(input, node.op);
     for (const value of original.outputs.values()) this.#read(value, 'output');
+    this.#convolutions = original.nodes.flatMap((node) => convSize(node) ?? []);
   }
 
   #read(value: Value, reader: string): void {
@@ -79,6 +84,19 @@ export class Lowering {
   /** Whether the channels of an activation fill whole blocks. */
   whole(value: Value): boolean {
     return Number(value.shape[1]) % this.k.block === 0;
+  }
+
+  /** Whether maps of a size are folded: one answer for a graph, or conversions would stand between its layers. */
+  folds(map: MapSize): boolean {
+    const key = `${map.batch}x${map.height}x${map.width}`;
+    let folds = this.#folds.get(key);
+    if (folds === undefined) {
+      const over = this.#convolutions.filter(
+        ({ height, width }) => height === map.height && width === map.width,
+      );
+      this.#folds.set(key, (folds = this.choices.folded(map, over)));
+    }
+    return folds;
   }
 
   run(rules: Readonly<Record<string, Rule>>, places: ParameterPlaces): Graph {
@@ -119,7 +137,7 @@ export class Lowering {
   #portable(node: Node): readonly (Placed | null)[] {
     const inputs = node.inputs.map((input) => input && this.of(input).get('plain'));
     const operator = operatorOf(node);
-    const rule = operator?.domain === 'slimclr' ? (operator.lower) : null;
+    const rule = operator?.domain === 'slimclr' ? operator.lower : null;
     const types = node.outputs.map(({ type }) => type);
     const values = rule
       ? this.#graph.scope(node.name, () => rule(this.b, inputs as Value[], node.attributes, types))
@@ -140,4 +158,12 @@ export class Lowering {
 function formOf(layout: ParameterLayout = 'plain'): Layout {
   if (layout === 'plain') return 'plain';
   return blocksOf(layout).inputs === 1 ? 'stem' : 'kernel';
+}
+
+/** The size of a convolution that the blocked kernels may take. */
+function convSize({ op, inputs, outputs, attributes }: Node): ConvSize | null {
+  if (op !== 'Conv') return null;
+  const [x, w] = inputs as [Value, Value];
+  const geometry = geometryOf(x.shape, w.dims, outputs[0]!.shape, attributes as ConvAttributes);
+  return geometry && sizeOf(geometry);
 }

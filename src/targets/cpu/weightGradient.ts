@@ -1,9 +1,10 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
-import { convLayout, geometryOf, inputOf, type Geometry } from './convolution.js';
+import { byWinograd, convLayout, geometryOf, inputOf, sizeOf, type Geometry } from './convolution.js';
 import { diagonals, openFactor } from './inputGradient.js';
 import type { Lowering, Rule } from './lowering.js';
 import { depthwise, ones } from './placed.js';
+import { winogradWeightGradient } from './winograd.js';
 
 /**
  * ConvWeightGrad without im2col: dW[k, c, i, j] = sum over n, o, p of dY[n, k, o, p] X[n, c, s o + i, s p + j] is a
@@ -28,7 +29,7 @@ export const convWeightGrad: Rule = (l, node) => {
     return [finish(l, gradient, l.placed(output, 'stem', stemGradient(l, x.get('plain'), du, diagonal, g)))];
   const image = k.after(inputOf(l, x, g, layout), du);
   const at = { ...g, inputs: k.padded(g.inputs), outputs: k.padded(g.outputs) };
-  const value = recipe(layout, at)(l, image, du, diagonal, at);
+  const value = recipe(l, layout, at)(l, image, du, diagonal, at);
   return [finish(l, gradient, l.placed(output, 'kernel', value))];
 };
 
@@ -48,9 +49,11 @@ function finish<T extends { get(form: 'kernel' | 'stem'): Value; native: string 
 
 type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry) => Value;
 
-function recipe(layout: 'blocked' | 'folded', { kernel, height }: Geometry): Recipe {
+function recipe(l: Lowering, layout: 'blocked' | 'folded', g: Geometry): Recipe {
+  const { kernel, height } = g;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
   if (kernel === 1) return foldedPointwise;
+  if (byWinograd(l, g, 'weightGradient')) return winogradTiles;
   return height > 4 ? foldedWindow : smallMap;
 }
 
@@ -115,8 +118,7 @@ function gradientAsKernel(
 ): { readonly weights: Value; readonly groups: number } {
   const { k } = l;
   const { batch, outputs, rows, columns } = g;
-  const { inputs, kernel, stride } = g;
-  const chunk = l.choices.chunk({ batch, height: rows, width: columns, inputs, outputs, kernel, stride });
+  const chunk = l.choices.chunk(sizeOf(g));
   const groups = batch / chunk;
   const kernels = k.reshape(dy, [groups, chunk, outputs / k.block, rows * columns * k.block]);
   const ordered = chunk === 1 ? kernels : k.transpose(kernels, [0, 2, 1, 3]);
@@ -161,6 +163,10 @@ function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: G
     dilations: [1, block],
   });
   return scaledBlocks(l, products, diagonal, g);
+}
+
+function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+  return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
 /** 3x3 on folded maps: a convolution for each column of taps. */
