@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import * as ort from 'onnxruntime-node';
 import { loadConfig } from '../../src/config/load.js';
@@ -40,7 +41,9 @@ interface Rival {
 
 /** A block, the runs of one contender before it is another's turn, takes about so long. */
 const blockMilliseconds = 100;
-/** Threads of the contender before may go on spinning for a moment: runs that end it are not timed. */
+/** Threads of ONNX Runtime and OpenMP go on spinning for a moment after a run: the next one waits until they sleep. */
+const restMilliseconds = 50;
+/** Runs for so long are not timed: caches are cold, threads asleep. */
 const warmUpMilliseconds = 10;
 const minimumRounds = 5;
 /** Largest |theirs - ours| over the largest |ours| of features that come from the same network. */
@@ -74,7 +77,9 @@ export async function benchInfer(args: string[]): Promise<void> {
     const cases: InferCase[] = [];
     for (const width of options.width) {
       const { bytes, multiplyAdds } = exportModel({ network, config, weights, checkpoint: '' }, width);
-      const models: Model[] = [{ side: 'slimclr', name: 'slimclr export', model: bytes }];
+      const path = join(work, `slimclr.${width}.onnx`);
+      await writeFile(path, bytes);
+      const models: Model[] = [{ side: 'slimclr', name: 'slimclr export', path }];
       for (const rival of rivals) models.push(...(await exportRival(rival, width, work)));
       for (const batch of options.batch) {
         const timings = await compare(models, rivals, { width, images: leading(images, batch) }, options);
@@ -92,16 +97,15 @@ export async function benchInfer(args: string[]): Promise<void> {
 interface Model {
   readonly side: Side;
   readonly name: string;
-  /** Its bytes, or its path. */
-  readonly model: Uint8Array | string;
+  readonly path: string;
 }
 
 /** What torch.onnx writes, where it works. */
 async function exportRival({ server, name }: Rival, width: number, work: string): Promise<Model[]> {
-  const file = join(work, `${name}.${width}.onnx`);
-  const reply = await server.export(file, width);
+  const path = join(work, `${name}.${width}.onnx`);
+  const reply = await server.export(path, width);
   if ('exporter' in reply) {
-    return [{ side: 'torch.onnx', name: `${name} torch.onnx (${reply.exporter})`, model: file }];
+    return [{ side: 'torch.onnx', name: `${name} torch.onnx (${reply.exporter})`, path }];
   }
   console.log(`${name}: torch.onnx does not work (${reply.error})`);
   return [];
@@ -116,8 +120,9 @@ async function compare(
   const sessions: ort.InferenceSession[] = [];
   try {
     const contenders: Contender[] = [];
-    for (const { side, name, model } of models) {
-      const session = await openSession(model, threads);
+    for (const { side, name, path } of models) {
+      // As one deploys a model: the default options, but for the number of threads.
+      const session = await ort.InferenceSession.create(path, { intraOpNumThreads: threads });
       sessions.push(session);
       contenders.push(sessionContender(side, name, session, images));
     }
@@ -133,14 +138,6 @@ async function compare(
   } finally {
     for (const session of sessions) await session.release();
   }
-}
-
-/** As one deploys a model: ONNX Runtime's default options, but for the number of threads. */
-function openSession(model: Uint8Array | string, threads: number): Promise<ort.InferenceSession> {
-  const options = { intraOpNumThreads: threads };
-  return typeof model === 'string'
-    ? ort.InferenceSession.create(model, options)
-    : ort.InferenceSession.create(model, options);
 }
 
 function sessionContender(
@@ -193,15 +190,19 @@ async function checkAgreement([first, ...others]: readonly Contender[]): Promise
   }
 }
 
-/** Median milliseconds of each contender. They take turns, starting with another one each round. */
+/**
+ * Median milliseconds of each contender. They take turns in an order drawn each round, so that none always follows
+ * the same other.
+ */
 async function takeTurns(contenders: readonly Contender[], seconds: number): Promise<number[]> {
   const times: number[][] = contenders.map(() => []);
   const first: number[] = [];
   for (const contender of contenders) first.push(...(await contender.time(1, 1)));
+  const random = new Random(config.seed, 2);
   const end = performance.now() + 1000 * seconds;
   for (let round = 0; round < minimumRounds || performance.now() < end; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const i = (round + turn) % contenders.length;
+    for (const i of random.permutation(contenders.length)) {
+      await setTimeout(restMilliseconds);
       const runs = Math.ceil(blockMilliseconds / first[i]!);
       const warmUp = Math.ceil(warmUpMilliseconds / first[i]!);
       times[i]!.push(...(await contenders[i]!.time(runs, warmUp)));
