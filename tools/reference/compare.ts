@@ -6,15 +6,34 @@ import { parseConfig } from '../../src/config/load.js';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
 import { buildPrograms } from '../../src/methods/index.js';
+import type { TensorData } from '../../src/onnx/safetensors.js';
+import type { Manifest } from '../../src/programs/manifest.js';
 import { readManifest } from '../../src/runtime/programs.js';
-import { badness, compare, switchedRelus, type QuantityResult } from './comparison.js';
+import { targets } from '../../src/targets/index.js';
+import {
+  badness,
+  compare,
+  errorsOf,
+  switchedRelus,
+  type Errors,
+  type QuantityResult,
+  type Tensors,
+} from './comparison.js';
+import {
+  allowedRatio,
+  asExact,
+  gradientErrors,
+  gradientTables,
+  type GradientErrors,
+} from './gradientTable.js';
 import { drawInputs } from './inputs.js';
-import { Pytorch } from './pytorch.js';
+import { memoryFormats, Pytorch } from './pytorch.js';
 import { runStep } from './step.js';
 
 /** What is compared unless asked otherwise. */
 const cases: Readonly<Record<string, ConfigInput>> = {
   resnet20: { encoder: { name: 'resnet20', stem: 'cifar' }, data: { imageSize: 32 }, batchSize: 32 },
+  resnet18: { encoder: { name: 'resnet18', stem: 'cifar' }, data: { imageSize: 32 }, batchSize: 16 },
   resnet50: { encoder: { name: 'resnet50', stem: 'imagenet' }, data: { imageSize: 64 }, batchSize: 16 },
 };
 /**
@@ -25,33 +44,47 @@ const method = { queueSize: 512, keyMomentum: 0.9 };
 const sgd = { learningRate: 0.1, weightDecay: 0.01 };
 /** Tensors named below a quantity; --json has all. */
 const shown = 5;
+/** Where the running means stand before the step; a target may subtract them before it sums squares. */
+const runningMeans = ['drawn', 'zero', 'batch'] as const;
+
+type TargetName = Config['runtime']['target'];
 
 interface Options {
   readonly encoder: readonly string[];
+  readonly target: readonly TargetName[];
   readonly programs?: string;
   readonly seed: number;
+  readonly shift: number;
+  readonly runningMeans: (typeof runningMeans)[number];
   readonly margins: boolean;
-  readonly python: string;
+  readonly python: readonly string[];
   readonly json?: string;
 }
 
 interface CaseResult {
   readonly title: string;
   readonly within: boolean;
-  readonly quantities: readonly QuantityResult[];
-  readonly switchedRelus: Readonly<Record<string, number>>;
+  /** By target. */
+  readonly quantities: Readonly<Record<string, readonly QuantityResult[]>>;
+  /** By implementation. */
+  readonly gradients: Readonly<Record<string, GradientErrors>>;
+  /** Between PyTorch's float64 run and each of its float32 runs. */
+  readonly switchedRelus: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 async function main(options: Options): Promise<void> {
   const results: CaseResult[] = [];
   const work = mkdtempSync(join(tmpdir(), 'slimclr-reference-'));
   try {
-    if (options.programs !== undefined) results.push(await compareFolder(options.programs, work, options));
+    if (options.programs !== undefined) results.push(await compareFolders([options.programs], work, options));
     else {
       for (const name of options.encoder) {
-        const folder = join(work, name);
-        await buildPrograms(parseConfig({ ...cases[name], method }), folder);
-        results.push(await compareFolder(folder, work, options));
+        const folders = options.target.map((target) => join(work, `${name}.${target}`));
+        for (const [i, target] of options.target.entries()) {
+          await buildPrograms(parseConfig({ ...cases[name], method, runtime: { target } }), folders[i]!);
+        }
+        results.push(await compareFolders(folders, work, options));
+        for (const folder of folders) rmSync(folder, { recursive: true });
       }
     }
   } finally {
@@ -61,36 +94,96 @@ async function main(options: Options): Promise<void> {
   if (!results.every(({ within }) => within)) process.exitCode = 1;
 }
 
-/** Our graphs once, PyTorch in float32 and float64, on the same inputs; prints the comparison. */
-async function compareFolder(folder: string, work: string, options: Options): Promise<CaseResult> {
-  const pytorch = await Pytorch.open(options.python, folder, work);
-  const manifest = await readManifest(folder);
+/**
+ * The graphs of folders that differ in target only, and PyTorch in float64 and float32, on the same inputs; prints
+ * the comparison.
+ */
+async function compareFolders(
+  folders: readonly string[],
+  work: string,
+  options: Options,
+): Promise<CaseResult> {
+  const pytorches: Pytorch[] = [];
+  for (const python of options.python) pytorches.push(await Pytorch.open(python, folders[0]!, work));
+  const manifests = await Promise.all(folders.map(readManifest));
+  const [manifest] = manifests as [Manifest];
   const config = manifest.config as Config;
   const { encoder, data, batchSize } = config;
   const title =
     `${encoder.name}, ${encoder.stem} stem, batch ${batchSize} at ${data.imageSize}x${data.imageSize}, ` +
-    `widths ${manifest.widths.join(' ')}, seed ${options.seed}`;
+    `widths ${manifest.widths.join(' ')}, seed ${options.seed}` +
+    (options.shift === 0 ? '' : `, betas shifted by ${options.shift}`) +
+    (options.runningMeans === 'drawn' ? '' : `, running means: ${options.runningMeans}`);
   console.log(`\n${title}`);
 
-  const inputs = drawInputs(manifest, config, options.seed);
+  const inputs = drawInputs(manifest, config, options.seed, options.shift);
   if (options.margins) {
-    for (const [name, tensor] of await pytorch.placeMargins(inputs)) inputs.set(name, tensor);
+    for (const [name, tensor] of await pytorches[0]!.placeMargins(inputs)) inputs.set(name, tensor);
   }
-  const ours = await runStep(folder, manifest, inputs, sgd);
-  // Both sides contrast with the same keys, ours; PyTorch's own are compared with them.
-  inputs.set('keys', ours.get('keys')!);
-  const float32 = await pytorch.runStep(inputs, 'float32', sgd);
-  const float64 = await pytorch.runStep(inputs, 'float64', sgd);
+  if (options.runningMeans !== 'drawn') clearRunningMeans(inputs);
+  if (options.runningMeans === 'batch') {
+    setRunningMeans(inputs, await runStep(folders[0]!, manifest, inputs, sgd));
+  }
 
-  const quantities = compare(ours, float32, float64);
-  const switched = Object.fromEntries(switchedRelus(float32, float64));
-  printQuantities(quantities);
+  const float64 = await pytorches[0]!.runStep(inputs, 'float64', sgd);
+  const pytorchErrors = new Map<string, Errors>();
+  const switched: Record<string, Record<string, number>> = {};
+  for (const pytorch of pytorches) {
+    for (const format of memoryFormats) {
+      const name = `PyTorch ${pytorch.version} ${format}`;
+      const float32 = await pytorch.runStep(inputs, format, sgd);
+      pytorchErrors.set(name, errorsOf(float32, float64));
+      switched[name] = Object.fromEntries(switchedRelus(float32, float64));
+    }
+  }
+  const ourErrors = new Map<string, Errors>();
+  for (const [i, folder] of folders.entries()) {
+    const { target } = manifests[i]!;
+    ourErrors.set(target, errorsOf(await runStep(folder, manifests[i]!, inputs, sgd), float64));
+  }
+
+  const quantities: Record<string, QuantityResult[]> = {};
+  for (const [target, errors] of ourErrors) {
+    quantities[target] = compare(errors, [...pytorchErrors.values()]);
+    printQuantities(target, quantities[target]);
+  }
+  const theirs = gradientErrorsOf(pytorchErrors);
+  const ours = gradientErrorsOf(ourErrors);
+  for (const line of gradientTables(theirs, ours)) console.log(`  ${line}`);
   printSwitched(switched);
-  return { title, within: quantities.every(({ within }) => within), quantities, switchedRelus: switched };
+  const exact = [...ours.values()].every((errors) => asExact(errors, [...theirs.values()]));
+  if (!exact) console.log(`  OUT OF BOUND: gradients, more than ${allowedRatio} times PyTorch's error`);
+  const within = Object.values(quantities).every((results) => results.every(({ within }) => within));
+  return {
+    title,
+    within: exact && within,
+    quantities,
+    gradients: Object.fromEntries([...theirs, ...ours]),
+    switchedRelus: switched,
+  };
 }
 
-function printQuantities(quantities: readonly QuantityResult[]): void {
-  console.log(`  ${'quantity'.padEnd(26)}tensors   worst error     bound   verdict`);
+const gradientErrorsOf = (errors: ReadonlyMap<string, Errors>): Map<string, GradientErrors> =>
+  new Map([...errors].map(([name, each]) => [name, gradientErrors(each)]));
+
+function clearRunningMeans(inputs: Map<string, TensorData>): void {
+  for (const [name, tensor] of inputs) {
+    if (!name.endsWith('.running_mean')) continue;
+    inputs.set(name, { ...tensor, data: new Float32Array(tensor.data.length) });
+  }
+}
+
+/** From a step with running means of 0, whose new ones are a tenth of the batch's. */
+function setRunningMeans(inputs: Map<string, TensorData>, results: Tensors): void {
+  for (const [name, tensor] of inputs) {
+    if (!name.endsWith('.running_mean')) continue;
+    const moved = results.get(`new.${name}`)!.data as Float32Array;
+    inputs.set(name, { ...tensor, data: moved.map((mean) => mean / 0.1) });
+  }
+}
+
+function printQuantities(target: string, quantities: readonly QuantityResult[]): void {
+  console.log(`  ${target.padEnd(26)}tensors   worst error     bound   verdict`);
   for (const { quantity, tensors, mismatched, within } of quantities) {
     const worstFirst = [...tensors].sort((a, b) => badness(b) - badness(a));
     const [worst] = worstFirst;
@@ -105,7 +198,7 @@ function printQuantities(quantities: readonly QuantityResult[]): void {
         .map(
           ({ name, error, within, bound, pytorchError }) =>
             `${name}: ${exponent(error)} ${within ? 'allowed, within' : 'beyond'} ${exponent(bound)}; ` +
-            `PyTorch's own float32 run: ${exponent(pytorchError)}`,
+            `PyTorch's own float32 runs: ${exponent(pytorchError)}`,
         ),
     ];
     for (const note of notes.slice(0, shown)) console.log(`    ${note}`);
@@ -113,11 +206,11 @@ function printQuantities(quantities: readonly QuantityResult[]): void {
   }
 }
 
-function printSwitched(switched: Readonly<Record<string, number>>): void {
-  const places = Object.entries(switched).map(([name, count]) => `${count} in ${name}`);
-  if (places.length === 0) console.log("  No ReLU unit differs between PyTorch's float32 and float64 runs.");
-  else
-    console.log(`  ReLU units that differ between PyTorch's float32 and float64 runs: ${places.join(', ')}.`);
+function printSwitched(switched: CaseResult['switchedRelus']): void {
+  for (const [name, counts] of Object.entries(switched)) {
+    const places = Object.entries(counts).map(([relu, count]) => `${count} in ${relu}`);
+    if (places.length > 0) console.log(`  ReLU units that differ in ${name}: ${places.join(', ')}`);
+  }
 }
 
 const exponent = (value: number): string => value.toExponential(1);
@@ -125,6 +218,11 @@ const exponent = (value: number): string => value.toExponential(1);
 function parseSeed(value: string): number {
   if (/^\d{1,10}$/.test(value)) return Number(value);
   throw new InvalidArgumentError('accepted: an integer from 0');
+}
+
+function parseShift(value: string): number {
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('accepted: a number from 0');
 }
 
 const command = new Command('npm run reference --')
@@ -136,10 +234,23 @@ const command = new Command('npm run reference --')
       .choices(Object.keys(cases))
       .default(Object.keys(cases)),
   )
+  .addOption(
+    new Option('--target <names...>', 'whose graphs to compare')
+      .choices(Object.keys(targets))
+      .default(Object.keys(targets)),
+  )
   .option('--programs <folder>', 'compare this program folder instead of building one')
   .option('--seed <n>', 'seed of weights and inputs', parseSeed, 0)
+  .option('--shift <n>', 'betas of most channels are about +-n instead of 0', parseShift, 0)
+  .addOption(
+    new Option('--running-means <kind>', "before the step: near 0, exactly 0, or the batch's own")
+      .choices(runningMeans)
+      .default('drawn'),
+  )
   .option('--no-margins', 'leave ReLU inputs where chance puts them, also within rounding error of 0')
-  .option('--python <path>', 'a Python that has PyTorch', '/usr/bin/python3')
+  .option('--python <paths...>', 'Pythons that have PyTorch; the first one computes float64', [
+    '/usr/bin/python3',
+  ])
   .option('--json <file>', 'write every number to this file')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 

@@ -2,15 +2,25 @@ import type { TensorData } from '../../src/onnx/safetensors.js';
 
 export type Tensors = ReadonlyMap<string, TensorData>;
 
-/** Errors are largest absolute differences from the float64 run, divided by that run's largest entry. */
+/** How far a tensor is from PyTorch's float64 run. */
+export interface TensorError {
+  /** Largest absolute difference, divided by the largest entry of the float64 run. */
+  readonly largest: number;
+  /** L2 norm of the difference, divided by that of the float64 run. */
+  readonly l2: number;
+}
+
+/** Errors by name; null where only one side has the tensor, or the shapes differ. */
+export type Errors = ReadonlyMap<string, TensorError | null>;
+
 export interface TensorResult {
   readonly name: string;
   readonly error: number;
-  /** The same error of PyTorch's own float32 run. */
+  /** The same error of PyTorch's own float32 runs, the larger one. */
   readonly pytorchError: number;
   readonly bound: number;
   readonly within: boolean;
-  /** Within the bound only because PyTorch's float32 run is off as well. */
+  /** Within the bound only because PyTorch's float32 runs are off as well. */
   readonly excused: boolean;
 }
 
@@ -56,17 +66,27 @@ const rules: readonly Rule[] = [
   { pattern: /^new\..*$/, quantity: 'updated parameters', tolerance: 1e-5, excusable: true },
 ];
 
+/** The error of every tensor that `rules` compare. A narrow width's block counts as 0 beyond it. */
+export function errorsOf(tensors: Tensors, float64: Tensors): Map<string, TensorError | null> {
+  const errors = new Map<string, TensorError | null>();
+  for (const name of new Set([...float64.keys(), ...tensors.keys()])) {
+    if (!rules.some(({ pattern }) => pattern.test(name))) continue;
+    const [tensor, truth] = [tensors.get(name), float64.get(name)];
+    const comparable = tensor && truth && fits(tensor.shape, truth.shape);
+    errors.set(name, comparable ? errorOf(padded(tensor, truth.shape), truth.data as Float64Array) : null);
+  }
+  return errors;
+}
+
 /**
- * Compares `ours` with PyTorch's float64 run, quantity by quantity in the order of the step. A tensor is
- * within its bound when its largest error is at most `tolerance` times the largest entry, or at most twice
- * the error of PyTorch's own float32 run: rounding switches single ReLUs in a deep network with a small
- * batch, and then no float32 implementation has the float64 gradient.
+ * Judges our errors, quantity by quantity in the order of the step. A tensor is within its bound when its largest
+ * error is at most `tolerance`, or at most twice the larger error of PyTorch's own float32 runs: rounding switches
+ * single ReLUs in a deep network with a small batch, and then no float32 implementation has the float64 gradient.
  */
-export function compare(ours: Tensors, float32: Tensors, float64: Tensors): QuantityResult[] {
+export function compare(ours: Errors, pytorch: readonly Errors[]): QuantityResult[] {
   const quantities = new Map<string, { rule: Rule; names: string[] }>();
-  for (const name of new Set([...float64.keys(), ...ours.keys()])) {
-    const rule = rules.find(({ pattern }) => pattern.test(name));
-    if (!rule) continue;
+  for (const name of ours.keys()) {
+    const rule = rules.find(({ pattern }) => pattern.test(name))!;
     const quantity = name.replace(rule.pattern, rule.quantity);
     const names = quantities.get(quantity)?.names ?? [];
     quantities.set(quantity, { rule, names: [...names, name] });
@@ -76,12 +96,9 @@ export function compare(ours: Tensors, float32: Tensors, float64: Tensors): Quan
     const tensors: TensorResult[] = [];
     const mismatched: string[] = [];
     for (const name of names) {
-      const [mine, single, double] = [ours.get(name), float32.get(name), float64.get(name)];
-      if (mine && single && double && fits(mine.shape, double.shape)) {
-        tensors.push(compareTensor(name, rule, mine, single, double));
-      } else {
-        mismatched.push(name);
-      }
+      const error = ours.get(name);
+      if (error) tensors.push(judge(name, rule, error.largest, Math.max(...pytorch.map(largestOf(name)))));
+      else mismatched.push(name);
     }
     const within = mismatched.length === 0 && tensors.every((tensor) => tensor.within);
     return { quantity, tolerance: rule.tolerance, tensors, mismatched, within };
@@ -111,28 +128,32 @@ export function switchedRelus(float32: Tensors, float64: Tensors): Map<string, n
   return switched;
 }
 
-function compareTensor(
+/** NaN where PyTorch lacks the tensor. */
+const largestOf = (name: string) => (errors: Errors) => errors.get(name)?.largest ?? NaN;
+
+function judge(
   name: string,
   { tolerance, excusable }: Rule,
-  ours: TensorData,
-  float32: TensorData,
-  float64: TensorData,
+  error: number,
+  pytorchError: number,
 ): TensorResult {
-  const truth = float64.data as Float64Array;
-  const largest = truth.reduce((max, value) => Math.max(max, Math.abs(value)), 0) || 1;
-  const error = largestDifference(padded(ours, float64.shape), truth) / largest;
-  const pytorchError = largestDifference(float32.data as Float32Array, truth) / largest;
   const bound = excusable ? Math.max(tolerance, 2 * pytorchError) : tolerance;
   // `<=` is false for NaN, on either side.
   const within = error <= bound;
   return { name, error, pytorchError, bound, within, excused: within && error > tolerance };
 }
 
-/** NaN if any difference is. */
-function largestDifference(a: Float32Array, b: Float64Array): number {
-  let largest = 0;
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
-  return largest;
+/** NaN if any element is. */
+function errorOf(values: Float32Array, truth: Float64Array): TensorError {
+  let [largest, size, squares, total] = [0, 0, 0, 0];
+  for (let i = 0; i < truth.length; i++) {
+    const difference = Math.abs(values[i]! - truth[i]!);
+    largest = Math.max(largest, difference);
+    size = Math.max(size, Math.abs(truth[i]!));
+    squares += difference * difference;
+    total += truth[i]! * truth[i]!;
+  }
+  return { largest: largest / (size || 1), l2: Math.sqrt(squares / (total || 1)) };
 }
 
 /** Whether `block` can be the leading block of a tensor of this shape, as a width's gradient is. */

@@ -8,6 +8,10 @@ import { readSafetensors, writeSafetensors, type TensorData } from '../../src/on
 
 type Tensors = Map<string, TensorData>;
 
+/** How PyTorch's float32 runs keep images and activations. */
+export const memoryFormats = ['contiguous', 'channels_last'] as const;
+export type MemoryFormat = (typeof memoryFormats)[number];
+
 /** The Python scripts lie beside the TypeScript sources, not beside what is compiled from them. */
 const scripts = fileURLToPath(new URL('../../../tools/reference/', import.meta.url));
 const execute = promisify(execFile);
@@ -15,6 +19,8 @@ const execute = promisify(execFile);
 /** The PyTorch side of the comparison: the scripts of this folder, run on one program folder. */
 export class Pytorch {
   private constructor(
+    /** Of PyTorch, e.g. `2.1.0`. */
+    readonly version: string,
     private readonly python: string,
     private readonly programs: string,
     /** Where files are exchanged. */
@@ -24,14 +30,14 @@ export class Pytorch {
   /** Throws a SlimclrError when `python` is not there or has no PyTorch. */
   static async open(python: string, programs: string, work: string): Promise<Pytorch> {
     try {
-      await execute(python, ['-c', 'import torch']);
+      const { stdout } = await execute(python, ['-c', 'import torch; print(torch.__version__)']);
+      return new Pytorch(stdout.trim(), python, programs, work);
     } catch (cause) {
       throw new SlimclrError(
         `${python} has no PyTorch: apt-get install python3-torch, or name another Python with --python`,
         { cause },
       );
     }
-    return new Pytorch(python, programs, work);
   }
 
   /** Inputs at which the gradient does not jump (margins.py): those that had to move, by name. */
@@ -39,14 +45,16 @@ export class Pytorch {
     return this.run('margins.py', inputs, []);
   }
 
-  /** One training step (run_reference.py). Results are named as in README.md. */
+  /** One training step (run_reference.py), in float64 or in float32. Results are named as in README.md. */
   runStep(
     inputs: Tensors,
-    dtype: 'float32' | 'float64',
+    format: 'float64' | MemoryFormat,
     { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
   ): Promise<Tensors> {
     const rates = ['--lr', String(learningRate), '--wd', String(weightDecay)];
-    return this.run('run_reference.py', inputs, ['--dtype', dtype, ...rates]);
+    const dtype = format === 'float64' ? format : 'float32';
+    const flags = format === 'channels_last' ? ['--channels-last'] : [];
+    return this.run('run_reference.py', inputs, ['--dtype', dtype, ...flags, ...rates]);
   }
 
   private async run(script: string, inputs: Tensors, options: readonly string[]): Promise<Tensors> {

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Run one training step in PyTorch on the weights of a program folder and write everything it computes.
 
-python3 run_reference.py FOLDER --inputs inputs.safetensors --out out.safetensors [--dtype float64] [--lr 0.03] [--wd 1e-4]
+python3 run_reference.py FOLDER --inputs inputs.safetensors --out out.safetensors [--dtype float64]
+    [--channels-last] [--lr 0.03] [--wd 1e-4]
 
 Names of the inputs and outputs: README.md beside this file.
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
+
+import numpy as np
 
 import safetensors_io
 
@@ -23,12 +27,23 @@ import moco_v2
 METHODS = {"moco-v2": moco_v2.train_step}
 
 
+def row_major(array: np.ndarray, layout: str) -> np.ndarray:
+    """A parameter of a program folder, [K, C, kh, kw] in memory order `layout` (src/targets/parameterLayout.ts)."""
+    if layout == "plain":
+        return array
+    inputs, outputs = map(int, re.fullmatch(r"OIHW(?:(\d+)i)?(\d+)o", layout).groups(default="1"))
+    rows, columns, *window = array.shape
+    blocks = array.reshape(rows // outputs, columns // inputs, *window, inputs, outputs)
+    return blocks.transpose(0, 5, 1, 4, 2, 3).reshape(array.shape)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="a program folder: manifest.json and weights.safetensors")
     parser.add_argument("--inputs", type=Path, required=True, help="views, queue, and tensors that replace stored weights")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--channels-last", action="store_true", help="memory format of the images; default: contiguous")
     parser.add_argument("--lr", type=float, default=0.03, help="learning rate of the update")
     parser.add_argument("--wd", type=float, default=1e-4, help="weight decay of the update")
     arguments = parser.parse_args()
@@ -37,12 +52,18 @@ def main() -> None:
     method = METHODS.get(manifest["method"])
     if method is None:
         sys.exit(f"no reference for method {manifest['method']}; there is one for {', '.join(METHODS)}")
+    layouts = {parameter["name"]: parameter["layout"] for parameter in manifest["parameters"]}
+    weights = safetensors_io.read(arguments.folder / manifest["weights"])
     stored = {
-        **safetensors_io.read(arguments.folder / manifest["weights"]),
+        **{name: row_major(array, layouts.get(name, "plain")) for name, array in weights.items()},
         **safetensors_io.read(arguments.inputs),
     }
     dtype = getattr(torch, arguments.dtype)
     tensors = {name: torch.tensor(array, dtype=dtype) for name, array in stored.items()}
+    if arguments.channels_last:
+        for view in ("view1", "view2"):
+            # Every layer hands the format of its input on.
+            tensors[view] = tensors[view].contiguous(memory_format=torch.channels_last)
     results = method(manifest["config"], manifest["widths"], tensors, arguments.lr, arguments.wd)
     safetensors_io.write(arguments.out, {name: tensor.numpy() for name, tensor in results.items()})
 

@@ -7,12 +7,15 @@ import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import type { GraphEntry, Manifest } from '../../src/programs/manifest.js';
 import { Session } from '../../src/runtime/session.js';
+import { pack, unpack, type ParameterLayout } from '../../src/targets/parameterLayout.js';
 
 type Tensors = Map<string, TensorData>;
 
 /**
  * One training step of a program folder, graph by graph in the order of training, without the trainer:
- * momentum, key, queries, combine, update. Inputs and results are named as in README.md.
+ * momentum, key, queries, combine, update. Inputs and results are named as in README.md; parameters and gradients
+ * among them are row-major, whatever layout the folder keeps. A gradient may have more channels than its width
+ * uses, as many as fill the kernels' blocks.
  */
 export async function runStep(
   folder: string,
@@ -22,6 +25,10 @@ export async function runStep(
 ): Promise<Tensors> {
   const { method, runtime } = manifest.config as Config;
   const results: Tensors = new Map();
+  /** Gradients as the graphs pass them on. */
+  const packed: Tensors = new Map();
+  const layouts = new Map(manifest.parameters.map(({ name, layout }) => [name, layout]));
+  const layoutOf = (name = ''): ParameterLayout => layouts.get(name.replace(/^key\./, '')) ?? 'plain';
   const open = (name: string): Promise<Session> => Session.open(folder, manifest, name, runtime);
 
   const key = await open('key');
@@ -38,7 +45,9 @@ export async function runStep(
   }
   await momentum.close();
   const embedded = await run(key, (name) =>
-    name === 'images' ? inputs.get('view2') : (results.get(`new.${name}`) ?? inputs.get(name)),
+    name === 'images'
+      ? inputs.get('view2')
+      : laidOut(results.get(`new.${name}`) ?? inputs.get(name), layoutOf(name)),
   );
   await key.close();
   for (const [name, value] of embedded) results.set(name, value);
@@ -48,19 +57,23 @@ export async function runStep(
     const lossWeight = defaultOf(folder, query.entry, 'loss_weight');
     const outputs = await run(query, (name) => {
       if (name === 'images') return inputs.get('view1');
-      if (name === 'keys') return results.get('keys');
       if (name === 'teacher_logits') return results.get(`${manifest.labels[0]}.logits`);
-      return name === 'loss_weight' ? lossWeight : inputs.get(name);
+      return name === 'loss_weight' ? lossWeight : laidOut(inputs.get(name), layoutOf(name));
     });
     await query.close();
-    for (const [name, value] of outputs) {
-      results.set(name.startsWith('new.') ? name : `${label}.${name}`, value);
+    for (const { name, of } of query.entry.outputs) {
+      const value = outputs.get(name)!;
+      packed.set(`${label}.${name}`, value);
+      results.set(name.startsWith('new.') ? name : `${label}.${name}`, rowMajor(value, layoutOf(of)));
     }
   }
 
   if (manifest.graphs.some(({ kind }) => kind === 'combine')) {
     const combine = await open('combine');
-    for (const [name, value] of await run(combine, (name) => results.get(name))) results.set(name, value);
+    const outputs = await run(combine, (name) => packed.get(name));
+    for (const { name, of } of combine.entry.outputs) {
+      results.set(name, rowMajor(outputs.get(name)!, layoutOf(of)));
+    }
     await combine.close();
   }
 
@@ -111,6 +124,16 @@ function defaultOf(folder: string, { file }: GraphEntry, input: string): TensorD
 
 function scalar(value: number): TensorData {
   return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
+}
+
+/** A parameter as the graphs read it. */
+function laidOut(tensor: TensorData | undefined, layout: ParameterLayout): TensorData | undefined {
+  return tensor && { ...tensor, data: pack(tensor.data as Float32Array, tensor.shape, layout) };
+}
+
+/** The inverse of `laidOut`. */
+function rowMajor(tensor: TensorData, layout: ParameterLayout): TensorData {
+  return { ...tensor, data: unpack(tensor.data as Float32Array, tensor.shape, layout) };
 }
 
 function flat(tensor: TensorData | undefined): TensorData | undefined {
