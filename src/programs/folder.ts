@@ -6,7 +6,7 @@ import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
 import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
-import { pack, type ParameterLayout } from '../targets/parameterLayout.js';
+import { pack, storedShape, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { ParameterPlaces, Target } from '../targets/target.js';
 import { version } from '../version.js';
 import { countFlops } from './flops.js';
@@ -51,7 +51,7 @@ export function emitPrograms(
   const { widths } = config;
   const parameters = parameterEntries(network, config, target);
   const statistics = statisticEntries(network, widths[0]!);
-  const { tensors } = layoutSafetensors(weightTypes(network, widths[0]!));
+  const { tensors } = layoutSafetensors(weightTypes(network, target, widths[0]!));
   const kindOf = new Map<string, InputKind>();
   for (const { name } of parameters) {
     kindOf.set(name, 'parameter');
@@ -126,7 +126,7 @@ export async function writePrograms(
   for (const { name, shape, layout } of manifest.parameters) {
     weights.set(name, {
       dtype: 'float32',
-      shape,
+      shape: storedShape(shape, layout),
       data: pack(weights.get(name)!.data as Float32Array, shape, layout),
     });
   }
@@ -187,14 +187,16 @@ function statisticEntries(network: Network, fullWidth: number): StatisticEntry[]
 }
 
 /** Names and types of the tensors of the weights file, in its order: that of `initialWeights`. */
-function weightTypes(network: Network, fullWidth: number) {
+function weightTypes(network: Network, target: Target, fullWidth: number) {
   const { parameters, statistics } = network.declarations;
   const named = (name: string, shape: readonly number[]) => ({
     name,
     type: { dtype: 'float32', shape } as const,
   });
   return [
-    ...parameters.map(({ name, shape }) => named(name, shape)),
+    ...parameters.map(({ name, shape }) =>
+      named(name, storedShape(shape, target.layout?.(shape) ?? 'plain')),
+    ),
     ...statistics.map(({ name, shape }) => named(name, shape)),
     ...statistics
       .filter(({ width }) => width === fullWidth)

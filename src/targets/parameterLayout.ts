@@ -24,6 +24,18 @@ export function blocksOf(layout: ParameterLayout): { readonly inputs: number; re
   }
 }
 
+/**
+ * Shape under which graphs and arenas hold a parameter `[K, C, kh, kw]`, or a block of it, in a layout:
+ * `[K/B, C kh kw, B]`, both channel axes rounded up to whole blocks; its own shape for `plain`.
+ */
+export function storedShape(shape: readonly number[], layout: ParameterLayout): readonly number[] {
+  if (layout === 'plain') return shape;
+  const block = blocksOf(layout);
+  const [outputs = 0, inputs = 0, ...window] = shape;
+  const columns = Math.ceil(inputs / block.inputs) * block.inputs;
+  return [Math.ceil(outputs / block.outputs), columns * elementCount(window), block.outputs];
+}
+
 /** Elements of a row-major parameter in the order of a layout; the same array for `plain`. */
 export function pack(values: Float32Array, shape: readonly number[], layout: ParameterLayout): Float32Array {
   if (layout === 'plain') return values;

@@ -1,11 +1,13 @@
 import type { Config } from '../config/schema.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
+import { sameShape } from '../graph/graph.js';
+import { formatType } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import { SlimclrError } from '../errors.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
 import { Arena } from '../runtime/arena.js';
-import { pack, unpack, type ParameterLayout } from '../targets/parameterLayout.js';
+import { pack, storedShape, unpack } from '../targets/parameterLayout.js';
 
 /** First word of the random streams that the queue is drawn from. */
 const queueStream = 0x71756575;
@@ -29,24 +31,28 @@ export class TrainingState {
   readonly statistics: Arena;
   readonly queue: Arena;
   readonly ranges: readonly ParameterRange[];
-  readonly #layouts: ReadonlyMap<string, ParameterLayout>;
+  readonly #entries: ReadonlyMap<string, ParameterEntry>;
   /** Steps done. */
   step = 0;
 
   constructor(manifest: Manifest, { method }: Pick<Config, 'method'>) {
-    this.parameters = new Arena(manifest.parameters);
-    this.velocity = new Arena(manifest.parameters);
-    this.keys = new Arena(manifest.parameters);
+    const stored = manifest.parameters.map(({ name, shape, layout }) => ({
+      name,
+      shape: storedShape(shape, layout),
+    }));
+    this.parameters = new Arena(stored);
+    this.velocity = new Arena(stored);
+    this.keys = new Arena(stored);
     this.statistics = new Arena(manifest.statistics);
     this.queue = new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]);
-    this.#layouts = new Map(manifest.parameters.map(({ name, layout }) => [name, layout]));
+    this.#entries = new Map(manifest.parameters.map((entry) => [entry.name, entry]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
   }
 
   /** Starts from the weights of a program folder, which are in the target's layouts: the key network copies the query's, the queue is random. */
   initialize(weights: ReadonlyMap<string, TensorData>, seed: number): void {
-    load(this.parameters, weights, '');
-    load(this.statistics, weights, '');
+    load(this.parameters, weights);
+    load(this.statistics, weights);
     this.keys.data.set(this.parameters.data);
     this.velocity.data.fill(0);
     fillQueue(this.queue, seed);
@@ -60,8 +66,8 @@ export class TrainingState {
   tensors(): Map<string, TensorData> {
     const tensors = new Map<string, TensorData>();
     for (const [arena, prefix] of this.#parts()) {
-      for (const { name, shape } of arena.entries) {
-        const layout = this.#layouts.get(name) ?? 'plain';
+      for (const { name, shape: stored } of arena.entries) {
+        const { shape, layout } = this.#entries.get(name) ?? { shape: stored, layout: 'plain' };
         tensors.set(prefix + name, {
           dtype: 'float32',
           shape,
@@ -77,10 +83,9 @@ export class TrainingState {
   /** Takes the tensors of a checkpoint. Throws when one is missing or of another shape. */
   restore(tensors: ReadonlyMap<string, TensorData>, step: number): void {
     for (const [arena, prefix] of this.#parts()) {
-      load(arena, tensors, prefix);
-      for (const { name, shape } of arena.entries) {
-        const layout = this.#layouts.get(name) ?? 'plain';
-        if (layout !== 'plain') arena.view(name).set(pack(arena.view(name), shape, layout));
+      for (const { name, shape: stored } of arena.entries) {
+        const { shape, layout } = this.#entries.get(name) ?? { shape: stored, layout: 'plain' };
+        arena.view(name).set(pack(valuesOf(tensors, prefix + name, shape), shape, layout));
       }
     }
     this.step = step;
@@ -97,15 +102,23 @@ export class TrainingState {
   }
 }
 
-function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>, prefix: string): void {
-  for (const { name, shape } of arena.entries) {
-    const tensor = tensors.get(prefix + name);
-    if (!tensor || tensor.dtype !== 'float32' || tensor.shape.join() !== shape.join()) {
-      const found = tensor ? `${tensor.dtype}[${tensor.shape.join(',')}]` : 'nothing';
-      throw new SlimclrError(`tensor ${prefix}${name}: found ${found}, needed float32[${shape.join(',')}]`);
-    }
-    arena.view(name).set(tensor.data as Float32Array);
+function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>): void {
+  for (const { name, shape } of arena.entries) arena.view(name).set(valuesOf(tensors, name, shape));
+}
+
+function valuesOf(
+  tensors: ReadonlyMap<string, TensorData>,
+  name: string,
+  shape: readonly number[],
+): Float32Array {
+  const tensor = tensors.get(name);
+  if (!tensor || tensor.dtype !== 'float32' || !sameShape(tensor.shape, shape)) {
+    const found = tensor ? formatType(tensor) : 'nothing';
+    throw new SlimclrError(
+      `tensor ${name}: found ${found}, needed ${formatType({ dtype: 'float32', shape })}`,
+    );
   }
+  return tensor.data as Float32Array;
 }
 
 /** Random unit rows, as MoCo starts its queue. */

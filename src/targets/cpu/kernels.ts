@@ -38,8 +38,11 @@ export class Kernels {
     return Math.ceil(channels / this.block) * this.block;
   }
 
+  /** Reshape, of what a Reshape in front was made of; nothing where that has the shape already. */
   reshape(x: Value, shape: readonly number[]): Value {
-    return this.b.reshape(x, shape);
+    const producer = x.producer;
+    const source = producer?.op === 'Reshape' && producer.inputs.length === 1 ? producer.inputs[0]! : x;
+    return this.b.reshape(source, shape);
   }
 
   transpose(x: Value, perm: readonly number[]): Value {

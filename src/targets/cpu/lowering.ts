@@ -5,7 +5,7 @@ import type { ConvAttributes } from '../../ops/conv.js';
 import { operatorOf } from '../../ops/index.js';
 import type { OpName } from '../../ops/operator.js';
 import { verify } from '../../ops/verify.js';
-import { blocksOf, type ParameterLayout } from '../parameterLayout.js';
+import { blocksOf, storedShape, type ParameterLayout } from '../parameterLayout.js';
 import type { ParameterPlaces } from '../target.js';
 import type { NormRecord } from './batchNorm.js';
 import type { Choices, ConvSize, MapSize } from './choices.js';
@@ -102,12 +102,14 @@ export class Lowering {
   run(rules: Readonly<Record<string, Rule>>, places: ParameterPlaces): Graph {
     const { original } = this;
     for (const input of original.inputs) {
-      const copy = this.#graph.input(
-        input.name,
-        this.#inputType(input, places),
-        original.defaults.get(input),
-      );
-      this.#images.set(input, this.placed(input, formOf(places.inputs.get(input.name)), copy));
+      const layout = places.inputs.get(input.name) ?? 'plain';
+      const type = {
+        ...input.type,
+        shape: layout === 'plain' ? input.shape : storedShape(input.dims, layout),
+      };
+      const copy = this.#graph.input(input.name, type, original.defaults.get(input));
+      const value = layout === 'plain' ? copy : this.k.reshape(copy, roundedUp(input.dims, layout));
+      this.#images.set(input, this.placed(input, formOf(layout), value));
     }
     for (const node of original.nodes) {
       const outputs = this.#graph.scope(node.name, () => rules[node.op]?.(this, node) ?? null);
@@ -116,21 +118,17 @@ export class Lowering {
       }
     }
     for (const [name, value] of original.outputs) {
-      this.#graph.output(name, this.of(value).get(formOf(places.outputs.get(name))));
+      const layout = places.outputs.get(name) ?? 'plain';
+      const result = this.of(value).get(formOf(layout));
+      // An output that is a Reshape would be copied: the last operator of a weight gradient has the stored shape.
+      this.#graph.output(
+        name,
+        layout === 'plain' ? result : this.k.reshape(result, storedShape(value.dims, layout)),
+      );
     }
     this.#graph.prune();
     verify(this.#graph);
     return this.#graph;
-  }
-
-  /** A block of a parameter comes rounded up to whole blocks of channels. */
-  #inputType(input: Value, places: ParameterPlaces): Value['type'] {
-    const layout = places.inputs.get(input.name) ?? 'plain';
-    if (layout === 'plain') return input.type;
-    const block = blocksOf(layout);
-    const [outputs, inputs, ...window] = input.dims as [number, number, ...number[]];
-    const up = (channels: number, size: number) => Math.ceil(channels / size) * size;
-    return { ...input.type, shape: [up(outputs, block.outputs), up(inputs, block.inputs), ...window] };
   }
 
   /** The node on plain values: by its portable lowering, or as it is. */
@@ -155,7 +153,17 @@ export class Lowering {
   }
 }
 
-function formOf(layout: ParameterLayout = 'plain'): Layout {
+/** The shape `[K, C, kh, kw]` of a parameter whose channels fill whole blocks. */
+function roundedUp(
+  [outputs = 0, inputs = 0, ...window]: readonly number[],
+  layout: ParameterLayout,
+): number[] {
+  const block = blocksOf(layout);
+  const up = (channels: number, size: number) => Math.ceil(channels / size) * size;
+  return [up(outputs, block.outputs), up(inputs, block.inputs), ...window];
+}
+
+function formOf(layout: ParameterLayout): Layout {
   if (layout === 'plain') return 'plain';
   return blocksOf(layout).inputs === 1 ? 'stem' : 'kernel';
 }

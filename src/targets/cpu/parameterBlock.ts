@@ -12,8 +12,10 @@ export const slice: Rule = (l, node) => {
   const form = formOf(x);
   if (!form || steps || starts.some((start) => start !== 0) || axes.some((axis) => axis > 1)) return null;
   const { k } = l;
-  const { value, wanted, shape } = inBlocks(k, x.get(form), node.outputs[0]!.dims, form);
-  const cut = k.slice(k.slice(value, 1, 0, wanted.columns), 0, 0, wanted.rows);
+  const shape = wholeBlocks(k, form, node.outputs[0]!.dims);
+  const [rows, columns] = stored(k, shape);
+  const value = k.reshape(x.get(form), stored(k, x.get(form).dims));
+  const cut = k.slice(k.slice(value, 1, 0, columns), 0, 0, rows);
   return [l.placed(node.outputs[0]!, form, k.reshape(cut, shape))];
 };
 
@@ -24,25 +26,32 @@ export const pad: Rule = (l, node) => {
   const form = formOf(x);
   if (!form || pads.some((n, i) => n > 0 && i !== 4 && i !== 5)) return null;
   const { k } = l;
-  const { value, blocks, wanted, shape } = inBlocks(k, x.get(form), node.outputs[0]!.dims, form);
-  const grown = k.pad(value, [0, 0, 0], [wanted.rows - blocks.rows, wanted.columns - blocks.columns, 0]);
+  const shape = wholeBlocks(k, form, node.outputs[0]!.dims);
+  const [rows, columns] = stored(k, shape);
+  const value = k.reshape(x.get(form), stored(k, x.get(form).dims));
+  const grown = k.pad(value, [0, 0, 0], [rows - value.dims[0]!, columns - value.dims[1]!, 0]);
   return [l.placed(node.outputs[0]!, form, k.reshape(grown, shape))];
 };
+
+/** Sum of two parameters (their gradients) of one shape. */
+export function addParameters(k: Kernels, x: Value, y: Value): Value {
+  const shape = stored(k, x.dims);
+  return k.reshape(k.add(k.reshape(x, shape), k.reshape(y, shape)), x.dims);
+}
 
 function formOf(x: Placed): ParameterForm | null {
   return x.has('kernel') ? 'kernel' : x.has('stem') ? 'stem' : null;
 }
 
-/** A parameter as `[rows, columns, elements]` of blocks, and how many of them make up one of shape `[K, C, kh, kw]`. */
-function inBlocks(k: Kernels, value: Value, asked: readonly number[], form: ParameterForm) {
-  const [outputs, inputs, kh, kw] = value.dims as [number, number, number, number];
-  const inner = form === 'kernel' ? k.block : 1;
-  const blocks = { rows: outputs / k.block, columns: inputs / inner };
-  const wanted = { rows: Math.ceil(asked[0]! / k.block), columns: Math.ceil(asked[1]! / inner) };
-  return {
-    value: k.reshape(value, [blocks.rows, blocks.columns, kh * kw * inner * k.block]),
-    blocks,
-    wanted,
-    shape: [wanted.rows * k.block, wanted.columns * inner, kh, kw],
-  };
+function wholeBlocks(k: Kernels, form: ParameterForm, dims: readonly number[]): readonly number[] {
+  const [outputs, inputs, kh, kw] = dims as [number, number, number, number];
+  return [k.padded(outputs), form === 'kernel' ? k.padded(inputs) : inputs, kh, kw];
+}
+
+/**
+ * `[K/B, C kh kw, B]` (`storedShape` of parameterLayout.ts), in which a leading block is a leading part of both axes.
+ * Outputs of a graph have this shape; ending in another one would end in a copy.
+ */
+function stored(k: Kernels, [outputs, inputs, kh, kw]: readonly number[]): [number, number, number] {
+  return [outputs! / k.block, inputs! * kh! * kw!, k.block];
 }

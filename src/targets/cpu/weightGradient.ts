@@ -203,10 +203,8 @@ function smallMap(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry
     pads: [pad, pad * inputs, pad, pad * inputs],
     dilations: [1, inputs],
   });
-  const rows = k.reshape(taps, [outputs / block, block, kernel * kernel * inputs]);
-  const scaled = k.matMul(rows, diagonal, { transA: true });
-  const split = k.reshape(scaled, [outputs / block, kernel * kernel, inputs / block, block ** 2]);
-  return k.reshape(k.transpose(split, [0, 2, 1, 3]), [outputs, inputs, kernel, kernel]);
+  const split = k.reshape(taps, [outputs / block, block, kernel * kernel, inputs / block, block]);
+  return scaledRows(l, k.transpose(split, [0, 3, 2, 4, 1]), diagonal, g);
 }
 
 /** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
@@ -221,12 +219,7 @@ function scaledRows(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Val
 function scaledBlocks(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs } = g;
-  const { block } = k;
-  const [columns, rows, taps] = [inputs / block, outputs / block, kernel * kernel];
-  const scaled = k.matMul(k.reshape(sums, [columns, rows, taps * block, block]), diagonal);
-  const ordered =
-    columns > 1 && rows > 1
-      ? k.transpose(k.reshape(scaled, [columns, rows, 1, taps * block ** 2]), [1, 0, 2, 3])
-      : scaled;
-  return k.reshape(ordered, [outputs, inputs, kernel, kernel]);
+  const [columns, rows] = [inputs / k.block, outputs / k.block];
+  const split = k.reshape(sums, [columns, rows, 1, kernel * kernel * k.block ** 2]);
+  return scaledRows(l, columns > 1 && rows > 1 ? k.transpose(split, [1, 0, 2, 3]) : split, diagonal, g);
 }
