@@ -37,12 +37,16 @@ export const builtIn: Choices = {
   },
 };
 
+function winogradPays(conv: ConvSize): boolean {
+  return winogradRatio(conv) < 0.85;
+}
+
 /**
- * An estimate from measured rates: products of either kind at about 200 GFLOP/s, transforms by the megabyte of
- * transformed maps and weights.
+ * Time of a convolution by Winograd over that of the direct one, from measured rates: products of either kind at
+ * about 200 GFLOP/s, transforms by the megabyte of transformed maps and weights. Infinite where there is none.
  */
-function winogradPays({ batch, inputs, outputs, height, width, kernel, stride }: ConvSize): boolean {
-  if (kernel !== 3 || stride !== 1 || Math.min(height, width) < 4) return false;
+export function winogradRatio({ batch, inputs, outputs, height, width, kernel, stride }: ConvSize): number {
+  if (kernel !== 3 || stride !== 1 || Math.min(height, width) < 4) return Infinity;
   const tiles = batch * Math.ceil(height / 4) * Math.ceil(width / 4);
   const perGigaflop = 1 / 205; // seconds
   const direct = 18e-9 * batch * height * width * inputs * outputs * perGigaflop;
@@ -50,5 +54,95 @@ function winogradPays({ batch, inputs, outputs, height, width, kernel, stride }:
   const megabytes = (elements: number) => (36 * 4 * elements) / 1e6;
   const maps = 0.23e-3 * megabytes(tiles * (inputs + outputs));
   const weights = 0.18e-3 * megabytes(inputs * outputs);
-  return products + maps + weights + 0.3e-3 < 0.85 * direct;
+  return (products + maps + weights + 0.3e-3) / direct;
+}
+
+/** Answers by question, as JSON holds them. The keys are those of `mapKey`, `partKey` and `convKey`. */
+export interface ChoiceTable {
+  readonly folded: Readonly<Record<string, boolean>>;
+  readonly winograd: Readonly<Record<string, boolean>>;
+  readonly chunk: Readonly<Record<string, number>>;
+}
+
+export const noChoices: ChoiceTable = { folded: {}, winograd: {}, chunk: {} };
+
+/** The choices of a table; what it does not hold is answered by `otherwise`. */
+export function tableChoices(table: ChoiceTable, block: number, otherwise: Choices = builtIn): Choices {
+  return {
+    folded: (map, over) => table.folded[mapKey(map, over, block)] ?? otherwise.folded(map, over),
+    winograd: (conv, part) => table.winograd[partKey(conv, part, block)] ?? otherwise.winograd(conv, part),
+    chunk: (conv) => table.chunk[convKey(conv, block)] ?? otherwise.chunk(conv),
+  };
+}
+
+/** Choices that note what they are asked and what they answer. */
+export class RecordedChoices implements Choices {
+  readonly #folded = new Map<string, boolean>();
+  readonly #winograd = new Map<string, boolean>();
+  readonly #chunk = new Map<string, number>();
+  /** The maps asked for, in the order of the questions. */
+  readonly maps: { readonly map: MapSize; readonly convolutions: readonly ConvSize[] }[] = [];
+
+  constructor(
+    private readonly choices: Choices,
+    private readonly block: number,
+  ) {}
+
+  folded(map: MapSize, convolutions: readonly ConvSize[]): boolean {
+    const folded = this.choices.folded(map, convolutions);
+    this.#folded.set(mapKey(map, convolutions, this.block), folded);
+    this.maps.push({ map, convolutions });
+    return folded;
+  }
+
+  winograd(conv: ConvSize, part: ConvPart): boolean {
+    const winograd = this.choices.winograd(conv, part);
+    this.#winograd.set(partKey(conv, part, this.block), winograd);
+    return winograd;
+  }
+
+  chunk(conv: ConvSize): number {
+    const chunk = this.choices.chunk(conv);
+    this.#chunk.set(convKey(conv, this.block), chunk);
+    return chunk;
+  }
+
+  /** What was asked, sorted by key. */
+  get table(): ChoiceTable {
+    return {
+      folded: sorted(this.#folded),
+      winograd: sorted(this.#winograd),
+      chunk: sorted(this.#chunk),
+    };
+  }
+}
+
+function sorted<T>(answers: ReadonlyMap<string, T>): Record<string, T> {
+  return Object.fromEntries([...answers].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** e.g. `16x14x14 over 1024>256 1x1/1, 256>256 3x3/1`: batch, height, width, and the different convolutions. */
+export function mapKey(
+  { batch, height, width }: MapSize,
+  convolutions: readonly ConvSize[],
+  block: number,
+): string {
+  const layers = [...new Set(convolutions.map((conv) => layerKey(conv, block)))].sort();
+  return `${batch}x${height}x${width} over ${layers.join(', ')}`;
+}
+
+/** e.g. `16x14x14 256>256 3x3/1`: batch, height and width of the output, channels, window, stride. */
+export function convKey(conv: ConvSize, block: number): string {
+  return `${conv.batch}x${conv.height}x${conv.width} ${layerKey(conv, block)}`;
+}
+
+export function partKey(conv: ConvSize, part: ConvPart, block: number): string {
+  return `${convKey(conv, block)} ${part}`;
+}
+
+/** Channels in whole blocks, as the kernels see them; those of a picture take another recipe and stay apart. */
+function layerKey({ inputs, outputs, kernel, stride }: ConvSize, block: number): string {
+  const up = (channels: number) => Math.ceil(channels / block) * block;
+  const channels = `${inputs === 3 ? inputs : up(inputs)}>${up(outputs)}`;
+  return `${channels} ${kernel}x${kernel}/${stride}`;
 }

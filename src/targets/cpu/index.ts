@@ -1,3 +1,4 @@
+import type { Graph, Node } from '../../graph/graph.js';
 import type { Target } from '../target.js';
 import { batchNormTrain, batchNormTrainGrad } from './batchNorm.js';
 import { builtIn, type Choices } from './choices.js';
@@ -27,8 +28,15 @@ const rules = {
   Slice: slice,
 } satisfies Readonly<Record<string, Rule>>;
 
-/** ONNX Runtime's blocked kernels on the CPU, `block` channels a block; other layers as `portable` has them. */
-export function cpuTarget(block: 8 | 16, choices: Choices = builtIn): Target {
+/**
+ * ONNX Runtime's blocked kernels on the CPU, `block` channels a block; other layers as `portable` has them.
+ * `onDeclined` is told of each convolution, or gradient of one, among those.
+ */
+export function cpuTarget(
+  block: 8 | 16,
+  choices: Choices = builtIn,
+  onDeclined?: (graph: Graph, node: Node) => void,
+): Target {
   return {
     name: 'cpu',
     opset: 17,
@@ -40,6 +48,6 @@ export function cpuTarget(block: 8 | 16, choices: Choices = builtIn): Target {
       if (inputs % block !== 0) return 'plain';
       return block === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
     },
-    rewrite: (graph, places) => new Lowering(graph, choices, block).run(rules, places),
+    rewrite: (graph, places) => new Lowering(graph, choices, block, onDeclined).run(rules, places),
   };
 }

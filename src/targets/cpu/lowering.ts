@@ -41,6 +41,8 @@ export class Lowering {
     private readonly original: Graph,
     readonly choices: Choices,
     block: number,
+    /** Told of each convolution, or gradient of one, that takes the portable lowering. */
+    private readonly onDeclined?: (graph: Graph, node: Node) => void,
   ) {
     this.#graph = new Graph(original.name);
     this.b = new Builder(this.#graph);
@@ -113,6 +115,7 @@ export class Lowering {
     }
     for (const node of original.nodes) {
       const outputs = this.#graph.scope(node.name, () => rules[node.op]?.(this, node) ?? null);
+      if (!outputs && node.op.startsWith('Conv')) this.onDeclined?.(original, node);
       for (const [i, placed] of (outputs ?? this.#portable(node)).entries()) {
         if (placed) this.#images.set(node.outputs[i]!, placed);
       }
