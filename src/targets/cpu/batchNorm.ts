@@ -4,7 +4,10 @@ import type { Lowering, Rule } from './lowering.js';
 import { depthwise, Placed, type Activation } from './placed.js';
 import { mapLayout } from './convolution.js';
 
-/** What the gradient of a batch norm needs of its forward pass. Vectors `[C]`, padded to whole blocks. */
+/**
+ * What the gradient of a batch norm needs of its forward pass. Vectors `[C]`, padded to whole blocks where samples
+ * do not share one.
+ */
 export interface NormRecord {
   /** The input, less the shift. */
   readonly y: Activation;
@@ -30,8 +33,10 @@ export const batchNormTrain: Rule = (l, node) => {
   const { k, b } = l;
   const { epsilon } = node.attributes as BatchNormalizationAttributes;
   const [n, c, h, w] = input.dims as [number, number, number, number];
-  const padded = k.padded(c);
+  const samples = k.pack(n, c);
+  const padded = samples > 1 ? c : k.padded(c);
   const vector = (value: Value) => k.pad(l.of(value).get('plain'), [0], [padded - c]);
+  const repeated = (value: Value) => k.repeated(value, samples);
 
   // Only this operator and its gradient may see shifted values.
   const alone = consumersOf(l, input);
@@ -45,8 +50,8 @@ export const batchNormTrain: Rule = (l, node) => {
   const y: Activation = { layout, value: x.get(layout) };
 
   const share = b.scalar(1 / (n * h * w));
-  const mean = k.mul(channelSum(l, y), share);
-  const squares = k.mul(channelDot(l, y, y), share);
+  const mean = k.mul(channelSum(l, y, samples), share);
+  const squares = k.mul(channelDot(l, y, y, samples), share);
   const variance = k.sub(squares, k.mul(mean, mean));
   const std = b.op('Sqrt', [k.add(variance, b.scalar(epsilon))]);
   const rstd = b.op('Reciprocal', [std]);
@@ -55,7 +60,7 @@ export const batchNormTrain: Rule = (l, node) => {
   l.norms.set(meanOutput, { y, mean, rstd, scale });
   const whole = offset ? k.add(mean, offset) : mean;
   return [
-    Placed.open(k, output.type, { kind: 'affine', y, scale, bias }),
+    Placed.open(k, output.type, { kind: 'affine', y, scale: repeated(scale), bias: repeated(bias) }),
     l.placed(meanOutput, 'plain', k.slice(whole, 0, 0, c)),
     l.placed(varianceOutput, 'plain', k.slice(variance, 0, 0, c)),
   ];
@@ -76,12 +81,16 @@ export const batchNormTrainGrad: Rule = (l, node) => {
   const { k, b } = l;
   const [n, c, h, w] = dx.dims as [number, number, number, number];
   const d: Activation = { layout: y.layout, value: l.of(gradient).get(y.layout) };
-  const sum = channelSum(l, d);
-  const product = k.sub(channelDot(l, y, d), k.mul(mean, sum));
+  const samples = k.pack(n, c);
+  const sum = channelSum(l, d, samples);
+  const product = k.sub(channelDot(l, y, d, samples), k.mul(mean, sum));
   const gammaGradient = k.mul(product, rstd);
   const a = k.mul(k.mul(rstd, gammaGradient), b.scalar(-1 / (n * h * w)));
   const rest = b.op('Neg', [k.add(k.mul(a, mean), k.mul(sum, b.scalar(1 / (n * h * w))))]);
-  const u = depthwise(k, y.value, a, { bias: rest, sum: d.value });
+  const u = depthwise(k, y.value, k.repeated(a, samples), {
+    bias: k.repeated(rest, samples),
+    sum: d.value,
+  });
   const plain = (value: Value) => k.slice(value, 0, 0, c);
   return [
     Placed.open(k, dx.type, { kind: 'scaled', u: l.placed(dx, y.layout, u, false), scale }),
@@ -96,22 +105,26 @@ function consumersOf(l: Lowering, value: Value): boolean {
 }
 
 /** Sum over all positions of each channel: `[C]`. The pooling kernel reads a map faster than ReduceSum does. */
-export function channelSum(l: Lowering, { value }: Activation): Value {
-  const { k } = l;
-  const [n, c, h, w] = value.dims as [number, number, number, number];
-  const means = k.reshape(k.globalAverage(value), [n, c]);
-  return k.scaled(n === 1 ? k.reshape(means, [c]) : k.sum(means, 0), h * w);
+export function channelSum(l: Lowering, { value }: Activation, samples: number): Value {
+  const [, , h, w] = value.dims as [number, number, number, number];
+  return l.k.scaled(perChannel(l, l.k.globalAverage(value), value.dims, samples), h * w);
 }
 
 /**
  * Sum over all positions of x y for each channel: `[C]`. A depthwise convolution with one of them as the kernel,
  * which reads both once and writes nothing; ReduceSumSquare takes nine times as long.
  */
-export function channelDot(l: Lowering, x: Activation, y: Activation): Value {
+export function channelDot(l: Lowering, x: Activation, y: Activation, samples: number): Value {
   const { k } = l;
   const [n, c, h, w] = x.value.dims as [number, number, number, number];
   const image = k.reshape(x.value, [1, n * c, 1, h * w]);
   const kernel = k.reshape(y.value, [n * c, 1, 1, h * w]);
-  const products = k.conv(image, kernel, { kernel: [1, h * w], group: n * c });
-  return n === 1 ? k.reshape(products, [c]) : k.sum(k.reshape(products, [n, c]), 0);
+  return perChannel(l, k.conv(image, kernel, { kernel: [1, h * w], group: n * c }), x.value.dims, samples);
+}
+
+/** Values of each map of `[N, C, H, W]`, summed over the batch and over samples that share a block. */
+function perChannel(l: Lowering, maps: Value, [n, c]: readonly number[], samples: number): Value {
+  const rows = n! * samples;
+  const table = l.k.reshape(maps, [rows, c! / samples]);
+  return rows === 1 ? l.k.reshape(table, [c!]) : l.k.sum(table, 0);
 }

@@ -2,6 +2,7 @@ import type { Value } from '../../graph/graph.js';
 import type { ConvAttributes } from '../../ops/conv.js';
 import type { ConvPart, ConvSize } from './choices.js';
 import type { Lowering, Rule } from './lowering.js';
+import { packed, packedWeights } from './packing.js';
 import { Placed, type MapLayout } from './placed.js';
 import { winogradConv } from './winograd.js';
 
@@ -44,9 +45,15 @@ export function mapLayout(l: Lowering, batch: number, height: number, width: num
   return l.folds({ batch, height, width }) ? 'folded' : 'blocked';
 }
 
-/** The layout in which a convolution, and both of its gradients, run. A window with a stride is never folded. */
-export function convLayout(l: Lowering, { batch, kernel, stride, rows, columns }: Geometry): MapLayout {
-  return stride === 1 || kernel === 1 ? mapLayout(l, batch, rows, columns) : 'blocked';
+/**
+ * The layout in which a convolution, and both of its gradients, run. A window with a stride is never folded, nor one
+ * whose input and output pack samples differently, which is the same memory in blocked maps alone.
+ */
+export function convLayout(l: Lowering, g: Geometry): MapLayout {
+  const { batch, kernel, stride, rows, columns, inputs, outputs } = g;
+  if (kernel > 1 && stride > 1) return 'blocked';
+  if (l.k.pack(batch, inputs) !== l.k.pack(batch, outputs)) return 'blocked';
+  return mapLayout(l, batch, rows, columns);
 }
 
 export function sizeOf({ rows, columns, ...g }: Geometry): ConvSize {
@@ -63,23 +70,40 @@ export const conv: Rule = (l, node) => {
   const [input, weight, bias] = node.inputs as [Value, Value, Value | null];
   const x = l.of(input);
   const w = l.of(weight);
-  const [output] = node.outputs;
-  const g = geometryOf(x.type.shape, w.dims, output!.shape, node.attributes as ConvAttributes);
-  const stem = w.has('stem');
-  if (!g || bias || !x.clean || !(stem || w.has('kernel'))) return null;
-  const layout = stem ? 'blocked' : convLayout(l, g);
-  const image = stem ? x.get('plain') : inputOf(l, x, g, layout);
-  const kernel = w.get(stem ? 'stem' : 'kernel');
+  const output = node.outputs[0]!;
+  const logical = geometryOf(x.type.shape, w.dims, output.shape, node.attributes as ConvAttributes);
+  const form = w.has('stem') ? 'stem' : 'kernel';
+  const g = logical && packed(l, logical, form === 'stem');
+  if (!g || bias || !x.clean || !w.has(form)) return null;
+  const { k } = l;
+  const layout = form === 'stem' ? 'blocked' : convLayout(l, logical);
+  const image =
+    form === 'stem'
+      ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
+      : mapOf(l, inputOf(l, x, logical, layout), layout, [g.batch, g.inputs]);
+  const kernel = packedWeights(l, w, form, g);
+  const own = k.mapDims(output.dims);
   const emit = ({ bias, sum }: { bias?: Value; sum?: Value }) => {
-    const rest = { bias: bias ?? null, sum: sum ?? null };
-    return layout === 'folded'
-      ? byWinograd(l, g, 'forward')
-        ? winogradConv(l, image, kernel, g, rest)
-        : foldedConv(l, image, kernel, g.kernel, g.batch, rest)
-      : blockedConv(l, image, kernel, g, rest);
+    const rest = {
+      bias: bias ? k.repeated(bias, g.outputs / bias.dims[0]!) : null,
+      sum: sum ? mapOf(l, sum, layout, [g.batch, g.outputs]) : null,
+    };
+    const y =
+      layout === 'folded'
+        ? byWinograd(l, g, 'forward')
+          ? winogradConv(l, image, kernel, g, rest)
+          : foldedConv(l, image, kernel, g.kernel, g.batch, rest)
+        : blockedConv(l, image, kernel, g, rest);
+    return mapOf(l, y, layout, own);
   };
-  return [Placed.open(l.k, output!.type, { kind: 'conv', layout, emit }, l.whole(output!))];
+  return [Placed.open(k, output.type, { kind: 'conv', layout, emit }, l.whole(output))];
 };
+
+/** A blocked map with its samples packed otherwise: the memory is the same. A folded one stays as it is. */
+export function mapOf(l: Lowering, value: Value, layout: MapLayout, [n, c]: readonly number[]): Value {
+  const [, , h, w] = value.dims as [number, number, number, number];
+  return layout === 'folded' ? value : l.k.reshape(value, [n!, c!, h, w]);
+}
 
 /** What a convolution reads in its layout: a 1x1 window with a stride reads a map of half the size. */
 export function inputOf(

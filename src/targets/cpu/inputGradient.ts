@@ -1,8 +1,17 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvInputGradAttributes } from '../../ops/convInputGrad.js';
-import { blockedConv, byWinograd, convLayout, foldedConv, geometryOf, type Geometry } from './convolution.js';
+import {
+  blockedConv,
+  byWinograd,
+  convLayout,
+  foldedConv,
+  geometryOf,
+  mapOf,
+  type Geometry,
+} from './convolution.js';
 import type { Lowering, Rule } from './lowering.js';
-import { Placed, type Pending } from './placed.js';
+import { packed, packedWeights, type PackedGeometry } from './packing.js';
+import { Placed, type MapLayout, type Pending } from './placed.js';
 import { winogradInputGradient } from './winograd.js';
 
 /**
@@ -13,18 +22,22 @@ export const convInputGrad: Rule = (l, node) => {
   const [gradient, weight] = node.inputs as [Value, Value];
   const output = node.outputs[0]!;
   const w = l.of(weight);
-  const g = geometryOf(output.shape, w.dims, gradient.shape, node.attributes as ConvInputGradAttributes);
   const dy = l.of(gradient);
+  const attributes = node.attributes as ConvInputGradAttributes;
+  const logical = geometryOf(output.shape, w.dims, gradient.shape, attributes);
+  const g = logical && packed(l, logical, false);
   if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
-  const layout = convLayout(l, g);
+  const layout = convLayout(l, logical);
   const { u, scale } = openFactor(dy);
   const { k } = l;
   const last = l.weightGradients.get(gradient);
-  const raw = u.get(layout);
+  const raw = mapOf(l, u.get(layout), layout, [g.batch, g.outputs]);
   // The weight gradient first: afterwards nobody needs the layer's input.
   const image = last ? k.after(raw, last) : raw;
-  const turned = turnedBlocks(l, k.after(w.get('kernel'), raw), scale);
-  return [Placed.open(k, output.type, pendingGradient(l, image, turned, g), l.whole(output))];
+  const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
+  const turned = turnedBlocks(l, k.after(packedWeights(l, w, 'kernel', g), raw), factor);
+  const pending = pendingGradient(l, image, turned, layout, g, logical);
+  return [Placed.open(k, output.type, pending, l.whole(output))];
 };
 
 /** dY = u scale with the factor left open, or as it is. */
@@ -32,50 +45,57 @@ export function openFactor(dy: Placed): { readonly u: Placed; readonly scale: Va
   return dy.pending?.kind === 'scaled' ? dy.pending : { u: dy, scale: null };
 }
 
-function pendingGradient(l: Lowering, image: Value, turned: TurnedBlocks, g: Geometry): Pending {
-  const layout = convLayout(l, g);
+function pendingGradient(
+  l: Lowering,
+  image: Value,
+  turned: TurnedBlocks,
+  layout: MapLayout,
+  g: PackedGeometry,
+  logical: Geometry,
+): Pending {
   const { k } = l;
-  if (g.kernel === 1) {
-    const weight = chosenTaps(l, turned, [[0]]);
-    if (g.stride === 1) {
-      return {
-        kind: 'conv',
-        layout,
-        emit: ({ sum }) => k.conv(image, weight, { kernel: [1, 1], sum: sum ?? null }),
-      };
+  // The samples of dX as its own channels pack them.
+  const own = k.mapDims([logical.batch, logical.inputs, g.height, g.width]);
+  if (g.kernel === 1 && g.stride > 1) {
+    const half = k.conv(image, chosenTaps(l, turned, [[0]]), { kernel: [1, 1] });
+    const shape = [logical.batch, logical.inputs, g.rows, g.columns];
+    const placed = Placed.of(k, { dtype: 'float32', shape }, layout, mapOf(l, half, layout, own));
+    return { kind: 'even', value: placed.get('blocked') };
+  }
+  if (g.stride > 1) {
+    return {
+      kind: 'phases',
+      emit: (even) => mapOf(l, phases(l, image, turned, g, even), 'blocked', own),
+    };
+  }
+  const convolved = (sum: Value | null) => {
+    if (layout === 'folded' && byWinograd(l, g, 'inputGradient')) {
+      return winogradInputGradient(l, image, turned, g, sum);
     }
-    const half = k.conv(image, weight, { kernel: [1, 1] });
-    const shape = [g.batch, g.inputs, g.rows, g.columns];
-    return {
-      kind: 'even',
-      value: Placed.of(k, { dtype: 'float32', shape }, layout, half).get('blocked'),
-    };
-  }
-  const reversed = Array.from({ length: g.kernel }, (_, i) =>
-    Array.from({ length: g.kernel }, (_, j) => (g.kernel - 1 - i) * g.kernel + (g.kernel - 1 - j)),
+    const weight = chosenTaps(l, turned, reversedTaps(g.kernel));
+    return layout === 'folded'
+      ? foldedConv(l, image, weight, g.kernel, g.batch, { sum })
+      : blockedConv(l, image, weight, g, { sum });
+  };
+  return {
+    kind: 'conv',
+    layout,
+    emit: ({ sum }) =>
+      mapOf(l, convolved(sum ? mapOf(l, sum, layout, [g.batch, g.inputs]) : null), layout, own),
+  };
+}
+
+function reversedTaps(kernel: number): number[][] {
+  return Array.from({ length: kernel }, (_, i) =>
+    Array.from({ length: kernel }, (_, j) => (kernel - 1 - i) * kernel + (kernel - 1 - j)),
   );
-  if (layout === 'folded' && byWinograd(l, g, 'inputGradient')) {
-    return { kind: 'conv', layout, emit: ({ sum }) => winogradInputGradient(l, image, turned, g, sum) };
-  }
-  if (g.stride === 1) {
-    const weight = chosenTaps(l, turned, reversed);
-    return {
-      kind: 'conv',
-      layout,
-      emit: ({ sum }) =>
-        layout === 'folded'
-          ? foldedConv(l, image, weight, g.kernel, g.batch, { sum: sum ?? null })
-          : blockedConv(l, image, weight, g, { sum: sum ?? null }),
-    };
-  }
-  return { kind: 'phases', emit: (even) => phases(l, image, turned, g, even) };
 }
 
 /**
  * Stride 2: an input row 2i + r was reached by the taps of one parity only, so each of the four phases of dX is a
  * small convolution of dY with those taps, at full density.
  */
-function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: Geometry, even?: Value): Value {
+function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: PackedGeometry, even?: Value): Value {
   const { kernel } = g;
   const pad = (kernel - 1) / 2;
   // Row 2i + r receives tap t of window o where 2 o + t - pad = 2 i + r.
@@ -95,13 +115,12 @@ function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: Geometry, ev
     return l.k.conv(image, weight, {
       kernel: [down.taps.length, across.taps.length],
       pads: [down.before, across.before, down.after, across.after],
-      sum: row === 0 && column === 0 ? (even ?? null) : null,
+      sum: row === 0 && column === 0 && even ? mapOf(l, even, 'blocked', [g.batch, g.inputs]) : null,
     });
   };
-  const channels = l.k.padded(g.inputs);
   return interleave(
     l,
-    [g.batch, channels, g.rows, g.columns],
+    [g.batch, g.inputs, g.rows, g.columns],
     [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)],
   );
 }

@@ -2,7 +2,13 @@ import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Builder } from '../../ops/builder.js';
 import { broadcast, windowed } from '../../ops/shapes.js';
-import { blockedConvProblem } from './guard.js';
+import {
+  blockedChannelsProblem,
+  blockedConvProblem,
+  blockedPoolProblem,
+  reorderInputProblem,
+  reorderOutputProblem,
+} from './guard.js';
 
 const blockedDomain = 'com.microsoft.nchwc';
 const microsoftDomain = 'com.microsoft';
@@ -38,6 +44,30 @@ export class Kernels {
     return Math.ceil(channels / this.block) * this.block;
   }
 
+  /**
+   * Samples that share a block of channels: where C channels fill an exact part of a block, B / C samples lie in it
+   * side by side, `[N, C, ...]` as `[N C / B, B, ...]`. Padded with zeros instead, most of the work would be on zeros.
+   */
+  pack(batch: number, channels: number): number {
+    const samples = this.block / channels;
+    return Number.isInteger(samples) && batch % samples === 0 ? Math.max(samples, 1) : 1;
+  }
+
+  /** `[N, C, H, W]` as a blocked map is declared: whole blocks of channels, several samples in one where they fit. */
+  mapDims([n, c, h, w]: readonly number[]): [number, number, number, number] {
+    const samples = this.pack(n!, c!);
+    return [n! / samples, this.padded(samples * c!), h!, w!];
+  }
+
+  /** A vector repeated: `[C]` -> `[times C]`. */
+  repeated(vector: Value, times: number): Value {
+    const size = vector.dims[0]!;
+    if (times === 1) return vector;
+    return this.reshape(this.b.op('Expand', [this.reshape(vector, [1, size])], { shape: [times, size] }), [
+      times * size,
+    ]);
+  }
+
   /** Reshape, of what a Reshape in front was made of; nothing where that has the shape already. */
   reshape(x: Value, shape: readonly number[]): Value {
     const producer = x.producer;
@@ -58,11 +88,6 @@ export class Kernels {
     if (start === 0 && step === 1 && end === x.dims[axis]) return x;
     const steps = step === 1 ? {} : { steps: [step] };
     return this.b.op('Slice', [x], { starts: [start], ends: [end], axes: [axis], ...steps });
-  }
-
-  /** The first `count` channels of a plain `[N, C, H, W]`. */
-  channels(x: Value, count: number): Value {
-    return this.slice(x, 1, 0, count);
   }
 
   concat(parts: readonly Value[], axis: number): Value {
@@ -98,11 +123,10 @@ export class Kernels {
     const { bias = null, sum = null, relu = false } = options;
     const [n, c, h, w] = x.dims as [number, number, number, number];
     const k = weight.dims[0]!;
-    const problem = blockedConvProblem(
-      { inputs: c, outputs: k, group, kernel, strides, pads, dilations },
-      this.block,
+    this.#check(
+      blockedConvProblem({ inputs: c, outputs: k, group, kernel, strides, pads, dilations }, this.block),
+      x,
     );
-    if (problem) throw new Error(`${x.name}: ${problem}`);
     const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2], dilations[0]);
     const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3], dilations[1]);
     return this.#raw(
@@ -116,6 +140,7 @@ export class Kernels {
 
   maxPool(x: Value, kernel: Pair, strides: Pair, pads: readonly [number, number, number, number]): Value {
     const [n, c, h, w] = x.dims as [number, number, number, number];
+    this.#check(blockedPoolProblem({ channels: c, kernel, strides, pads, dilations: [1, 1] }, this.block), x);
     const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2]);
     const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3]);
     return this.#raw('MaxPool', blockedDomain, [x], [n, c, oh, ow], { kernel_shape: kernel, strides, pads });
@@ -124,23 +149,21 @@ export class Kernels {
   /** Mean over each map: `[N, C, H, W]`, blocked -> `[N, C, 1, 1]`. */
   globalAverage(x: Value): Value {
     const [n, c] = x.dims as [number, number];
+    this.#check(blockedChannelsProblem(c, this.block), x);
     return this.#raw('GlobalAveragePool', blockedDomain, [x], [n, c, 1, 1], {});
   }
 
   /** Plain `[N, C, H, W]` to blocked; C is a multiple of B. */
   reorderInput(x: Value): Value {
+    this.#check(reorderInputProblem(x.dims[1]!, this.block), x);
     return this.#raw('ReorderInput', blockedDomain, [x], x.dims, {});
   }
 
-  /** Blocked `[N, C, H, W]` to plain. */
-  reorderOutput(x: Value): Value {
-    return this.#raw('ReorderOutput', blockedDomain, [x], x.dims, { channels: x.dims[1]! });
-  }
-
-  /** Blocked `[N, C, H, W]` to `[N, H, W, C]`. */
-  reorderOutputLast(x: Value): Value {
+  /** Blocked `[N, C, H, W]` to plain, the first `channels` of them. */
+  reorderOutput(x: Value, channels: number): Value {
     const [n, c, h, w] = x.dims as [number, number, number, number];
-    return this.#raw('ReorderOutput', blockedDomain, [x], [n, h, w, c], { channels: c, channels_last: 1 });
+    this.#check(reorderOutputProblem(c, channels, this.block), x);
+    return this.#raw('ReorderOutput', blockedDomain, [x], [n, channels, h, w], { channels });
   }
 
   /** max(0, min(1, alpha x + beta)) */
@@ -171,6 +194,11 @@ export class Kernels {
     }).outputs;
     const shape = graph.constant(BigInt64Array.from(x.dims, BigInt), [x.dims.length], 'int64');
     return this.b.op('Reshape', [x, this.concat([none!, shape], 0)], { shape: x.dims });
+  }
+
+  /** The last line of defence: rules decline what the kernels do not take, so this is a defect of a rule. */
+  #check(problem: string | null, x: Value): void {
+    if (problem) throw new Error(`${x.name}: ${problem}`);
   }
 
   #raw(

@@ -83,14 +83,15 @@ export class Lowering {
     return Placed.of(this.k, like.type, layout, value, clean);
   }
 
-  /** Whether the channels of an activation fill whole blocks. */
+  /** Whether the channels of an activation, of one sample or several, fill whole blocks. */
   whole(value: Value): boolean {
-    return Number(value.shape[1]) % this.k.block === 0;
+    const [n, c] = value.dims as [number, number];
+    return c % this.k.block === 0 || this.k.pack(n, c) > 1;
   }
 
   /** Whether maps of a size are folded: one answer for a graph, or conversions would stand between its layers. */
   folds(map: MapSize): boolean {
-    const key = `${map.batch}x${map.height}x${map.width}`;
+    const key = `${map.height}x${map.width}`;
     let folds = this.#folds.get(key);
     if (folds === undefined) {
       const over = this.#convolutions.filter(

@@ -4,7 +4,8 @@ import type { BlockedConvOptions, Kernels } from './kernels.js';
 /**
  * How an activation `[N, C, H, W]` lies in memory, B the block size and C rounded up to whole blocks:
  * `plain`: row-major; `blocked`: `[N, C/B, H, W, B]`, declared `[N, C, H, W]`; `folded`: `[C/B, H, W, N, B]`, declared
- * `[1, C, H, W N]`, which turns the batch into a part of the width of small maps. How a parameter `[K, C, kh, kw]`
+ * `[1, C, H, W N]`, which turns the batch into a part of the width of small maps. Samples of few channels share a
+ * block (`Kernels.pack`): N and C are then those of `Kernels.mapDims`. How a parameter `[K, C, kh, kw]`
  * lies: `kernel` is OIHW{B}i{B}o of parameterLayout.ts with both channel axes rounded up, `stem` OIHW{B}o.
  */
 export type Layout = 'plain' | 'blocked' | 'folded' | ParameterForm;
@@ -26,7 +27,7 @@ export type Pending =
       readonly emit: (options: { bias?: Value; sum?: Value }) => Value;
     }
   | {
-      /** y scale + bias (+ sum): batch norm that can take a residual and Relu along. Vectors `[C]`, padded. */
+      /** y scale + bias (+ sum): batch norm that can take a residual and Relu along. Vectors as y has channels. */
       readonly kind: 'affine';
       readonly y: Activation;
       readonly scale: Value;
@@ -34,7 +35,10 @@ export type Pending =
       readonly sum?: Placed;
     }
   | {
-      /** u scale: the gradient behind batch norm, whose factor the convolution's gradients fold into weights. */
+      /**
+       * u scale: the gradient behind batch norm, whose factor the convolution's gradients fold into weights. The
+       * vector is `[C]`, padded to whole blocks but not repeated for samples that share one.
+       */
       readonly kind: 'scaled';
       readonly u: Placed;
       readonly scale: Value;
@@ -142,7 +146,11 @@ export class Placed {
         return this.settle(pending.y.layout, closeAffine(k, pending));
       case 'scaled': {
         const layout = pending.u.map;
-        return this.settle(layout, depthwise(k, pending.u.get(layout), pending.scale));
+        const u = pending.u.get(layout);
+        return this.settle(
+          layout,
+          depthwise(k, u, k.repeated(pending.scale, u.dims[1]! / pending.scale.dims[0]!)),
+        );
       }
       case 'even':
         return this.settle('blocked', scattered(k, pending.value));
@@ -161,22 +169,24 @@ export class Placed {
     const k = this.kernels;
     if (layout === 'plain') {
       if (from === 'kernel' || from === 'stem') return plainParameter(k, value, this.dims, from);
-      const { graph } = k.b;
-      return graph.scope('layout', () => k.channels(k.reorderOutput(this.get('blocked')), this.dims[1]!));
+      const samples = k.pack(this.dims[0]!, this.dims[1]!);
+      const map = this.get('blocked');
+      return k.reshape(k.reorderOutput(map, samples * this.dims[1]!), this.dims);
     }
     if (layout === 'kernel' || layout === 'stem') return blockedParameter(k, this.get('plain'), layout);
-    const [n, c, h, w] = this.dims as [number, number, number, number];
-    const padded = k.padded(c);
-    const [blocks, block] = [padded / k.block, k.block];
+    const [n, c, h, w] = k.mapDims(this.dims);
+    const [blocks, block] = [c / k.block, k.block];
     if (layout === 'blocked' && from === 'plain') {
-      return k.reorderInput(k.pad(value, [0, 0, 0, 0], [0, padded - c, 0, 0]));
+      const channels = k.pack(this.dims[0]!, this.dims[1]!) * this.dims[1]!;
+      const whole = k.pad(k.reshape(value, [n, channels, h, w]), [0, 0, 0, 0], [0, c - channels, 0, 0]);
+      return k.reorderInput(whole);
     }
     if (layout === 'blocked') {
       const split = k.reshape(value, [blocks, h * w, n, block]);
-      return k.reshape(k.transpose(split, [2, 0, 1, 3]), [n, padded, h, w]);
+      return k.reshape(k.transpose(split, [2, 0, 1, 3]), [n, c, h, w]);
     }
     const split = k.reshape(this.get('blocked'), [n, blocks, h * w, block]);
-    return k.reshape(k.transpose(split, [1, 2, 0, 3]), [1, padded, h, w * n]);
+    return k.reshape(k.transpose(split, [1, 2, 0, 3]), [1, c, h, w * n]);
   }
 }
 
@@ -217,23 +227,26 @@ function scattered(k: Kernels, value: Value): Value {
 
 /** `[N, C]` at every position of `[N, C, H, W]`. */
 function spread(k: Kernels, value: Value, dims: readonly number[], layout: Layout): Value {
-  const [n, c, h, w] = dims as [number, number, number, number];
   const { b, block } = k;
-  if (layout === 'plain') return b.op('Expand', [k.reshape(value, [n, c, 1, 1])], { shape: dims });
-  const padded = k.padded(c);
-  const whole = k.pad(value, [0, 0], [0, padded - c]);
-  const blocks = padded / block;
+  const [samples, channels] = dims as [number, number];
+  if (layout === 'plain') {
+    return b.op('Expand', [k.reshape(value, [samples, channels, 1, 1])], { shape: dims });
+  }
+  const [n, c, h, w] = k.mapDims(dims);
+  const packed = (samples * channels) / n;
+  const whole = k.pad(k.reshape(value, [n, packed]), [0, 0], [0, c - packed]);
+  const blocks = c / block;
   if (layout === 'folded') {
     const across = k.transpose(k.reshape(whole, [n, blocks, block]), [1, 0, 2]);
     const every = b.op('Expand', [k.reshape(across, [blocks, 1, n, block])], {
       shape: [blocks, h * w, n, block],
     });
-    return k.reshape(every, [1, padded, h, w * n]);
+    return k.reshape(every, [1, c, h, w * n]);
   }
   const every = b.op('Expand', [k.reshape(whole, [n * blocks, 1, block])], {
     shape: [n * blocks, h * w, block],
   });
-  return k.reshape(every, [n, padded, h, w]);
+  return k.reshape(every, [n, c, h, w]);
 }
 
 /** A blocked parameter as a row-major `[K, C, kh, kw]`. */

@@ -73,16 +73,21 @@ export const globalAveragePool: Rule = (l, node) => {
   const x = l.of(node.inputs[0]!);
   if (x.native === 'plain') return null;
   const { k } = l;
-  const [n, c, h, w] = x.dims as [number, number, number, number];
-  const padded = k.padded(c);
-  const blocks = padded / k.block;
-  const mean = (value: Value) => l.b.op('ReduceMean', [value], { axes: [1], keepdims: false });
+  const [samples, channels] = x.dims as [number, number];
+  const [n, c, h, w] = k.mapDims(x.dims);
+  const blocks = c / k.block;
   const means =
     x.native === 'folded'
-      ? k.transpose(mean(k.reshape(x.get('folded'), [blocks, h * w, n, k.block])), [1, 0, 2])
-      : mean(k.reshape(x.get('blocked'), [n * blocks, h * w, k.block]));
-  const whole = k.slice(k.reshape(means, [n, padded]), 1, 0, c);
-  return [l.placed(node.outputs[0]!, 'plain', k.reshape(whole, [n, c, 1, 1]))];
+      ? k.transpose(
+          l.b.op('ReduceMean', [k.reshape(x.get('folded'), [blocks, h * w, n, k.block])], {
+            axes: [1],
+            keepdims: false,
+          }),
+          [1, 0, 2],
+        )
+      : k.globalAverage(x.get('blocked'));
+  const whole = k.slice(k.reshape(means, [n, c]), 1, 0, (samples * channels) / n);
+  return [l.placed(node.outputs[0]!, 'plain', k.reshape(whole, [samples, channels, 1, 1]))];
 };
 
 /** Expand of `[N, C, 1, 1]` to a map, the gradient of GlobalAveragePool: open, for the layout that is asked for. */

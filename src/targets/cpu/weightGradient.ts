@@ -1,9 +1,10 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
-import { byWinograd, convLayout, geometryOf, inputOf, sizeOf, type Geometry } from './convolution.js';
+import { byWinograd, convLayout, geometryOf, inputOf, mapOf, sizeOf, type Geometry } from './convolution.js';
 import { diagonals, openFactor } from './inputGradient.js';
 import type { Lowering, Rule } from './lowering.js';
-import { depthwise, ones } from './placed.js';
+import { packed, unpackedWeights } from './packing.js';
+import { depthwise, ones, type MapLayout, type ParameterForm } from './placed.js';
 import { winogradWeightGradient } from './winograd.js';
 
 /**
@@ -15,42 +16,39 @@ export const convWeightGrad: Rule = (l, node) => {
   const output = node.outputs[0]!;
   const x = l.of(input);
   const dy = l.of(gradient);
-  const g = geometryOf(input.shape, output.dims, gradient.shape, node.attributes as ConvWeightGradAttributes);
-  if (!g || !x.clean || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
-  const stem = x.native === 'plain';
-  if (stem && g.inputs >= l.k.block) return null;
+  const attributes = node.attributes as ConvWeightGradAttributes;
+  const logical = geometryOf(input.shape, output.dims, gradient.shape, attributes);
+  const form = x.native === 'plain' ? 'stem' : 'kernel';
+  const g = logical && packed(l, logical, form === 'stem');
+  if (!g || !x.clean || (form === 'stem' && g.inputs >= l.k.block)) return null;
+  if (dy.pending?.kind !== 'scaled' && !dy.clean) return null;
   const { u, scale } = openFactor(dy);
   const { k } = l;
-  const layout = stem ? 'blocked' : convLayout(l, g);
+  const layout = form === 'stem' ? 'blocked' : convLayout(l, logical);
   if (u.native === 'plain' || !samplesFit(l, layout, g.batch)) return null;
-  const du = u.get(layout);
-  const diagonal = diagonals(l, scale, k.padded(g.outputs) / k.block);
-  if (stem)
-    return [finish(l, gradient, l.placed(output, 'stem', stemGradient(l, x.get('plain'), du, diagonal, g)))];
-  const image = k.after(inputOf(l, x, g, layout), du);
-  const at = { ...g, inputs: k.padded(g.inputs), outputs: k.padded(g.outputs) };
-  const value = recipe(l, layout, at)(l, image, du, diagonal, at);
-  return [finish(l, gradient, l.placed(output, 'kernel', value))];
+  const du = mapOf(l, u.get(layout), layout, [g.batch, g.outputs]);
+  const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
+  const diagonal = diagonals(l, factor, g.outputs / k.block);
+  const image =
+    form === 'stem'
+      ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
+      : k.after(mapOf(l, inputOf(l, x, logical, layout), layout, [g.batch, g.inputs]), du);
+  const sums = recipe(l, form, layout, g)(l, image, du, diagonal, g);
+  const value = unpackedWeights(l, sums, form, output.dims, g);
+  l.weightGradients.set(gradient, value);
+  return [l.placed(output, form, value)];
 };
 
 /** The kernels take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
-function samplesFit(l: Lowering, layout: 'blocked' | 'folded', batch: number): boolean {
+function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
   return layout === 'folded' || batch < l.k.block || batch % l.k.block === 0;
-}
-
-function finish<T extends { get(form: 'kernel' | 'stem'): Value; native: string }>(
-  l: Lowering,
-  gradient: Value,
-  placed: T,
-): T {
-  l.weightGradients.set(gradient, placed.get(placed.native as 'kernel' | 'stem'));
-  return placed;
 }
 
 type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry) => Value;
 
-function recipe(l: Lowering, layout: 'blocked' | 'folded', g: Geometry): Recipe {
+function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
   const { kernel, height } = g;
+  if (form === 'stem') return stemGradient;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
   if (kernel === 1) return foldedPointwise;
   if (byWinograd(l, g, 'weightGradient')) return winogradTiles;
@@ -65,11 +63,11 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geom
   const { k } = l;
   const { kernel, stride, batch, inputs } = g;
   const pad = (kernel - 1) / 2;
-  const outputs = k.padded(g.outputs);
+  const { outputs } = g;
   const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
   const padded = k.pad(x, [0, 0, pad, pad], [0, 0, tall - g.height - pad, wide - g.width - pad]);
   const image = k.reshape(k.transpose(padded, [0, 2, 3, 1]), [1, batch, tall, wide * inputs]);
-  const { weights, groups } = gradientAsKernel(l, dy, { ...g, outputs });
+  const { weights, groups } = gradientAsKernel(l, dy, g);
   const taps = k.conv(image, weights, {
     kernel: [g.rows, g.columns],
     dilations: [stride, stride * inputs],

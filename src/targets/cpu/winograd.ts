@@ -57,7 +57,7 @@ export function winogradInputGradient(
   dy: Value,
   turned: TurnedBlocks,
   g: Geometry,
-  sum?: Value,
+  sum: Value | null,
 ): Value {
   const { k, b } = l;
   const { rows, columns, taps } = turned;
