@@ -75,50 +75,46 @@ export function tableChoices(table: ChoiceTable, block: number, otherwise: Choic
   };
 }
 
-/** Choices that note what they are asked and what they answer. */
+/** Choices that note what they are asked and what they answer, in the order of the questions. */
 export class RecordedChoices implements Choices {
-  readonly #folded = new Map<string, boolean>();
-  readonly #winograd = new Map<string, boolean>();
-  readonly #chunk = new Map<string, number>();
-  /** The maps asked for, in the order of the questions. */
-  readonly maps: { readonly map: MapSize; readonly convolutions: readonly ConvSize[] }[] = [];
+  readonly maps: { map: MapSize; convolutions: readonly ConvSize[]; folded: boolean }[] = [];
+  readonly parts: { conv: ConvSize; part: ConvPart; winograd: boolean }[] = [];
+  readonly chunks: { conv: ConvSize; chunk: number }[] = [];
 
-  constructor(
-    private readonly choices: Choices,
-    private readonly block: number,
-  ) {}
+  constructor(private readonly choices: Choices) {}
 
   folded(map: MapSize, convolutions: readonly ConvSize[]): boolean {
     const folded = this.choices.folded(map, convolutions);
-    this.#folded.set(mapKey(map, convolutions, this.block), folded);
-    this.maps.push({ map, convolutions });
+    this.maps.push({ map, convolutions, folded });
     return folded;
   }
 
   winograd(conv: ConvSize, part: ConvPart): boolean {
     const winograd = this.choices.winograd(conv, part);
-    this.#winograd.set(partKey(conv, part, this.block), winograd);
+    this.parts.push({ conv, part, winograd });
     return winograd;
   }
 
   chunk(conv: ConvSize): number {
     const chunk = this.choices.chunk(conv);
-    this.#chunk.set(convKey(conv, this.block), chunk);
+    this.chunks.push({ conv, chunk });
     return chunk;
   }
 
-  /** What was asked, sorted by key. */
-  get table(): ChoiceTable {
+  /** The answers, sorted by key. */
+  table(block: number): ChoiceTable {
     return {
-      folded: sorted(this.#folded),
-      winograd: sorted(this.#winograd),
-      chunk: sorted(this.#chunk),
+      folded: sorted(
+        this.maps.map(({ map, convolutions, folded }) => [mapKey(map, convolutions, block), folded]),
+      ),
+      winograd: sorted(this.parts.map(({ conv, part, winograd }) => [partKey(conv, part, block), winograd])),
+      chunk: sorted(this.chunks.map(({ conv, chunk }) => [convKey(conv, block), chunk])),
     };
   }
 }
 
-function sorted<T>(answers: ReadonlyMap<string, T>): Record<string, T> {
-  return Object.fromEntries([...answers].sort(([a], [b]) => (a < b ? -1 : 1)));
+function sorted<T>(answers: readonly (readonly [string, T])[]): Record<string, T> {
+  return Object.fromEntries(answers.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** e.g. `16x14x14 over 1024>256 1x1/1, 256>256 3x3/1`: batch, height, width, and the different convolutions. */

@@ -47,12 +47,12 @@ function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
 type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry) => Value;
 
 function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
-  const { kernel, height } = g;
+  const { kernel } = g;
   if (form === 'stem') return stemGradient;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
   if (kernel === 1) return foldedPointwise;
   if (byWinograd(l, g, 'weightGradient')) return winogradTiles;
-  return height > 4 ? foldedWindow : smallMap;
+  return foldedWindow;
 }
 
 /**
@@ -167,50 +167,34 @@ function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geo
   return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
-/** 3x3 on folded maps: a convolution for each column of taps. */
+/** 3x3 on folded maps: a convolution for each column of taps, over the map moved by that column. */
 function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs, height, width, batch } = g;
   const { block } = k;
   const pad = (kernel - 1) / 2;
-  const column = batch * block;
-  const map = k.reshape(x, [inputs / block, 1, height, width * column]);
-  const margin = [0, 0, pad, pad * column];
-  const padded = k.pad(map, margin, margin);
   const weights = k.reshape(dy, [outputs, 1, height, width * batch]);
-  const taps = Array.from({ length: kernel }, (_, j) => {
-    const shifted = k.slice(padded, 3, j * column, (j + width) * column);
-    const products = k.conv(shifted, weights, { kernel: [height, width * batch], dilations: [1, block] });
+  const taps = Array.from({ length: kernel }, (_, column) => {
+    // Moves and pads in one pass, on all threads; Pad and Slice copy twice, on one.
+    const moved = k.conv(x, oneTap(l, inputs, kernel, column), {
+      kernel: [1, kernel],
+      pads: [pad, pad * batch, pad, pad * batch],
+      dilations: [1, batch],
+      group: inputs,
+    });
+    const images = k.reshape(moved, [inputs / block, 1, height + 2 * pad, width * batch * block]);
+    const products = k.conv(images, weights, { kernel: [height, width * batch], dilations: [1, block] });
     return k.reshape(products, [(inputs * outputs) / block ** 2, kernel, 1, block ** 2]);
   });
   return scaledBlocks(l, k.concat(taps, 2), diagonal, g);
 }
 
-/** 3x3 on maps of a few positions: the standard convolution of convWeightGrad.ts (src/ops), channels last. */
-function smallMap(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
-  const { k } = l;
-  const { kernel, inputs, outputs, height, width, batch } = g;
-  const { block } = k;
-  const pad = (kernel - 1) / 2;
-  const last = k.transpose(k.reshape(x, [inputs / block, height * width, batch, block]), [2, 1, 0, 3]);
-  const image = k.reshape(last, [1, batch, height, width * inputs]);
-  const first = k.transpose(k.reshape(dy, [outputs / block, height * width, batch, block]), [0, 3, 2, 1]);
-  const weights = k.reshape(first, [outputs, batch, height, width]);
-  const taps = k.b.op('Conv', [image, weights], {
-    strides: [1, 1],
-    pads: [pad, pad * inputs, pad, pad * inputs],
-    dilations: [1, inputs],
-  });
-  const split = k.reshape(taps, [outputs / block, block, kernel * kernel, inputs / block, block]);
-  return scaledRows(l, k.transpose(split, [0, 3, 2, 4, 1]), diagonal, g);
-}
-
-/** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
-function scaledRows(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
-  const { k } = l;
-  const { kernel, inputs, outputs } = g;
-  const blocks = k.reshape(sums, [outputs / k.block, inputs * kernel * kernel, k.block]);
-  return k.reshape(k.matMul(blocks, diagonal), [outputs, inputs, kernel, kernel]);
+/** Depthwise weights `[C, 1, 1, taps]` that take one tap as it is. */
+function oneTap({ b, k }: Lowering, channels: number, taps: number, tap: number): Value {
+  const values = Float32Array.from({ length: channels * taps }, (_, i) =>
+    Math.floor(i / k.block) % taps === tap ? 1 : 0,
+  );
+  return b.graph.constant(values, [channels, 1, 1, taps], 'float32');
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
@@ -220,4 +204,12 @@ function scaledBlocks(l: Lowering, sums: Value, diagonal: Value, g: Geometry): V
   const [columns, rows] = [inputs / k.block, outputs / k.block];
   const split = k.reshape(sums, [columns, rows, 1, kernel * kernel * k.block ** 2]);
   return scaledRows(l, columns > 1 && rows > 1 ? k.transpose(split, [1, 0, 2, 3]) : split, diagonal, g);
+}
+
+/** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
+function scaledRows(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
+  const { k } = l;
+  const { kernel, inputs, outputs } = g;
+  const blocks = k.reshape(sums, [outputs / k.block, inputs * kernel * kernel, k.block]);
+  return k.reshape(k.matMul(blocks, diagonal), [outputs, inputs, kernel, kernel]);
 }
