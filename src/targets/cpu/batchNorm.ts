@@ -49,9 +49,8 @@ export const batchNormTrain: Rule = (l, node) => {
   const layout = mapLayout(l, n, h, w);
   const y: Activation = { layout, value: x.get(layout) };
 
-  const share = b.scalar(1 / (n * h * w));
-  const mean = k.mul(channelSum(l, y, samples), share);
-  const squares = k.mul(channelDot(l, y, y, samples), share);
+  const mean = channelMean(l, y, samples);
+  const squares = k.scaled(channelDot(l, y, y, samples), 1 / (n * h * w));
   const variance = k.sub(squares, k.mul(mean, mean));
   const std = b.op('Sqrt', [k.add(variance, b.scalar(epsilon))]);
   const rstd = b.op('Reciprocal', [std]);
@@ -67,9 +66,8 @@ export const batchNormTrain: Rule = (l, node) => {
 };
 
 /**
- * BatchNormTrainGrad. With d = dY, M = N H W, m and r of the shifted input y:
- *   dbeta = sum(d), dgamma = r (sum(y d) - m dbeta), dX = gamma r (d + a y + b) with a = -r dgamma / M and
- *   b = -(a m + dbeta / M).
+ * BatchNormTrainGrad. With d = dY, M = N H W, m and r of the shifted input y, and q = r (mean(y d) - m mean(d)):
+ *   dbeta = M mean(d), dgamma = M q, dX = gamma r (d - r q y + r q m - mean(d)).
  * The factor gamma r stays open: the gradients of the convolution in front fold it into weights.
  */
 export const batchNormTrainGrad: Rule = (l, node) => {
@@ -82,15 +80,18 @@ export const batchNormTrainGrad: Rule = (l, node) => {
   const [n, c, h, w] = dx.dims as [number, number, number, number];
   const d: Activation = { layout: y.layout, value: l.of(gradient).get(y.layout) };
   const samples = k.pack(n, c);
-  const sum = channelSum(l, d, samples);
-  const product = k.sub(channelDot(l, y, d, samples), k.mul(mean, sum));
-  const gammaGradient = k.mul(product, rstd);
-  const a = k.mul(k.mul(rstd, gammaGradient), b.scalar(-1 / (n * h * w)));
-  const rest = b.op('Neg', [k.add(k.mul(a, mean), k.mul(sum, b.scalar(1 / (n * h * w))))]);
-  const u = depthwise(k, y.value, k.repeated(a, samples), {
-    bias: k.repeated(rest, samples),
+  const count = n * h * w;
+  const dMean = channelMean(l, d, samples);
+  const product = k.scaled(channelDot(l, y, d, samples), 1 / count);
+  const normalized = k.mul(k.sub(product, k.mul(mean, dMean)), rstd);
+  const slope = k.mul(normalized, rstd);
+  const offset = k.sub(k.mul(slope, mean), dMean);
+  const u = depthwise(k, y.value, k.repeated(b.op('Neg', [slope]), samples), {
+    bias: k.repeated(offset, samples),
     sum: d.value,
   });
+  const gammaGradient = k.scaled(normalized, count);
+  const sum = k.scaled(dMean, count);
   const plain = (value: Value) => k.slice(value, 0, 0, c);
   return [
     Placed.open(k, dx.type, { kind: 'scaled', u: l.placed(dx, y.layout, u, false), scale }),
@@ -104,10 +105,9 @@ function consumersOf(l: Lowering, value: Value): boolean {
   return l.onlyReadBy(value, ['BatchNormTrain', 'BatchNormTrainGrad']);
 }
 
-/** Sum over all positions of each channel: `[C]`. The pooling kernel reads a map faster than ReduceSum does. */
-export function channelSum(l: Lowering, { value }: Activation, samples: number): Value {
-  const [, , h, w] = value.dims as [number, number, number, number];
-  return l.k.scaled(perChannel(l, l.k.globalAverage(value), value.dims, samples), h * w);
+/** Mean over all positions of each channel: `[C]`. The pooling kernel reads a map faster than a reduction does. */
+export function channelMean(l: Lowering, { value }: Activation, samples: number): Value {
+  return perChannel(l, l.k.globalAverage(value), value.dims, samples, 'ReduceMean');
 }
 
 /**
@@ -119,12 +119,20 @@ export function channelDot(l: Lowering, x: Activation, y: Activation, samples: n
   const [n, c, h, w] = x.value.dims as [number, number, number, number];
   const image = k.reshape(x.value, [1, n * c, 1, h * w]);
   const kernel = k.reshape(y.value, [n * c, 1, 1, h * w]);
-  return perChannel(l, k.conv(image, kernel, { kernel: [1, h * w], group: n * c }), x.value.dims, samples);
+  const products = k.conv(image, kernel, { kernel: [1, h * w], group: n * c });
+  return perChannel(l, products, x.value.dims, samples, 'ReduceSum');
 }
 
-/** Values of each map of `[N, C, H, W]`, summed over the batch and over samples that share a block. */
-function perChannel(l: Lowering, maps: Value, [n, c]: readonly number[], samples: number): Value {
+/** Values of each map of `[N, C, H, W]`, reduced over the batch and over samples that share a block: `[C]`. */
+function perChannel(
+  l: Lowering,
+  maps: Value,
+  [n, c]: readonly number[],
+  samples: number,
+  reduction: 'ReduceSum' | 'ReduceMean',
+): Value {
   const rows = n! * samples;
   const table = l.k.reshape(maps, [rows, c! / samples]);
-  return rows === 1 ? l.k.reshape(table, [c!]) : l.k.sum(table, 0);
+  if (rows === 1) return l.k.reshape(table, [c!]);
+  return l.b.op(reduction, [table], { axes: [0], keepdims: false });
 }

@@ -173,7 +173,10 @@ export function diagonals(l: Lowering, scale: Value | null, rows: number): Value
   const { block } = k;
   const unit = Float32Array.from({ length: block * block }, (_, i) => (i % (block + 1) === 0 ? 1 : 0));
   const identity = k.b.graph.constant(unit, [1, block, block], 'float32');
-  return scale ? k.mul(identity, k.reshape(scale, [rows, 1, block])) : identity;
+  if (!scale) return identity;
+  let diagonal = l.diagonals.get(scale);
+  if (!diagonal) l.diagonals.set(scale, (diagonal = k.mul(identity, k.reshape(scale, [rows, 1, block]))));
+  return diagonal;
 }
 
 /** The weights `[C, K, h, w]` of a convolution of dY, from the taps of W in the order given. */

@@ -1,4 +1,4 @@
-import type { Value } from '../../graph/graph.js';
+import { sameShape, type Value } from '../../graph/graph.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Builder } from '../../ops/builder.js';
 import { broadcast, windowed } from '../../ops/shapes.js';
@@ -33,6 +33,8 @@ export interface BlockedConvOptions {
  * `[N, C, H, W]` and lie in memory as `[N, C/B, H, W, B]`.
  */
 export class Kernels {
+  readonly #reshaped = new Map<Value, Map<string, Value>>();
+
   constructor(
     readonly b: Builder,
     /** Channels of a block, B. */
@@ -68,11 +70,16 @@ export class Kernels {
     ]);
   }
 
-  /** Reshape, of what a Reshape in front was made of; nothing where that has the shape already. */
+  /** Reshape, of what a Reshape in front was made of, once for each shape; nothing where that has the shape already. */
   reshape(x: Value, shape: readonly number[]): Value {
     const producer = x.producer;
     const source = producer?.op === 'Reshape' && producer.inputs.length === 1 ? producer.inputs[0]! : x;
-    return this.b.reshape(source, shape);
+    let known = this.#reshaped.get(source);
+    if (!known) this.#reshaped.set(source, (known = new Map<string, Value>()));
+    const key = shape.join();
+    let value = known.get(key);
+    if (!value) known.set(key, (value = this.b.reshape(source, shape)));
+    return value;
   }
 
   transpose(x: Value, perm: readonly number[]): Value {
@@ -188,12 +195,16 @@ export class Kernels {
    */
   after(x: Value, dependency: Value): Value {
     const { graph } = this.b;
-    const [none] = graph.add('Shape', '', [dependency], [{ dtype: 'int64', shape: [0] }], {
-      start: 0,
-      end: 0,
-    }).outputs;
-    const shape = graph.constant(BigInt64Array.from(x.dims, BigInt), [x.dims.length], 'int64');
-    return this.b.op('Reshape', [x, this.concat([none!, shape], 0)], { shape: x.dims });
+    const shapeOf = (rank: number, range: object) =>
+      graph.add('Shape', '', [dependency], [{ dtype: 'int64', shape: [rank] }], range).outputs[0]!;
+    const dynamic = sameShape(x.dims, dependency.dims)
+      ? shapeOf(x.dims.length, {})
+      : this.concat([shapeOf(0, { start: 0, end: 0 }), this.#shape(x.dims)], 0);
+    return this.b.op('Reshape', [x, dynamic], { shape: x.dims });
+  }
+
+  #shape(dims: readonly number[]): Value {
+    return this.b.graph.constant(BigInt64Array.from(dims, BigInt), [dims.length], 'int64');
   }
 
   /** The last line of defence: rules decline what the kernels do not take, so this is a defect of a rule. */

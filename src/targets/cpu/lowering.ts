@@ -29,6 +29,8 @@ export class Lowering {
   readonly norms = new Map<Value, NormRecord>();
   /** Maps at half the size, every second row and column, by the value they come from. */
   readonly halves = new Map<Placed, Placed>();
+  /** Diagonal matrices of a vector: both gradients of a convolution take those of its batch norm's factor. */
+  readonly diagonals = new Map<Value, Value>();
   /** For an output gradient: the weight gradient made of it, which the input gradient waits for. */
   readonly weightGradients = new Map<Value, Value>();
   readonly #images = new Map<Value, Placed>();
