@@ -28,7 +28,7 @@ import {
 } from './gradientTable.js';
 import { drawInputs } from './inputs.js';
 import { memoryFormats, Pytorch } from './pytorch.js';
-import { runStep } from './step.js';
+import { programsOf, runStep } from './step.js';
 
 /** What is compared unless asked otherwise. */
 const cases: Readonly<Record<string, ConfigInput>> = {
@@ -122,7 +122,7 @@ async function compareFolders(
   }
   if (options.runningMeans !== 'drawn') clearRunningMeans(inputs);
   if (options.runningMeans === 'batch') {
-    setRunningMeans(inputs, await runStep(folders[0]!, manifest, inputs, sgd));
+    setRunningMeans(inputs, await runStep(programsOf(folders[0]!, manifest), inputs, sgd));
   }
 
   const float64 = await pytorches[0]!.runStep(inputs, 'float64', sgd);
@@ -139,7 +139,7 @@ async function compareFolders(
   const ourErrors = new Map<string, Errors>();
   for (const [i, folder] of folders.entries()) {
     const { target } = manifests[i]!;
-    ourErrors.set(target, errorsOf(await runStep(folder, manifests[i]!, inputs, sgd), float64));
+    ourErrors.set(target, errorsOf(await runStep(programsOf(folder, manifests[i]!), inputs, sgd), float64));
   }
 
   const quantities: Record<string, QuantityResult[]> = {};

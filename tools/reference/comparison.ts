@@ -1,3 +1,4 @@
+import { elementCount } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 
 export type Tensors = ReadonlyMap<string, TensorData>;
@@ -162,14 +163,17 @@ function fits(block: readonly number[], shape: readonly number[]): boolean {
 }
 
 /** The elements of a leading block, `tensor[:d0, :d1, ...]`, as a tensor of this shape that is 0 elsewhere. */
-function padded({ data, shape: block }: TensorData, shape: readonly number[]): Float32Array {
+export function padded({ data, shape: block }: TensorData, shape: readonly number[]): Float32Array {
   const values = data as Float32Array;
-  if (block.every((d, axis) => d === shape[axis])) return values;
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, d) => product * d, 1));
-  const out = new Float32Array(shape[0]! * strides[0]!);
+  const last = block.findLastIndex((d, axis) => d !== shape[axis]);
+  if (last < 0) return values;
+  const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+  const out = new Float32Array(elementCount(shape));
+  // Axes from `last` on are contiguous in both.
+  const run = elementCount(block.slice(last));
   let from = 0;
   const copy = (axis: number, to: number): void => {
-    if (axis === block.length) out[to] = values[from++]!;
+    if (axis === last) out.set(values.subarray(from, (from += run)), to);
     else for (let i = 0; i < block[axis]!; i++) copy(axis + 1, to + i * strides[axis]!);
   };
   copy(0, 0);

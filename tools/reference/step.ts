@@ -5,137 +5,188 @@ import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
 import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
-import type { GraphEntry, Manifest } from '../../src/programs/manifest.js';
-import { Session } from '../../src/runtime/session.js';
-import { pack, unpack, type ParameterLayout } from '../../src/targets/parameterLayout.js';
+import type { GraphEntry, Manifest, ParameterEntry } from '../../src/programs/manifest.js';
+import { scalarTensor, Session } from '../../src/runtime/session.js';
+import { blocksOf, pack, unpack } from '../../src/targets/parameterLayout.js';
 
 type Tensors = Map<string, TensorData>;
 
+/** Programs in a folder or in memory. */
+export interface Programs {
+  readonly manifest: Manifest;
+  /** The graph of that entry as an ONNX file holds it. */
+  read(entry: GraphEntry): Uint8Array;
+}
+
+export function programsOf(folder: string, manifest: Manifest): Programs {
+  return { manifest, read: ({ file }) => readFileSync(join(folder, file)) };
+}
+
 /**
- * One training step of a program folder, graph by graph in the order of training, without the trainer:
- * momentum, key, queries, combine, update. Inputs and results are named as in README.md; parameters and gradients
- * among them are row-major, whatever layout the folder keeps. A gradient may have more channels than its width
- * uses, as many as fill the kernels' blocks.
+ * One training step, graph by graph in the order of training, without the trainer: momentum, key, queries, combine,
+ * update. Inputs and results are named as in README.md; parameters and gradients among them are row-major,
+ * whatever layout the graphs keep. A gradient may have more channels than its width uses, as many as fill the
+ * kernels' blocks.
  */
 export async function runStep(
-  folder: string,
-  manifest: Manifest,
+  programs: Programs,
   inputs: ReadonlyMap<string, TensorData>,
-  { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
+  rates: { learningRate: number; weightDecay: number },
 ): Promise<Tensors> {
-  const { method, runtime } = manifest.config as Config;
-  const results: Tensors = new Map();
-  /** Gradients as the graphs pass them on. */
-  const packed: Tensors = new Map();
-  const layouts = new Map(manifest.parameters.map(({ name, layout }) => [name, layout]));
-  const layoutOf = (name = ''): ParameterLayout => layouts.get(name.replace(/^key\./, '')) ?? 'plain';
-  const open = (name: string): Promise<Session> => Session.open(folder, manifest, name, runtime);
-
-  const key = await open('key');
-  const momentum = await open('momentum');
-  for (const { name } of key.entry.inputs.filter(({ kind }) => kind === 'parameter')) {
-    const tensor = inputs.get(name)!;
-    const values = new Map([
-      ['query', flat(inputs.get(name.replace(/^key\./, '')))],
-      ['key', flat(tensor)],
-      ['momentum', { dtype: 'float64', shape: [], data: Float64Array.of(method.keyMomentum) } as const],
-    ]);
-    const outputs = await run(momentum, (input) => values.get(input));
-    results.set(`new.${name}`, { ...outputs.get('new_key')!, shape: tensor.shape });
+  const moved = await runMomentum(programs, inputs);
+  const results = await runGradients(programs, new Map([...inputs, ...moved]));
+  for (const [name, value] of moved) results.set(`new.${name}`, value);
+  for (const [name, value] of await runUpdate(programs, new Map([...inputs, ...results]), rates)) {
+    results.set(name, value);
   }
-  await momentum.close();
-  const embedded = await run(key, (name) =>
-    name === 'images'
-      ? inputs.get('view2')
-      : laidOut(results.get(`new.${name}`) ?? inputs.get(name), layoutOf(name)),
-  );
-  await key.close();
-  for (const [name, value] of embedded) results.set(name, value);
-
-  for (const label of manifest.labels) {
-    const query = await open(`query.${label}`);
-    const lossWeight = defaultOf(folder, query.entry, 'loss_weight');
-    const outputs = await run(query, (name) => {
-      if (name === 'images') return inputs.get('view1');
-      if (name === 'teacher_logits') return results.get(`${manifest.labels[0]}.logits`);
-      return name === 'loss_weight' ? lossWeight : laidOut(inputs.get(name), layoutOf(name));
-    });
-    await query.close();
-    for (const { name, of } of query.entry.outputs) {
-      const value = outputs.get(name)!;
-      packed.set(`${label}.${name}`, value);
-      results.set(name.startsWith('new.') ? name : `${label}.${name}`, rowMajor(value, layoutOf(of)));
-    }
-  }
-
-  if (manifest.graphs.some(({ kind }) => kind === 'combine')) {
-    const combine = await open('combine');
-    const outputs = await run(combine, (name) => packed.get(name));
-    for (const { name, of } of combine.entry.outputs) {
-      results.set(name, rowMajor(outputs.get(name)!, layoutOf(of)));
-    }
-    await combine.close();
-  }
-
-  const update = await open('update');
-  for (const { name, shape, decay, slices } of manifest.parameters) {
-    // What only one width trains needs no sum.
-    const gradient = results.get(`grad.${name}`) ?? results.get(`${Object.keys(slices)[0]}.grad.${name}`)!;
-    results.set(`grad.${name}`, gradient);
-    const values = new Map([
-      ['parameter', flat(inputs.get(name))],
-      ['gradient', flat(gradient)],
-      ['velocity', flat(inputs.get(`velocity.${name}`))],
-      ['learning_rate', scalar(learningRate)],
-      ['weight_decay', scalar(decay ? weightDecay : 0)],
-    ]);
-    const outputs = await run(update, (input) => values.get(input));
-    results.set(`new.${name}`, { ...outputs.get('new_parameter')!, shape });
-    results.set(`new.velocity.${name}`, { ...outputs.get('new_velocity')!, shape });
-  }
-  await update.close();
   return results;
 }
 
-/** Runs a graph on what `lookup` gives for its inputs. */
-async function run(session: Session, lookup: (name: string) => TensorData | undefined): Promise<Tensors> {
-  const feeds: Record<string, Tensor> = {};
-  for (const { name } of session.entry.inputs) {
-    const value = lookup(name);
-    if (!value) throw new SlimclrError(`graph ${session.entry.name}: no value for input ${name}`);
-    feeds[name] = new Tensor(value.data as Float32Array | Float64Array, value.shape);
+/** The key encoder's parameters after they followed the query encoder's. */
+async function runMomentum(programs: Programs, inputs: ReadonlyMap<string, TensorData>): Promise<Tensors> {
+  const { method } = programs.manifest.config as Config;
+  const moved: Tensors = new Map();
+  const session = await open(programs, 'momentum');
+  const key = graph(programs, 'key');
+  for (const { name } of key.inputs.filter(({ kind }) => kind === 'parameter')) {
+    const tensor = inputs.get(name)!;
+    const outputs = await session.run({
+      query: flat(inputs.get(name.replace(/^key\./, ''))!),
+      key: flat(tensor),
+      momentum: new Tensor('float64', Float64Array.of(method.keyMomentum), []),
+    });
+    moved.set(name, { ...tensor, data: outputs['new_key']!.data as Float32Array });
   }
-  const outputs = Object.entries(await session.run(feeds));
-  return new Map(
-    outputs.map(([name, { data, dims }]) => [
-      name,
-      { dtype: 'float32', shape: dims, data: data as Float32Array },
-    ]),
-  );
+  await session.close();
+  return moved;
+}
+
+/**
+ * Keys, losses, logits, statistics and gradients, of each width and summed. Parameters of the key encoder that are
+ * not among the inputs are the query encoder's.
+ */
+export async function runGradients(
+  programs: Programs,
+  inputs: ReadonlyMap<string, TensorData>,
+): Promise<Tensors> {
+  const { labels, graphs, parameters } = programs.manifest;
+  const entries = new Map(parameters.map((entry) => [entry.name, entry]));
+  const results: Tensors = new Map();
+  /** Outputs as the graphs pass them on, by the same names. */
+  const raw = new Map<string, Tensor>();
+  const packed = new Map<string, Float32Array>();
+  const feed = (name: string, shape: readonly number[]): Tensor => {
+    const plain = name.replace(/^key\./, '');
+    const value = inputs.get(name) ?? inputs.get(plain);
+    if (!value) throw new SlimclrError(`no value for input ${name}`);
+    const source = inputs.has(name) ? name : plain;
+    const { layout = 'plain' as const, shape: full = value.shape } = entries.get(plain) ?? {};
+    const data = packed.get(source) ?? pack(value.data as Float32Array, full, layout);
+    packed.set(source, data);
+    return new Tensor('float32', data, shape);
+  };
+  const runGraph = async (name: string, prefix: string, lookup: (name: string) => Tensor | undefined) => {
+    const session = await open(programs, name);
+    const outputs = await session.run(
+      Object.fromEntries(
+        session.entry.inputs.map(({ name, shape }) => [name, lookup(name) ?? feed(name, shape as number[])]),
+      ),
+    );
+    await session.close();
+    for (const { name, of = '' } of session.entry.outputs) {
+      const tensor = outputs[name]!;
+      const parameter = entries.get(of);
+      const place = name.startsWith('new.') ? name : prefix + name;
+      raw.set(place, tensor);
+      results.set(
+        place,
+        parameter
+          ? rowMajor(tensor.data as Float32Array, parameter, session.entry.width)
+          : { dtype: 'float32', shape: tensor.dims, data: tensor.data as Float32Array },
+      );
+    }
+  };
+
+  const image = (view: string) => {
+    const { data, shape } = inputs.get(view)!;
+    return new Tensor('float32', data as Float32Array, shape);
+  };
+  await runGraph('key', '', (name) => (name === 'images' ? image('view2') : undefined));
+  for (const label of labels) {
+    const name = `query.${label}`;
+    const lossWeight = defaultOf(programs, graph(programs, name), 'loss_weight');
+    await runGraph(name, `${label}.`, (input) => {
+      if (input === 'images') return image('view1');
+      if (input === 'teacher_logits') return raw.get(`${labels[0]}.logits`);
+      return input === 'loss_weight' ? lossWeight : undefined;
+    });
+  }
+  if (graphs.some(({ kind }) => kind === 'combine')) await runGraph('combine', '', (name) => raw.get(name));
+  for (const { name, slices } of parameters) {
+    // What only one width trains needs no sum.
+    const [only] = Object.keys(slices);
+    if (!results.has(`grad.${name}`)) results.set(`grad.${name}`, results.get(`${only}.grad.${name}`)!);
+  }
+  return results;
+}
+
+/** SGD, whose graph is element-wise: the order of elements does not matter. */
+async function runUpdate(
+  programs: Programs,
+  inputs: ReadonlyMap<string, TensorData>,
+  { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
+): Promise<Tensors> {
+  const results: Tensors = new Map();
+  const session = await open(programs, 'update');
+  for (const { name, shape, decay } of programs.manifest.parameters) {
+    const outputs = await session.run({
+      parameter: flat(inputs.get(name)!),
+      gradient: flat(inputs.get(`grad.${name}`)!),
+      velocity: flat(inputs.get(`velocity.${name}`)!),
+      learning_rate: scalarTensor(learningRate),
+      weight_decay: scalarTensor(decay ? weightDecay : 0),
+    });
+    const whole = (output: string) =>
+      ({ dtype: 'float32', shape, data: outputs[output]!.data as Float32Array }) as const;
+    results.set(`new.${name}`, whole('new_parameter'));
+    results.set(`new.velocity.${name}`, whole('new_velocity'));
+  }
+  await session.close();
+  return results;
+}
+
+function graph({ manifest }: Programs, name: string): GraphEntry {
+  return manifest.graphs.find((entry) => entry.name === name)!;
+}
+
+function open(programs: Programs, name: string): Promise<Session> {
+  const { config, optimization } = programs.manifest;
+  const entry = graph(programs, name);
+  return Session.of(entry, programs.read(entry), { ...(config as Config).runtime, optimization });
+}
+
+/**
+ * The gradient of a parameter as a graph returns it, in the parameter's layout: of a width the block it uses,
+ * rounded up to the layout's blocks, of no width the whole.
+ */
+function rowMajor(data: Float32Array, { shape, layout, slices }: ParameterEntry, width?: string): TensorData {
+  const block = blocksOf(layout);
+  const used = (width !== undefined && slices[width]) || shape;
+  const rounded = used.map((d, axis) => {
+    const unit = [block.outputs, block.inputs][axis] ?? 1;
+    return Math.ceil(d / unit) * unit;
+  });
+  return { dtype: 'float32', shape: rounded, data: unpack(data, rounded, layout) };
 }
 
 /** The value a graph file gives to an input that nobody feeds; what the file says is part of what is compared. */
-function defaultOf(folder: string, { file }: GraphEntry, input: string): TensorData {
-  const { initializers } = decodeModel(readFileSync(join(folder, file)), file);
+function defaultOf(programs: Programs, entry: GraphEntry, input: string): Tensor {
+  const { initializers } = decodeModel(programs.read(entry), entry.file);
   const { type, data } = initializers.find(({ name }) => name === input) ?? {};
-  if (data?.kind !== 'inline') throw new SlimclrError(`${file}: input ${input} has no default`);
-  return { dtype: 'float32', shape: type!.shape as number[], data: data.values };
+  if (data?.kind !== 'inline') throw new SlimclrError(`${entry.file}: input ${input} has no default`);
+  return new Tensor('float32', data.values as Float32Array, type!.shape as number[]);
 }
 
-function scalar(value: number): TensorData {
-  return { dtype: 'float32', shape: [], data: Float32Array.of(value) };
-}
-
-/** A parameter as the graphs read it. */
-function laidOut(tensor: TensorData | undefined, layout: ParameterLayout): TensorData | undefined {
-  return tensor && { ...tensor, data: pack(tensor.data as Float32Array, tensor.shape, layout) };
-}
-
-/** The inverse of `laidOut`. */
-function rowMajor(tensor: TensorData, layout: ParameterLayout): TensorData {
-  return { ...tensor, data: unpack(tensor.data as Float32Array, tensor.shape, layout) };
-}
-
-function flat(tensor: TensorData | undefined): TensorData | undefined {
-  return tensor && { ...tensor, shape: [tensor.data.length] };
+function flat({ data }: TensorData): Tensor {
+  return new Tensor('float32', data as Float32Array, [data.length]);
 }
