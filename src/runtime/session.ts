@@ -8,6 +8,7 @@ import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { sharesFreedMemory } from './memory.js';
+import { sentinel, stoppedAtSentinel, withSentinel } from './outputsInPlace.js';
 
 export type Tensor = ort.Tensor;
 export type Tensors = Readonly<Record<string, ort.Tensor>>;
@@ -58,7 +59,7 @@ export class Session {
     const inputs = new Set(model.inputs.map(({ name }) => name));
     const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
     const { traceFolder } = options;
-    const session = await ort.InferenceSession.create(encodeModel({ ...model, initializers }), {
+    const session = await ort.InferenceSession.create(withSentinel(encodeModel({ ...model, initializers })), {
       ...sessionOptions(options),
       ...(traceFolder !== undefined && {
         enableProfiling: true,
@@ -68,13 +69,32 @@ export class Session {
     return new Session(entry, session, traceFolder);
   }
 
-  /** Runs the graph. With `fetches` only the outputs it names are returned, written into the tensors it holds. */
-  async run(feeds: Tensors, fetches?: Tensors): Promise<Tensors> {
+  /** Runs the graph and returns all its outputs, in new memory. */
+  async run(feeds: Tensors): Promise<Tensors> {
+    const names = this.session.outputNames.filter((name) => name !== sentinel);
+    return this.#timed(() => this.session.run(feeds, names));
+  }
+
+  /**
+   * Runs the graph and writes the outputs that `outputs` names into the memory of its tensors. That may be an
+   * input's where the graph treats every element for itself.
+   */
+  async runInto(feeds: Tensors, outputs: Tensors): Promise<void> {
+    await this.#timed(async () => {
+      try {
+        await this.session.run(feeds, { [sentinel]: null, ...outputs });
+      } catch (error) {
+        if (!stoppedAtSentinel(error)) throw error;
+      }
+    });
+  }
+
+  async #timed<T>(work: () => Promise<T>): Promise<T> {
     const start = performance.now();
-    const outputs = fetches ? await this.session.run(feeds, fetches) : await this.session.run(feeds);
+    const result = await work();
     this.seconds += (performance.now() - start) / 1000;
     this.runs += 1;
-    return outputs;
+    return result;
   }
 
   /** Ends the trace that a session with a `traceFolder` writes; gives its path. */

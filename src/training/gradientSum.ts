@@ -39,6 +39,6 @@ export class GradientSum {
     for (const { name } of session.entry.inputs) feeds[name] = this.#blocks.tensor(name);
     const fetches: Record<string, Tensor> = {};
     for (const { name, of } of session.entry.outputs) fetches[name] = this.arena.tensor(of!);
-    await session.run(feeds, fetches);
+    await session.runInto(feeds, fetches);
   }
 }

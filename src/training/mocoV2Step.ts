@@ -113,7 +113,7 @@ export class MocoV2Step {
     const momentum = float64Scalar(this.config.method.keyMomentum);
     for (const range of ranges.filter(({ fullWidth }) => fullWidth)) {
       for (const [query, key] of inPieces(range, parameters.data, keys.data)) {
-        await this.#session('momentum').run({ query: query!, key: key!, momentum }, { new_key: key! });
+        await this.#session('momentum').runInto({ query: query!, key: key!, momentum }, { new_key: key! });
       }
     }
   }
@@ -126,7 +126,7 @@ export class MocoV2Step {
       if (kind === 'parameter') feeds[name] = this.state.keys.tensor(name.slice(keyPrefix.length));
       else if (kind === 'statistic') feeds[name] = this.state.statistics.tensor(name);
     }
-    await session.run(feeds, { keys: this.#keys, ...this.#newStatistics(session) });
+    await session.runInto(feeds, { keys: this.#keys, ...this.#newStatistics(session) });
   }
 
   /** Forward and backward of one width; gradients and batch norm statistics are written in place. */
@@ -148,7 +148,7 @@ export class MocoV2Step {
     const infoNce = scalarTensor(0);
     const distillation = scalarTensor(0);
     const distilled = session.entry.outputs.some(({ name }) => name === 'distillation');
-    await session.run(feeds, {
+    await session.runInto(feeds, {
       loss,
       info_nce: infoNce,
       ...(distilled && { distillation }),
@@ -172,7 +172,7 @@ export class MocoV2Step {
       const decay = scalarTensor(range.decay ? this.config.optimizer.weightDecay : 0);
       const arenas = [parameters.data, velocity.data, this.gradients.arena.data];
       for (const [parameter, speed, gradient] of inPieces(range, ...arenas)) {
-        await this.#session('update').run(
+        await this.#session('update').runInto(
           {
             parameter: parameter!,
             velocity: speed!,
