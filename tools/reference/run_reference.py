@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -27,14 +28,14 @@ import moco_v2
 METHODS = {"moco-v2": moco_v2.train_step}
 
 
-def row_major(array: np.ndarray, layout: str) -> np.ndarray:
-    """A parameter of a program folder, [K, C, kh, kw] in memory order `layout` (src/targets/parameterLayout.ts)."""
-    if layout == "plain":
+def row_major(array: np.ndarray, parameter: Optional[dict]) -> np.ndarray:
+    """A tensor of a program folder by the manifest's entry, None for a statistic (src/targets/parameterLayout.ts)."""
+    if parameter is None or parameter["layout"] == "plain":
         return array
-    inputs, outputs = map(int, re.fullmatch(r"OIHW(?:(\d+)i)?(\d+)o", layout).groups(default="1"))
-    rows, columns, *window = array.shape
+    inputs, outputs = map(int, re.fullmatch(r"OIHW(?:(\d+)i)?(\d+)o", parameter["layout"]).groups(default="1"))
+    rows, columns, *window = parameter["shape"]
     blocks = array.reshape(rows // outputs, columns // inputs, *window, inputs, outputs)
-    return blocks.transpose(0, 5, 1, 4, 2, 3).reshape(array.shape)
+    return blocks.transpose(0, 5, 1, 4, 2, 3).reshape(parameter["shape"])
 
 
 def main() -> None:
@@ -52,10 +53,10 @@ def main() -> None:
     method = METHODS.get(manifest["method"])
     if method is None:
         sys.exit(f"no reference for method {manifest['method']}; there is one for {', '.join(METHODS)}")
-    layouts = {parameter["name"]: parameter["layout"] for parameter in manifest["parameters"]}
+    parameters = {parameter["name"]: parameter for parameter in manifest["parameters"]}
     weights = safetensors_io.read(arguments.folder / manifest["weights"])
     stored = {
-        **{name: row_major(array, layouts.get(name, "plain")) for name, array in weights.items()},
+        **{name: row_major(array, parameters.get(name)) for name, array in weights.items()},
         **safetensors_io.read(arguments.inputs),
     }
     dtype = getattr(torch, arguments.dtype)
