@@ -21,7 +21,8 @@ export function combineProgram(parameters: readonly Parameter[], widths: readonl
   const outputsOf = new Map<string, string>();
   for (const parameter of sharedParameters(parameters, widths)) {
     b.scope(parameter.name, () => {
-      // From the narrowest up, so that each addition is as small as it can be.
+      // From the narrowest up, so that each addition is as small as it can be, and the last one is of whole
+      // gradients, element by element: the sum may replace the full width's gradient in its memory.
       let sum: Value | null = null;
       for (const width of narrowFirst) {
         const shape = parameter.slice(width);

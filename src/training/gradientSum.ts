@@ -3,21 +3,26 @@ import { Arena } from '../runtime/arena.js';
 import type { Session, Tensor } from '../runtime/session.js';
 
 /**
- * Where gradients go. A parameter of one width (batch norm), or any parameter while one width trains, has its
- * gradient written straight into the gradient arena; otherwise each width writes its block and the `combine`
- * graph sums the blocks into the arena.
+ * Where gradients go. The full width writes its gradients straight into the gradient arena, as do parameters of one
+ * width (batch norm) and whatever trains alone. Of the other parameters each sub-network writes its block, and the
+ * `combine` graph adds the blocks to what the arena holds.
  */
 export class GradientSum {
   /** Gradients at full size, laid out like the parameters. */
   readonly arena: Arena;
-  /** Blocks of shared parameters, by the name of their input of `combine`. */
+  /** Blocks of the sub-networks, by the name of their input of `combine`. */
   readonly #blocks: Arena;
+  /** What names of the full width's gradients start with among the inputs of `combine`. */
+  readonly #full: string;
 
   constructor(manifest: Manifest, parameters: Arena) {
     this.arena = new Arena(parameters.entries);
     const combine = manifest.graphs.find(({ kind }) => kind === 'combine');
+    this.#full = `${manifest.labels[0]}.`;
     this.#blocks = new Arena(
-      (combine?.inputs ?? []).map(({ name, shape }) => ({ name, shape: shape as readonly number[] })),
+      (combine?.inputs ?? [])
+        .filter(({ name }) => !name.startsWith(this.#full))
+        .map(({ name, shape }) => ({ name, shape: shape as readonly number[] })),
     );
   }
 
@@ -33,12 +38,17 @@ export class GradientSum {
     return fetches;
   }
 
-  /** Sums the blocks of all widths into the arena. */
+  /**
+   * Adds the blocks of the sub-networks to the arena, which holds the full width's gradients. These come last in
+   * every sum and whole, so that the graph may write over them.
+   */
   async combine(session: Session): Promise<void> {
     const feeds: Record<string, Tensor> = {};
-    for (const { name } of session.entry.inputs) feeds[name] = this.#blocks.tensor(name);
-    const fetches: Record<string, Tensor> = {};
-    for (const { name, of } of session.entry.outputs) fetches[name] = this.arena.tensor(of!);
-    await session.runInto(feeds, fetches);
+    const sums: Record<string, Tensor> = {};
+    for (const { name } of this.#blocks.entries) feeds[name] = this.#blocks.tensor(name);
+    for (const { name, of } of session.entry.outputs) {
+      feeds[this.#full + name] = sums[name] = this.arena.tensor(of!);
+    }
+    await session.runInto(feeds, sums);
   }
 }
