@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { targetName, type Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
 import type { Difference } from '../golden/difference.js';
 import { diffPrograms } from '../golden/diffPrograms.js';
@@ -10,11 +11,16 @@ import { buildPrograms } from '../methods/index.js';
 import { decodeModel, formatType, type OnnxModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
 import { readManifest } from '../runtime/programs.js';
+import { cpuTarget } from '../targets/cpu/index.js';
+import type { Target } from '../targets/target.js';
+import { readTargetRecord, targetOf } from '../tuning/targetRecord.js';
 import { addConfigOptions, configFrom, integer, type ConfigOptions } from './options.js';
 import { formatTable } from './table.js';
 
 interface BuildOptions extends ConfigOptions {
   readonly output: string;
+  readonly block?: '8' | '16';
+  readonly tuning?: string;
 }
 interface InfoOptions {
   readonly text?: true;
@@ -34,6 +40,18 @@ export function graphCommand(): Command {
   addConfigOptions(command.command('build'))
     .description('write the graphs of a config, their manifest and freshly drawn weights to a folder')
     .requiredOption('--output <folder>', 'folder to write, created if need be')
+    .addOption(
+      new Option(
+        '--block <channels>',
+        'block size of the cpu target: 16 for processors with AVX-512, 8 for others; `slimclr doctor` says which (default: 16)',
+      ).choices(['8', '16']),
+    )
+    .addOption(
+      new Option(
+        '--tuning <file>',
+        "tuning.json of a run, for that run's graphs (default: the config's target with built-in choices, the same on any machine)",
+      ).conflicts('block'),
+    )
     .action(build);
 
   command
@@ -72,9 +90,30 @@ function addLines(command: Command): Command {
   );
 }
 
-async function build({ output, ...options }: BuildOptions): Promise<void> {
-  await buildPrograms(configFrom(options), output);
+async function build({ output, block, tuning, ...options }: BuildOptions): Promise<void> {
+  const config = configFrom(options);
+  await buildPrograms(config, output, await chosenTarget(config, block, tuning));
   await printFolder(output);
+}
+
+/** What the options say; undefined leaves it to the config. */
+async function chosenTarget(
+  { runtime }: Config,
+  block: BuildOptions['block'],
+  tuning: string | undefined,
+): Promise<Target | undefined> {
+  if (tuning !== undefined) {
+    const record = await readTargetRecord(tuning);
+    if (!record) throw new UsageError(`${tuning}: no such file; accepted: tuning.json of a run`);
+    return targetOf(record);
+  }
+  if (block === undefined) return undefined;
+  if (targetName(runtime) !== 'cpu') {
+    throw new UsageError(
+      `--block is for the cpu target; runtime.target of the config is "${runtime.target}"`,
+    );
+  }
+  return cpuTarget(block === '8' ? 8 : 16);
 }
 
 async function info(path: string, { text }: InfoOptions): Promise<void> {

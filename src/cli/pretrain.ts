@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { formatConfig } from '../config/format.js';
 import { presets } from '../config/presets.js';
 import type { Config } from '../config/schema.js';
@@ -28,6 +28,7 @@ type Flags = ConfigOptions &
     readonly quiet?: boolean;
     readonly dryRun?: boolean;
     readonly profile?: boolean;
+    readonly tune?: string;
   };
 
 export function pretrainCommand(): Command {
@@ -45,13 +46,29 @@ export function pretrainCommand(): Command {
       '--profile',
       'print where the time of steps 3 to 12 went, by graph, operator and layer, and write it to profile.json of the run folder; training goes on (default: no profile)',
     )
+    .addOption(
+      new Option(
+        '--tune <when>',
+        "auto measures this machine's kernels at first use of a config, which takes seconds, off takes built-in choices; sets runtime.tune (default: that of the config)",
+      ).choices(['auto', 'off']),
+    )
     .option('--dry-run', 'print the complete config as JSON and stop (default: train)')
     .addHelpText('after', presetsHelp)
     .action(run);
 }
 
-async function run({ output, resume, quiet, dryRun, profile = false, ...flags }: Flags): Promise<void> {
-  const config = chooseConfig(flags, resume === undefined ? undefined : output);
+async function run({
+  output,
+  resume,
+  quiet,
+  dryRun,
+  profile = false,
+  tune,
+  set = [],
+  ...flags
+}: Flags): Promise<void> {
+  const assignments = tune === undefined ? set : [...set, `runtime.tune=${tune}`];
+  const config = chooseConfig({ ...flags, set: assignments }, resume === undefined ? undefined : output);
   if (dryRun) {
     process.stdout.write(formatConfig(config));
     return;
@@ -69,7 +86,10 @@ async function run({ output, resume, quiet, dryRun, profile = false, ...flags }:
     resume: resume ?? false,
     profile,
     signal: interruption.signal,
-    ...(!quiet && { onProgress: (message: string) => status.show(message) }),
+    ...(!quiet && {
+      onProgress: (message: string) => status.update(() => message),
+      onNotice: (message: string) => status.print(message),
+    }),
     ...libraryOptions({ ...(flags.cache !== undefined && { cache: flags.cache }) }),
     onEvent: (event) => {
       if (event.type === 'profile') printProfile(status, event.file);

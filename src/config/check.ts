@@ -29,6 +29,12 @@ export function checkConfig(config: Config): string[] {
       `schedule.warmupFrom ${schedule.warmupFrom} is above schedule.peak ${schedule.peak}; accepted: 0 to ${schedule.peak}`,
     );
   }
+  const { target, provider } = config.runtime;
+  if (target === 'cpu' && provider !== 'cpu') {
+    problems.push(
+      `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
+    );
+  }
 
   const narrowStem = ['resnet20', 'resnet32', 'resnet44', 'resnet56'].includes(encoder.name);
   if (narrowStem && encoder.stem !== 'cifar') {

@@ -15,14 +15,13 @@ import {
   type Tensor,
 } from '../runtime/session.js';
 import { emit } from '../targets/emit.js';
-import { targets } from '../targets/index.js';
 import { lower } from '../targets/lower.js';
 import { portable } from '../targets/portable.js';
 import { version } from '../version.js';
 
-/** A session of one program of a network, emitted in memory; its weights are fed on every run. */
+/** A session of one program of a network, emitted in memory; its weights, row-major, are fed on every run. */
 export async function openProgram(network: Network, config: Config, program: Program): Promise<Session> {
-  const { programs } = emitPrograms(network, config, targets[config.runtime.target], [program]);
+  const { programs } = emitPrograms(network, config, portable, [program]);
   const { entry, bytes } = programs[0]!;
   return Session.of(entry, bytes, config.runtime);
 }

@@ -6,12 +6,14 @@ import { openSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import { buildPrograms } from '../methods/index.js';
 import { latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
+import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
 import { checkResumable } from './resume.js';
+import { DeclinedLayers, runTarget } from './runTarget.js';
 import type { LoopOptions } from './trainingLoop.js';
 
 export interface RunOptions {
   readonly config: Config;
-  /** Created if need be: config.json, programs/, events.jsonl, checkpoints/. */
+  /** Created if need be: config.json, tuning.json, programs/, events.jsonl, checkpoints/. */
   readonly runFolder: string;
   /** Go on from the newest checkpoint of the run folder, or from a named one. */
   readonly resume?: boolean | string;
@@ -20,14 +22,21 @@ export interface RunOptions {
   readonly profile?: boolean;
 }
 
+export interface RunReport {
+  /** Told of what takes long; the next message replaces it. */
+  readonly onProgress: (message: string) => void;
+  /** Told what a person should know of the run. */
+  readonly onNotice: (message: string) => void;
+}
+
 /**
- * Checks what a run needs and writes its folder: config and programs. Whatever is wrong with the images or the
+ * Checks what a run needs and writes its folder: config, programs and what they are lowered for. Whatever is wrong with the images or the
  * checkpoint is said before anything is written. Throws a UsageError for a run folder that already holds a run
  * (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
  */
 export async function prepareRun(
   { config, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
-  onProgress: (message: string) => void,
+  { onProgress, onNotice }: RunReport,
 ): Promise<LoopOptions> {
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(
@@ -56,8 +65,21 @@ export async function prepareRun(
     checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source.fingerprint);
   }
   const programs = join(runFolder, 'programs');
+  const record = await runTarget(config, {
+    recorded: resume === false ? null : await readTargetRecord(join(runFolder, recordFile)),
+    cacheDirectory,
+    onProgress,
+    onNotice,
+  });
+  const declined = new DeclinedLayers();
   await mkdir(runFolder, { recursive: true });
-  await buildPrograms(config, programs);
+  await buildPrograms(
+    config,
+    programs,
+    targetOf(record, (graph, node) => declined.add(graph, node)),
+  );
+  await writeTargetRecord(join(runFolder, recordFile), record);
+  if (declined.notice) onNotice(declined.notice);
   await writeFile(join(runFolder, 'config.json'), formatConfig(config));
   return {
     config,

@@ -10,6 +10,8 @@ export interface PretrainOptions extends RunOptions {
   readonly onEvent?: (event: TrainingEvent) => void;
   /** Told of what takes long before training starts, such as a download. */
   readonly onProgress?: (message: string) => void;
+  /** Told what a person should know of the run, such as that it cannot use the fast kernels. */
+  readonly onNotice?: (message: string) => void;
   /** Aborting it writes a checkpoint after the current step and ends the run with `interrupted`. */
   readonly signal?: AbortSignal;
 }
@@ -21,7 +23,7 @@ export interface PretrainOptions extends RunOptions {
  * another config; a SlimclrError when training fails. Nothing saved before is lost.
  */
 export async function pretrain(options: PretrainOptions): Promise<StopReason> {
-  const { onEvent, onProgress, signal, ...run } = options;
+  const { onEvent, onProgress, onNotice, signal, ...run } = options;
   const child = fork(new URL('./trainingProcess.js', import.meta.url), {
     env: { ...memoryEnvironment, ...process.env },
     serialization: 'advanced',
@@ -37,6 +39,7 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
     return await new Promise<StopReason>((resolve, reject) => {
       child.on('message', (message: TrainingMessage) => {
         if (message.kind === 'progress') onProgress?.(message.message);
+        else if (message.kind === 'notice') onNotice?.(message.message);
         else if (message.kind === 'event') onEvent?.(message.event);
         else if (message.kind === 'done') resolve(message.reason);
         else reject(revived(message.error));

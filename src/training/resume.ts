@@ -3,8 +3,8 @@ import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
 import type { CheckpointInfo } from './checkpoint.js';
 
-/** Keys that may differ between the parts of one run: they do not change any number. */
-const free = /^(data\.workers|checkpoint\.)/;
+/** Keys that may differ between the parts of one run: they do not change any number of a run that was begun. */
+const free = /^(data\.workers$|checkpoint\.|runtime\.tune$)/;
 
 /** Refuses a checkpoint that this config and these images would not have led to. */
 export function checkResumable(

@@ -15,6 +15,7 @@ export type TrainingRequest =
 
 export type TrainingMessage =
   | { readonly kind: 'progress'; readonly message: string }
+  | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'event'; readonly event: TrainingEvent }
   | { readonly kind: 'done'; readonly reason: StopReason }
   | { readonly kind: 'failed'; readonly error: SentError };
@@ -44,7 +45,10 @@ process.on('message', (request: TrainingRequest) => {
 
 async function train(options: RunOptions): Promise<void> {
   try {
-    const run = await prepareRun(options, (message) => send({ kind: 'progress', message }));
+    const run = await prepareRun(options, {
+      onProgress: (message) => send({ kind: 'progress', message }),
+      onNotice: (message) => send({ kind: 'notice', message }),
+    });
     const log = new EventLog(options.runFolder);
     const onEvent = (event: TrainingEvent) => {
       log.write(event);

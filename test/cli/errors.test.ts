@@ -49,6 +49,28 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
       /unknown key "epoch"; did you mean "epochs"\?/,
     ));
 
+  it('values that --tune, --block and runtime.tune do not have', async () => {
+    const preset = ['--preset', 'cifar10-resnet20', '--output', output()];
+    await expectUsageError(['pretrain', ...preset, '--tune', 'always'], /'always' is invalid.*auto, off/);
+    await expectUsageError(['graph', 'build', ...preset, '--block', '12'], /'12' is invalid.*8, 16/);
+    await expectUsageError(
+      ['pretrain', ...preset, '--set', 'runtime.tune=on'],
+      /runtime.tune is "on"; accepted: "auto", "off"/,
+    );
+  });
+
+  it('graph build: a block size for graphs that have no blocks, a tuning file that is none', async () => {
+    const preset = ['--preset', 'cifar10-resnet20', '--output', output()];
+    await expectUsageError(
+      ['graph', 'build', ...preset, '--set', 'runtime.target=portable', '--block', '8'],
+      /--block is for the cpu target; runtime.target of the config is "portable"/,
+    );
+    await expectUsageError(
+      ['graph', 'build', ...preset, '--tuning', join(root, 'none.json')],
+      /none.json: no such file; accepted: tuning.json of a run/,
+    );
+  });
+
   it('batch size that does not divide the queue', () =>
     expectUsageError(
       ['pretrain', '--preset', 'cifar10-resnet20', '--set', 'batchSize=63', '--output', output()],

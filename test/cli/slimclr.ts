@@ -51,7 +51,7 @@ export function writeTinyConfig(folder: string, source: string, config: ConfigIn
   const tiny: ConfigInput = {
     widths: [1, 0.5],
     method: { queueSize: 16, slimStartEpoch: 1 },
-    runtime: { threads: 1 },
+    runtime: { threads: 1, tune: 'off' },
     epochs: 2,
     batchSize: 8,
     ...config,

@@ -37,6 +37,14 @@ describe('checkConfig', () => {
     expect(check({ widths: [1, 0.05], encoder: { name: 'resnet18' } })).to.be.empty;
   });
 
+  it('the cpu target on another provider: refused, auto accepted', () => {
+    expect(check({ runtime: { target: 'cpu', provider: 'webgpu' } })).to.deep.equal([
+      'runtime.target "cpu" does not run on runtime.provider "webgpu"; accepted: "auto", "portable"',
+    ]);
+    expect(check({ runtime: { target: 'cpu' } })).to.be.empty;
+    expect(check({ runtime: { provider: 'webgpu' } })).to.be.empty;
+  });
+
   it('a data limit below one batch, and a warm-up from above the peak', () => {
     expect(check({ batchSize: 64, data: { limit: 63 } })).to.deep.equal([
       'data.limit 63 does not fill one batch of batchSize 64; accepted: 0 (all images) or at least 64',

@@ -13,12 +13,13 @@ import { normal, positive } from '../support/samples.js';
 
 type MethodInput = NonNullable<ConfigInput['method']>;
 
-/** ResNet-20 with two widths on four images of 8x8 pixels: every kind of program, in milliseconds. */
+/** ResNet-20 with two widths on four images of 8x8 pixels: every kind of program, portable, in milliseconds. */
 export function tinyConfig({ method, ...overrides }: ConfigInput = {}): Config {
   return parseConfig({
     widths: [1, 0.5],
     batchSize: 4,
     data: { imageSize: 8 },
+    runtime: { target: 'portable' },
     ...overrides,
     method: { queueSize: 8, dimension: 6, temperature: 0.2, ...method } satisfies MethodInput,
   });

@@ -1,13 +1,16 @@
 import { expect } from 'chai';
 import { fork } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
+import { readManifest } from '../../src/runtime/programs.js';
 import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
+import { chooseTarget } from '../../src/tuning/chooseTarget.js';
+import { tuningKey, writeTuningCache } from '../../src/tuning/tuningCache.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { tinyConfig } from './tinyConfig.js';
@@ -98,6 +101,47 @@ describe('pretrain', function () {
         name,
       ).to.equal(0);
     }
+  });
+
+  it('resumed with other measurements in the cache: the same programs, and --tune off changes nothing', async () => {
+    const cacheDirectory = join(folder, 'cache');
+    const config = tinyConfig(source, { runtime: { threads: 1, tune: 'auto' } });
+    const remember = async (chunk: number) => {
+      // Answers to every question: whether the run folder has them from here shows in its chunks.
+      const builtIn = await chooseTarget(tinyConfig(source));
+      if (builtIn.target !== 'cpu') throw new Error('this machine has no blocked kernels');
+      const { choices, block } = builtIn;
+      const chunks = Object.keys(choices.chunk).map((key) => [key, chunk] as const);
+      await writeTuningCache(cacheDirectory, tuningKey(1, block), {
+        ...choices,
+        chunk: Object.fromEntries(chunks),
+      });
+    };
+    const hashes = async (run: string) =>
+      (await readManifest(join(run, 'programs'))).graphs.map(({ sha256 }) => sha256);
+    const [run, other] = [join(folder, 'measured'), join(folder, 'measured-again')];
+    const start = async (runFolder: string) => {
+      const controller = new AbortController();
+      const onEvent = ({ type }: TrainingEvent) => type === 'step' && controller.abort();
+      await pretrain({ config, runFolder, cacheDirectory, onEvent, signal: controller.signal });
+      return hashes(runFolder);
+    };
+    await remember(1);
+    const programs = await start(run);
+    await remember(2);
+    expect(await start(other), 'other measurements, other programs').to.not.deep.equal(programs);
+    const off = tinyConfig(source, { runtime: { threads: 1, tune: 'off' } });
+    expect(await pretrain({ config: off, runFolder: run, cacheDirectory, resume: true })).to.equal('done');
+    expect(await hashes(run)).to.deep.equal(programs);
+  });
+
+  it('a damaged tuning.json: resuming is refused', async () => {
+    const run = join(folder, 'torn');
+    cpSync(reference, run, { recursive: true });
+    writeFileSync(join(run, 'tuning.json'), '{');
+    const error = await rejection(pretrain({ config: tinyConfig(source), runFolder: run, resume: true }));
+    expect(error).to.be.instanceOf(SlimclrError);
+    expect(error.message).to.match(/tuning.json: damaged/);
   });
 
   it('a rate that blows up stops with width and step in the message and keeps the last checkpoint', async () => {

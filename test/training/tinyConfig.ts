@@ -8,7 +8,7 @@ export function tinyConfig(source: string, input: ConfigInput = {}): Config {
     batchSize: 8,
     schedule: { peak: 0.05, warmup: 0 },
     ...input,
-    runtime: { threads: 1, ...input.runtime },
+    runtime: { threads: 1, tune: 'off', ...input.runtime },
     method: { queueSize: 32, slimStartEpoch: 1, ...input.method },
     data: { source, imageSize: 16, ...input.data },
   });

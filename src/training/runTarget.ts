@@ -1,0 +1,55 @@
+import type { Config } from '../config/schema.js';
+import type { Graph, Node } from '../graph/graph.js';
+import { chooseTarget, type ChooseOptions } from '../tuning/chooseTarget.js';
+import type { TargetRecord } from '../tuning/targetRecord.js';
+import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
+
+export interface RunTargetOptions extends ChooseOptions {
+  /** What the run that is resumed was lowered for. */
+  readonly recorded: TargetRecord | null;
+  readonly onNotice: (message: string) => void;
+}
+
+/**
+ * What the programs of a run are lowered for: what they were lowered for before, whatever would be chosen today, or
+ * else what is best on this machine. A run that was begun on a machine with other kernels chooses again.
+ */
+export async function runTarget(config: Config, options: RunTargetOptions): Promise<TargetRecord> {
+  const { recorded, onNotice, probe = probeBlockedKernels } = options;
+  if (recorded?.target === 'portable') return recorded;
+  if (recorded) {
+    const kernels = await probe(config.runtime);
+    if ('blockSize' in kernels && kernels.blockSize === recorded.block) return recorded;
+    onNotice(
+      'the run was begun on a machine with other kernels: its numbers differ by rounding from here on',
+    );
+  }
+  const chosen = await chooseTarget(config, options);
+  if (chosen.target === 'portable' && chosen.reason !== undefined) {
+    onNotice(
+      `portable graphs, which are slower: ONNX Runtime's blocked kernels cannot be used (${chosen.reason})`,
+    );
+  }
+  return chosen;
+}
+
+/** Counts the layers of the training graphs that the cpu target leaves to the portable lowering. */
+export class DeclinedLayers {
+  #count = 0;
+  #first = '';
+
+  add(graph: Graph, node: Node): void {
+    if (!/^(key|query)/.test(graph.name)) return;
+    if (this.#count === 0) this.#first = `${node.name} of ${graph.name}`;
+    this.#count++;
+  }
+
+  /** One line; null when there are none. */
+  get notice(): string | null {
+    if (this.#count === 0) return null;
+    return (
+      `portable lowering, which is slower, for ${this.#count} convolutions and gradients whose channels or batch ` +
+      `fill no whole blocks, the first: ${this.#first}`
+    );
+  }
+}

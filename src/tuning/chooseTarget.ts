@@ -1,0 +1,99 @@
+import { targetName, type Config } from '../config/schema.js';
+import { defaultCacheDirectory } from '../data/cacheDirectory.js';
+import { methodPrograms } from '../methods/index.js';
+import { emitPrograms } from '../programs/folder.js';
+import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
+import { threadCount } from '../runtime/session.js';
+import {
+  builtIn,
+  RecordedChoices,
+  tableChoices,
+  type Choices,
+  type ChoiceTable,
+} from '../targets/cpu/choices.js';
+import { cpuTarget } from '../targets/cpu/index.js';
+import { OrtLayerBench, type LayerBench } from './layerBench.js';
+import { recordHead, type TargetRecord } from './targetRecord.js';
+import { tune, type MapQuestion } from './tune.js';
+import { readTuningCache, tuningKey, writeTuningCache } from './tuningCache.js';
+
+export interface ChooseOptions {
+  readonly cacheDirectory?: string | undefined;
+  /** Told how far the measurements are. */
+  readonly onProgress?: (message: string) => void;
+  /** Told what a person should know. */
+  readonly onNotice?: (message: string) => void;
+  readonly probe?: typeof probeBlockedKernels;
+  readonly bench?: LayerBench;
+}
+
+/** Milliseconds that measuring may take; on a slow machine the narrow widths go without. */
+const budget = 60_000;
+
+/**
+ * What the programs of a config are to be lowered for on this machine. For the cpu target its choices are measured
+ * at first use, and kept in the cache (runtime.tune `auto`), or the built-in ones (`off`).
+ */
+export async function chooseTarget(config: Config, options: ChooseOptions = {}): Promise<TargetRecord> {
+  const { probe = probeBlockedKernels } = options;
+  if (targetName(config.runtime) === 'portable') return { ...recordHead, target: 'portable' };
+  const kernels = await probe(config.runtime);
+  if ('reason' in kernels) return { ...recordHead, target: 'portable', reason: kernels.reason };
+  const block = kernels.blockSize;
+  const choices =
+    config.runtime.tune === 'off'
+      ? ask(config, block, builtIn).choices
+      : await measured(config, block, options);
+  return { ...recordHead, target: 'cpu', block, choices };
+}
+
+async function measured(
+  config: Config,
+  block: 8 | 16,
+  { cacheDirectory = defaultCacheDirectory(), onProgress, onNotice, bench }: ChooseOptions,
+): Promise<ChoiceTable> {
+  const key = tuningKey(threadCount(config.runtime), block);
+  const known = await readTuningCache(cacheDirectory, key);
+  const { graphs, choices } = ask(config, block, tableChoices(known, block));
+  if (covers(known, choices)) return choices;
+  const table = await tune({
+    block,
+    graphs,
+    base: builtIn,
+    known,
+    bench: bench ?? new OrtLayerBench(block, config.runtime),
+    budget,
+    onProgress: (share) =>
+      onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
+  });
+  const tuned = ask(config, block, tableChoices(table, block)).choices;
+  await writeTuningCache(cacheDirectory, key, tuned).catch((error: Error) =>
+    onNotice?.(`measurements are not kept for the next run: ${error.message}`),
+  );
+  return tuned;
+}
+
+/** What the cpu target asks for the programs that training runs, and all answers. */
+function ask(
+  config: Config,
+  block: 8 | 16,
+  choices: Choices,
+): { graphs: MapQuestion[][]; choices: ChoiceTable } {
+  const { network, programs } = methodPrograms(config);
+  const all = new RecordedChoices(choices);
+  const graphs = programs
+    .filter(({ kind }) => kind === 'query' || kind === 'key')
+    .map((program) => {
+      const recorded = new RecordedChoices(all);
+      emitPrograms(network, config, cpuTarget(block, recorded), [program]);
+      return recorded.maps;
+    });
+  return { graphs, choices: all.table(block) };
+}
+
+/** Whether every answer was measured before. */
+function covers(known: ChoiceTable, asked: ChoiceTable): boolean {
+  return (['folded', 'winograd', 'chunk'] as const).every((kind) =>
+    Object.keys(asked[kind]).every((key) => key in known[kind]),
+  );
+}

@@ -1,0 +1,75 @@
+import * as ort from 'onnxruntime-node';
+import { elementCount, encodeModel } from '../onnx/model.js';
+import { Random } from '../random.js';
+import { floatTensor, sessionOptions, type RuntimeOptions } from '../runtime/session.js';
+import type { Graph, Value } from '../graph/graph.js';
+import { RecordedChoices, type Choices } from '../targets/cpu/choices.js';
+import { cpuTarget } from '../targets/cpu/index.js';
+import { emit } from '../targets/emit.js';
+import { lower } from '../targets/lower.js';
+import { version } from '../version.js';
+import { layerGraph, layerPlaces, type Layer } from './layer.js';
+import { race, type Run } from './race.js';
+
+/** Answers what tuning wants to know of a layer. */
+export interface LayerBench {
+  /** What the cpu target asks when it lowers the layer. */
+  asked(layer: Layer, choices: Choices): RecordedChoices;
+  /** Milliseconds of the layer under each candidate. */
+  times(layer: Layer, candidates: readonly Choices[]): Promise<number[]>;
+}
+
+/** Layers lowered by the cpu target as those of a network are, on ONNX Runtime. */
+export class OrtLayerBench implements LayerBench {
+  constructor(
+    private readonly block: 8 | 16,
+    private readonly runtime: RuntimeOptions,
+  ) {}
+
+  asked(layer: Layer, choices: Choices): RecordedChoices {
+    const recorded = new RecordedChoices(choices);
+    this.#lowered(layer, recorded);
+    return recorded;
+  }
+
+  async times(layer: Layer, candidates: readonly Choices[]): Promise<number[]> {
+    const sessions: ort.InferenceSession[] = [];
+    try {
+      const runs: Run[] = [];
+      for (const choices of candidates) {
+        const graph = this.#lowered(layer, choices);
+        const { opset, optimization } = cpuTarget(this.block);
+        const session = await ort.InferenceSession.create(
+          encodeModel(emit(graph, { opset, version })),
+          sessionOptions({ ...this.runtime, optimization }),
+        );
+        sessions.push(session);
+        const feeds = tensors(graph.inputs.map((input) => [input.name, input]));
+        const fetches = tensors(graph.outputs);
+        runs.push(() => session.run(feeds, fetches));
+      }
+      return await race(runs);
+    } finally {
+      for (const session of sessions) await session.release();
+    }
+  }
+
+  #lowered(layer: Layer, choices: Choices): Graph {
+    const target = cpuTarget(this.block, choices);
+    return lower(layerGraph(layer), target, layerPlaces(layer, target, this.block));
+  }
+}
+
+/** Random tensors of the types of values: nothing that is slow to compute with, such as denormal numbers. */
+function tensors(values: Iterable<readonly [string, Value]>): Record<string, ort.Tensor> {
+  const random = new Random(0);
+  return Object.fromEntries(
+    [...values].map(([name, { dims }]) => [
+      name,
+      floatTensor(
+        Float32Array.from({ length: elementCount(dims) }, () => random.uniform(-1, 1)),
+        dims,
+      ),
+    ]),
+  );
+}

@@ -1,0 +1,82 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { SlimclrError } from '../errors.js';
+import type { Graph, Node } from '../graph/graph.js';
+import { tableChoices } from '../targets/cpu/choices.js';
+import { cpuTarget } from '../targets/cpu/index.js';
+import { portable } from '../targets/portable.js';
+import type { Target } from '../targets/target.js';
+
+export const choiceTableSchema = z.strictObject({
+  folded: z.record(z.string(), z.boolean()),
+  winograd: z.record(z.string(), z.boolean()),
+  chunk: z.record(z.string(), z.int().positive()),
+});
+
+const head = { format: z.literal('slimclr-tuning'), version: z.literal(1) };
+const recordSchema = z.discriminatedUnion('target', [
+  z.strictObject({
+    ...head,
+    target: z.literal('portable'),
+    /** Why it is not the cpu target, where the config would have that. */
+    reason: z.string().optional(),
+  }),
+  z.strictObject({
+    ...head,
+    target: z.literal('cpu'),
+    /** Channels of a block. */
+    block: z.union([z.literal(8), z.literal(16)]),
+    /** Every choice that the programs of a training step rest on. */
+    choices: choiceTableSchema,
+  }),
+]);
+
+/** What the programs of a run are lowered for, completely: the same record and config give the same programs. */
+export type TargetRecord = z.infer<typeof recordSchema>;
+
+/** Name of the record's file in a run folder. */
+export const recordFile = 'tuning.json';
+
+export const recordHead = { format: 'slimclr-tuning', version: 1 } as const;
+
+/** The target of a record. `onDeclined` is told of each convolution that takes the portable lowering. */
+export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node: Node) => void): Target {
+  if (record.target === 'portable') return portable;
+  return cpuTarget(record.block, tableChoices(record.choices, record.block), onDeclined);
+}
+
+/** The record in a file; null when there is no such file. Throws a SlimclrError for a file that holds none. */
+export async function readTargetRecord(path: string): Promise<TargetRecord | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const record = parseAs(recordSchema, text);
+  if (record === undefined) {
+    throw new SlimclrError(`${path}: damaged, or of another version; accepted: what pretrain wrote there`);
+  }
+  return record;
+}
+
+export async function writeTargetRecord(path: string, record: TargetRecord): Promise<void> {
+  await replaceFile(path, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** What a text holds; undefined when it is not JSON or not of the schema. */
+export function parseAs<T>(schema: z.ZodType<T>, text: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes a file that is complete or as it was, whenever the process ends and whoever else writes it. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const partial = `${path}.partial-${process.pid}`;
+  await writeFile(partial, content);
+  await rename(partial, path);
+}

@@ -1,0 +1,79 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { env } from 'onnxruntime-node';
+import { z } from 'zod';
+import { sha256 } from '../onnx/hash.js';
+import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
+import { version } from '../version.js';
+import { choiceTableSchema, parseAs, replaceFile } from './targetRecord.js';
+
+/** What measurements are valid for; the shapes are the keys of the table. */
+export interface TuningKey {
+  readonly cpu: string;
+  readonly onnxruntime: string;
+  /** Version of this package, whose lowerings were measured. */
+  readonly slimclr: string;
+  readonly threads: number;
+  /** Channels of a block. */
+  readonly block: number;
+}
+
+export function tuningKey(threads: number, block: number): TuningKey {
+  const cpu = cpus()[0]?.model ?? 'unknown';
+  return { cpu, onnxruntime: env.versions.node!, slimclr: version, threads, block };
+}
+
+const fileSchema = z.strictObject({
+  format: z.literal('slimclr-tuning-cache'),
+  version: z.literal(1),
+  key: z.strictObject({
+    cpu: z.string(),
+    onnxruntime: z.string(),
+    slimclr: z.string(),
+    threads: z.int(),
+    block: z.int(),
+  }),
+  choices: choiceTableSchema,
+});
+
+/** What was measured for a key before. A file that is torn, or not of this key, counts as none. */
+export async function readTuningCache(cacheDirectory: string, key: TuningKey): Promise<ChoiceTable> {
+  const text = await readFile(pathOf(cacheDirectory, key), 'utf8').catch(() => '');
+  const content = parseAs(fileSchema, text);
+  return content && same(content.key, key) ? content.choices : noChoices;
+}
+
+/** Keeps measurements; those of other shapes stay. */
+export async function writeTuningCache(
+  cacheDirectory: string,
+  key: TuningKey,
+  choices: ChoiceTable,
+): Promise<void> {
+  const known = await readTuningCache(cacheDirectory, key);
+  const path = pathOf(cacheDirectory, key);
+  await mkdir(join(path, '..'), { recursive: true });
+  const content: z.infer<typeof fileSchema> = {
+    format: 'slimclr-tuning-cache',
+    version: 1,
+    key,
+    choices: {
+      folded: { ...known.folded, ...choices.folded },
+      winograd: { ...known.winograd, ...choices.winograd },
+      chunk: { ...known.chunk, ...choices.chunk },
+    },
+  };
+  await replaceFile(path, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+function pathOf(cacheDirectory: string, key: TuningKey): string {
+  return join(cacheDirectory, 'tuning', `${sha256(Buffer.from(words(key))).slice(0, 16)}.json`);
+}
+
+function same(a: TuningKey, b: TuningKey): boolean {
+  return words(a) === words(b);
+}
+
+function words({ cpu, onnxruntime, slimclr, threads, block }: TuningKey): string {
+  return JSON.stringify([cpu, onnxruntime, slimclr, threads, block]);
+}

@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Graph } from '../../src/graph/graph.js';
+import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { DeclinedLayers, runTarget } from '../../src/training/runTarget.js';
+import { recordHead, type TargetRecord } from '../../src/tuning/targetRecord.js';
+import { tinyConfig } from './tinyConfig.js';
+
+describe('runTarget', () => {
+  let cacheDirectory: string;
+  before(() => {
+    cacheDirectory = mkdtempSync(join(tmpdir(), 'slimclr-tuning-'));
+  });
+  after(() => rmSync(cacheDirectory, { recursive: true }));
+
+  async function run(recorded: TargetRecord | null, kernels: BlockedKernels) {
+    const notices: string[] = [];
+    const record = await runTarget(tinyConfig('images'), {
+      recorded,
+      cacheDirectory,
+      probe: () => Promise.resolve(kernels),
+      onNotice: (notice) => notices.push(notice),
+    });
+    return { record, notices };
+  }
+  const choices = { folded: { 'a map': true }, winograd: {}, chunk: {} };
+  const cpu = { ...recordHead, target: 'cpu', block: 16, choices } as const;
+
+  it('a resumed run keeps what it was lowered for', async () => {
+    expect(await run(cpu, { blockSize: 16 })).to.deep.equal({ record: cpu, notices: [] });
+    const portable = { ...recordHead, target: 'portable', reason: 'a bad day' } as const;
+    expect(await run(portable, { blockSize: 16 })).to.deep.equal({ record: portable, notices: [] });
+  });
+
+  it('a run from a machine with other kernels: chosen again, one line says so', async () => {
+    const { record, notices } = await run(cpu, { blockSize: 8 });
+    expect(record).to.include({ target: 'cpu', block: 8 });
+    expect(notices).to.have.length(1);
+    expect(notices[0]).to.match(/begun on a machine with other kernels/);
+  });
+
+  it('a failed probe: portable, one line says why', async () => {
+    const { record, notices } = await run(null, { reason: 'Conv gives wrong numbers' });
+    expect(record.target).to.equal('portable');
+    expect(notices).to.deep.equal([
+      "portable graphs, which are slower: ONNX Runtime's blocked kernels cannot be used (Conv gives wrong numbers)",
+    ]);
+  });
+});
+
+describe('DeclinedLayers', () => {
+  it('none: no line; several: one line with their number and the first of a training graph', () => {
+    const declined = new DeclinedLayers();
+    expect(declined.notice).to.equal(null);
+    const of = (name: string) => {
+      const graph = new Graph(name);
+      graph.scope('layer1.conv', () => graph.add('Conv', '', [], []));
+      return [graph, graph.nodes[0]!] as const;
+    };
+    declined.add(...of('embed.w1.00'));
+    expect(declined.notice).to.equal(null);
+    declined.add(...of('query.w0.75'));
+    declined.add(...of('query.w0.50'));
+    expect(declined.notice).to.match(/for 2 convolutions .*the first: layer1.conv\/Conv of query.w0.75$/);
+  });
+});

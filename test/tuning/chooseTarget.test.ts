@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../src/config/schema.js';
+import { emitMethod } from '../../src/methods/index.js';
+import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { targets } from '../../src/targets/index.js';
+import { chooseTarget } from '../../src/tuning/chooseTarget.js';
+import type { LayerBench } from '../../src/tuning/layerBench.js';
+import { targetOf, type TargetRecord } from '../../src/tuning/targetRecord.js';
+import { tinyConfig } from '../programs/tiny.js';
+
+const config = (runtime: Partial<Config['runtime']> = {}) =>
+  tinyConfig({ runtime: { target: 'auto', threads: 1, ...runtime } });
+const blocks = (blockSize: 8 | 16) => () => Promise.resolve<BlockedKernels>({ blockSize });
+const hashes = (config: Config, record: TargetRecord) =>
+  emitMethod(config, targetOf(record)).manifest.graphs.map(({ sha256 }) => sha256);
+
+/** A machine on which nothing must be measured. */
+const noBench: LayerBench = {
+  asked: () => expect.fail('asked'),
+  times: () => expect.fail('measured'),
+};
+
+describe('chooseTarget: ResNet-20, 8x8', function () {
+  this.timeout(60_000);
+  let cacheDirectory: string;
+  before(() => {
+    cacheDirectory = mkdtempSync(join(tmpdir(), 'slimclr-tuning-'));
+  });
+  after(() => rmSync(cacheDirectory, { recursive: true }));
+
+  it('tune off: the built-in choices, so the graphs that emission gives on any machine', async () => {
+    for (const block of [8, 16] as const) {
+      const off = config({ tune: 'off' });
+      const record = await chooseTarget(off, { cacheDirectory, probe: blocks(block), bench: noBench });
+      expect(record).to.include({ target: 'cpu', block });
+      if (block === 16) {
+        const builtIn = emitMethod(off, targets.cpu).manifest.graphs.map(({ sha256 }) => sha256);
+        expect(hashes(off, record)).to.deep.equal(builtIn);
+      }
+    }
+  });
+
+  it('the config names portable, or a provider other than cpu: portable without a reason, nothing probed', async () => {
+    const probe = () => expect.fail('probed');
+    for (const runtime of [{ target: 'portable' }, { provider: 'webgpu' }] as const) {
+      const record = await chooseTarget(config(runtime), { cacheDirectory, probe, bench: noBench });
+      expect(record).to.deep.equal({ format: 'slimclr-tuning', version: 1, target: 'portable' });
+    }
+  });
+
+  it('a failed probe: portable, with the reason', async () => {
+    const probe = () => Promise.resolve({ reason: 'no blocked kernels are known for arm64' });
+    const record = await chooseTarget(config(), { cacheDirectory, probe, bench: noBench });
+    expect(record).to.include({ target: 'portable', reason: 'no blocked kernels are known for arm64' });
+  });
+
+  it('measured on this machine once: the second time the answers come from the cache', async () => {
+    const messages: string[] = [];
+    const probe = blocks(16);
+    const first = await chooseTarget(config(), {
+      cacheDirectory,
+      probe,
+      onProgress: (message) => messages.push(message),
+    });
+    expect(messages[0]).to.match(/measuring .*: 0 %$/);
+    expect(await chooseTarget(config(), { cacheDirectory, probe, bench: noBench })).to.deep.equal(first);
+  });
+
+  it('a cache that cannot be written: a notice, and the measurements are used', async () => {
+    const file = join(cacheDirectory, 'file');
+    writeFileSync(file, '');
+    const notices: string[] = [];
+    const record = await chooseTarget(config(), {
+      cacheDirectory: file,
+      probe: blocks(16),
+      onNotice: (notice) => notices.push(notice),
+    });
+    expect(record.target).to.equal('cpu');
+    expect(notices).to.have.length(1);
+    expect(notices[0]).to.match(/^measurements are not kept for the next run: .*ENOTDIR/);
+  });
+});
