@@ -1,9 +1,10 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { SlimclrError, UsageError } from '../errors.js';
 import { forEachConcurrently } from './concurrency.js';
 import type { RawImage, SkippedFile } from './imageStore.js';
+import { decodeOrdinaryJpeg } from './jpeg.js';
 
 /** File name extensions, lower case, that count as images. */
 export const imageExtensions: readonly string[] = [
@@ -73,8 +74,13 @@ export async function scanImageFolder(root: string): Promise<ImageFolder> {
  * @throws Error of the decoder, also when the file is truncated.
  */
 export async function decodeImage(path: string): Promise<RawImage> {
+  const file = await readFile(path);
+  return decodeOrdinaryJpeg(file) ?? decodeWithSharp(file);
+}
+
+async function decodeWithSharp(file: Buffer): Promise<RawImage> {
   // NOTE: decoder warnings do not fail an image: they are common in photographs that decode correctly.
-  const { data, info } = await sharp(path, { failOn: 'error' })
+  const { data, info } = await sharp(file, { failOn: 'error' })
     .autoOrient()
     .flatten({ background: 'white' })
     .toColourspace('srgb')
