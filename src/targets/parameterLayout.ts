@@ -40,8 +40,7 @@ export function storedShape(shape: readonly number[], layout: ParameterLayout): 
 export function pack(values: Float32Array, shape: readonly number[], layout: ParameterLayout): Float32Array {
   if (layout === 'plain') return values;
   const packed = new Float32Array(values.length);
-  let i = 0;
-  for (const place of places(shape, layout)) packed[place] = values[i++]!;
+  eachElement(shape, layout, (plain, place) => (packed[place] = values[plain]!));
   return packed;
 }
 
@@ -53,23 +52,26 @@ export function unpack(
 ): Float32Array {
   if (layout === 'plain') return packed;
   const values = new Float32Array(packed.length);
-  let i = 0;
-  for (const place of places(shape, layout)) values[i++] = packed[place]!;
+  eachElement(shape, layout, (plain, place) => (values[plain] = packed[place]!));
   return values;
 }
 
-/** For each element in row-major order: where the layout has it. */
-function* places(shape: readonly number[], layout: ParameterLayout): Generator<number> {
+/** For each element: where it lies in row-major order, and where the layout has it. */
+function eachElement(
+  shape: readonly number[],
+  layout: ParameterLayout,
+  visit: (plain: number, place: number) => void,
+): void {
   const block = blocksOf(layout);
   const [outputs = 0, inputs = 0, ...window] = shape;
   const taps = elementCount(window);
+  const size = block.inputs * block.outputs;
+  let plain = 0;
   for (let k = 0; k < outputs; k++) {
     for (let c = 0; c < inputs; c++) {
       const row = Math.floor(k / block.outputs) * (inputs / block.inputs) + Math.floor(c / block.inputs);
       const column = (c % block.inputs) * block.outputs + (k % block.outputs);
-      for (let tap = 0; tap < taps; tap++) {
-        yield (row * taps + tap) * block.inputs * block.outputs + column;
-      }
+      for (let tap = 0; tap < taps; tap++) visit(plain++, (row * taps + tap) * size + column);
     }
   }
 }
