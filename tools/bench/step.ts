@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { viewSize } from '../../src/config/schema.js';
 import { buildPrograms } from '../../src/methods/index.js';
+import { chooseTarget } from '../../src/tuning/chooseTarget.js';
+import { targetOf } from '../../src/tuning/targetRecord.js';
 import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
 import { StepProcess } from './stepProcess.js';
 import { fastestRival, findPythons, type Python, type Trial } from './stepRival.js';
@@ -48,7 +50,11 @@ async function measure(
   const folder = mkdtempSync(join(tmpdir(), 'slimclr-bench-'));
   const processes: StepProcess[] = [];
   try {
-    await buildPrograms(config, folder);
+    // As `slimclr pretrain` does: the choices measured on this machine, from the cache where they are there.
+    const chosen = await chooseTarget(config, {
+      onProgress: (message) => console.log(`${name}: ${message}`),
+    });
+    await buildPrograms(config, folder, targetOf(chosen));
     console.log(`\n${name}: settings of PyTorch`);
     const trials: Trial[] = [];
     const rival = await fastestRival({
