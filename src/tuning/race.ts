@@ -8,7 +8,7 @@ export type Clock = () => number;
 
 /** Milliseconds that the rounds of a race take at least, unless there are `mostRounds` of them. */
 const enough = 30;
-const fewestRounds = 3;
+const fewestRounds = 2;
 const mostRounds = 9;
 /** A candidate whose best two rounds in takes so many times as long as the best of all is out. */
 const hopeless = 1.2;

@@ -33,17 +33,16 @@ export interface TuneOptions {
   readonly now?: () => number;
 }
 
-/** A candidate must take so much less time than what it replaces, or noise would choose. */
+/** A candidate must take so much less time than what it replaces, in two measurements, or noise would choose. */
 const margin = 0.95;
 /** A layer's share of a step below which nothing is gained by measuring it. */
-const smallestShare = 0.002;
-/** A map of more positions has nothing to win from being folded but Winograd. */
-const mostFolded = 256;
-/** One of fewer has blocked convolutions that are far slower. */
-const fewestBlocked = 16;
-/** Winograd is not tried where it is estimated to take so many times as long. */
-const hopelessWinograd = 1.4;
-const chunks = [1, 2, 4, 8];
+const smallestShare = 0.004;
+/** Maps of so many positions may lie in either layout: larger ones are not folded, smaller ones not blocked. */
+const eitherLayout = { fewest: 16, most: 256 };
+/** Winograd is tried where its estimated time over the direct one lies between; the estimate is surer elsewhere. */
+const openWinograd = { least: 0.6, most: 1.2 };
+/** The layers over a map are measured until those that are done decide by so much of the estimated whole. */
+const decisive = 0.1;
 const parts: readonly ConvPart[] = ['forward', 'inputGradient', 'weightGradient'];
 
 /**
@@ -101,76 +100,87 @@ class Tuning {
     const key = this.#key(question);
     if (key in this.#folded) return;
     const layers = counted(question.convolutions, this.options.block).filter(
-      ({ conv, count }) => count * cost(conv) >= this.#smallest,
+      (layer) => totalCost(layer) >= this.#smallest,
     );
     const folds = new Map(
       graph.map((other) => [size(other.map), this.#folded[this.#key(other)] ?? this.#base(other)]),
     );
     const at = size(question.map);
     const base = this.#base(question);
-    const worthTrying = layoutsWorthTrying(question);
-    if (worthTrying.includes(true)) {
+    const positions = question.map.height * question.map.width;
+    if (base || positions <= eitherLayout.most) {
       for (const { conv } of layers) {
         for (const part of parts) await this.#chooseWinograd({ conv, part }, new Map([...folds, [at, true]]));
       }
     }
-    let folded = base;
-    if (worthTrying.includes(!base)) {
-      const [now, other] = await this.#wholeTimes(layers, [
-        new Map([...folds, [at, base]]),
-        new Map([...folds, [at, !base]]),
-      ]);
-      if (other! < margin * now!) folded = !base;
-    }
+    const open =
+      positions >= eitherLayout.fewest &&
+      positions <= eitherLayout.most &&
+      !layers.some(({ conv }) => winogradRatio(conv) < openWinograd.least);
+    const other =
+      open &&
+      (await this.#faster(
+        layers,
+        [base, !base].map((f) => new Map([...folds, [at, f]])),
+      ));
+    const folded = other ? !base : base;
     this.#folded[key] = folded;
     for (const { conv } of layers) await this.#chooseChunk(conv, new Map([...folds, [at, folded]]));
   }
 
   async #chooseWinograd(layer: Layer, folds: Folds): Promise<void> {
     const { bench, block } = this.options;
-    if (winogradRatio(layer.conv) > hopelessWinograd || this.#late()) return;
+    const ratio = winogradRatio(layer.conv);
+    if (ratio < openWinograd.least || ratio > openWinograd.most) return;
     const choices = this.#choices(folds);
     const [question] = bench.asked(layer, choices).parts;
     if (!question) return;
     const key = partKey(question.conv, question.part, block);
-    if (key in this.#winograd) return;
-    const other = { ...choices, winograd: () => !question.winograd };
-    const [now, then] = await bench.times(layer, [choices, other]);
-    this.#winograd[key] = then! < margin * now! ? !question.winograd : question.winograd;
+    if (key in this.#winograd || this.#late()) return;
+    const answers = [question.winograd, !question.winograd];
+    const candidates = answers.map((winograd) => ({ ...choices, winograd: () => winograd }));
+    this.#winograd[key] = answers[await this.#fastest(layer, candidates)]!;
   }
 
   async #chooseChunk(conv: ConvSize, folds: Folds): Promise<void> {
     const { bench, block } = this.options;
-    if (this.#late()) return;
     const layer = { conv, part: 'weightGradient' } as const;
     const choices = this.#choices(folds);
     const [question] = bench.asked(layer, choices).chunks;
     if (!question) return;
     const key = convKey(question.conv, block);
-    if (key in this.#chunk) return;
-    const { batch } = question.conv;
-    const others = chunks.filter((chunk) => chunk !== question.chunk && batch % chunk === 0);
-    const candidates = [question.chunk, ...others];
-    const times = await bench.times(
-      layer,
-      candidates.map((chunk) => ({ ...choices, chunk: () => chunk })),
-    );
-    const fastest = Math.min(...times);
-    this.#chunk[key] = fastest < margin * times[0]! ? candidates[times.indexOf(fastest)]! : question.chunk;
+    if (key in this.#chunk || this.#late()) return;
+    const answers = chunksNear(question.chunk, question.conv.batch);
+    const candidates = answers.map((chunk) => ({ ...choices, chunk: () => chunk }));
+    this.#chunk[key] = answers[await this.#fastest(layer, candidates)]!;
   }
 
-  /** Sum over all layers, for each way to fold. */
-  async #wholeTimes(layers: readonly CountedLayer[], candidates: readonly Folds[]): Promise<number[]> {
-    const totals = candidates.map(() => 0);
-    for (const { conv, count } of layers) {
-      if (this.#late()) return candidates.map(() => 0);
-      const times = await this.options.bench.times(
-        { conv, part: 'whole' },
-        candidates.map((folds) => this.#choices(folds)),
-      );
-      for (const [i, time] of times.entries()) totals[i]! += count * time;
+  /** Index of the fastest candidate; 0 unless another one is faster by the margin, and is so again. */
+  async #fastest(layer: Layer, candidates: readonly Choices[]): Promise<number> {
+    const { bench } = this.options;
+    const times = await bench.times(layer, candidates);
+    const best = times.indexOf(Math.min(...times));
+    if (times[best]! >= margin * times[0]!) return 0;
+    const [now, then] = await bench.times(layer, [candidates[0]!, candidates[best]!]);
+    return then! < margin * now! ? best : 0;
+  }
+
+  /** Whether the layers over a map, together, are faster the second way to fold than the first. */
+  async #faster(layers: readonly CountedLayer[], ways: readonly Folds[]): Promise<boolean> {
+    const costliest = layers.toSorted((a, b) => totalCost(b) - totalCost(a));
+    const whole = sum(layers.map(totalCost));
+    const totals = [0, 0];
+    let done = 0;
+    for (const layer of costliest) {
+      if (this.#late()) return false;
+      const candidates = ways.map((folds) => this.#choices(folds));
+      const times = await this.options.bench.times({ conv: layer.conv, part: 'whole' }, candidates);
+      for (const [i, time] of times.entries()) totals[i]! += layer.count * time;
+      done += totalCost(layer);
+      const estimated = (totals[0]! * whole) / done;
+      if (done > whole / 3 && Math.abs(totals[1]! - totals[0]!) > decisive * estimated) break;
     }
-    return totals;
+    return totals[1]! < margin * totals[0]!;
   }
 
   /** What is chosen so far, for a graph whose maps are folded by size. */
@@ -194,10 +204,14 @@ class Tuning {
   }
 }
 
-function layoutsWorthTrying({ map: { height, width }, convolutions }: MapQuestion): boolean[] {
-  const positions = height * width;
-  const fold = positions <= mostFolded || convolutions.some((conv) => winogradRatio(conv) < 1);
-  return [...(fold ? [true] : []), ...(positions >= fewestBlocked ? [false] : [])];
+/** A chunk and, after it, those within a factor of four that divide the batch, 8 at most. */
+function chunksNear(chunk: number, batch: number): number[] {
+  const others = [chunk / 4, chunk / 2, chunk * 2, chunk * 4];
+  return [chunk, ...others.filter((other) => Number.isInteger(other) && other <= 8 && batch % other === 0)];
+}
+
+function totalCost({ conv, count }: CountedLayer): number {
+  return count * cost(conv);
 }
 
 /** Each kind of layer once. */
