@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { emitMethod } from '../methods/index.js';
 import { modelText, textHash } from '../onnx/text.js';
+import { targets } from '../targets/index.js';
 import { diffGraphTexts, differenceOf, type Difference } from './difference.js';
 import {
   readGoldenFolder,
@@ -31,9 +32,16 @@ export interface GoldenUpdate {
   readonly removed: readonly string[];
 }
 
-/** Every preset under its name. */
+/** Every preset for every target, e.g. under `cifar10-resnet20.cpu`. */
 export function presetConfigs(): Map<string, Config> {
-  return new Map(Object.keys(presets).map((preset) => [preset, loadConfig({ preset })]));
+  return new Map(
+    Object.keys(presets).flatMap((preset) =>
+      Object.keys(targets).map((target) => [
+        `${preset}.${target}`,
+        loadConfig({ preset, set: [`runtime.target=${target}`] }),
+      ]),
+    ),
+  );
 }
 
 /** The configs of files, each under the file's name without extension. Throws a UsageError for equal names. */
