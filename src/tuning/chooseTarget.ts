@@ -54,10 +54,9 @@ async function measured(
 ): Promise<ChoiceTable> {
   const key = tuningKey(threadCount(config.runtime), block);
   const known = await readTuningCache(cacheDirectory, key);
-  const { graphs, choices } = ask(config, block, tableChoices(known, block));
+  const { graphs, choices } = ask(config, block, tableChoices(known));
   if (covers(known, choices)) return choices;
   const table = await tune({
-    block,
     graphs,
     base: builtIn,
     known,
@@ -66,7 +65,7 @@ async function measured(
     onProgress: (share) =>
       onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
   });
-  const tuned = ask(config, block, tableChoices(table, block)).choices;
+  const tuned = ask(config, block, tableChoices(table)).choices;
   await writeTuningCache(cacheDirectory, key, tuned).catch((error: Error) =>
     onNotice?.(`measurements are not kept for the next run: ${error.message}`),
   );
@@ -88,7 +87,7 @@ function ask(
       emitPrograms(network, config, cpuTarget(block, recorded), [program]);
       return recorded.maps;
     });
-  return { graphs, choices: all.table(block) };
+  return { graphs, choices: all.table() };
 }
 
 /** Whether every answer was measured before. */

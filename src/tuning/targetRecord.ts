@@ -42,7 +42,7 @@ export const recordHead = { format: 'slimclr-tuning', version: 1 } as const;
 /** The target of a record. `onDeclined` is told of each convolution that takes the portable lowering. */
 export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node: Node) => void): Target {
   if (record.target === 'portable') return portable;
-  return cpuTarget(record.block, tableChoices(record.choices, record.block), onDeclined);
+  return cpuTarget(record.block, tableChoices(record.choices), onDeclined);
 }
 
 /** The record in a file; null when there is no such file. Throws a SlimclrError for a file that holds none. */

@@ -17,8 +17,6 @@ import type { LayerBench } from './layerBench.js';
 export type MapQuestion = RecordedChoices['maps'][number];
 
 export interface TuneOptions {
-  /** Channels of a block. */
-  readonly block: number;
   /** The maps of each graph of a training step. */
   readonly graphs: readonly (readonly MapQuestion[])[];
   /** What a candidate must beat. */
@@ -99,9 +97,7 @@ class Tuning {
   async #map(question: MapQuestion, graph: readonly MapQuestion[]): Promise<void> {
     const key = this.#key(question);
     if (key in this.#folded) return;
-    const layers = counted(question.convolutions, this.options.block).filter(
-      (layer) => totalCost(layer) >= this.#smallest,
-    );
+    const layers = counted(question.convolutions).filter((layer) => totalCost(layer) >= this.#smallest);
     const folds = new Map(
       graph.map((other) => [size(other.map), this.#folded[this.#key(other)] ?? this.#base(other)]),
     );
@@ -129,13 +125,13 @@ class Tuning {
   }
 
   async #chooseWinograd(layer: Layer, folds: Folds): Promise<void> {
-    const { bench, block } = this.options;
+    const { bench } = this.options;
     const ratio = winogradRatio(layer.conv);
     if (ratio < openWinograd.least || ratio > openWinograd.most) return;
     const choices = this.#choices(folds);
     const [question] = bench.asked(layer, choices).parts;
     if (!question) return;
-    const key = partKey(question.conv, question.part, block);
+    const key = partKey(question.conv, question.part);
     if (key in this.#winograd || this.#late()) return;
     const answers = [question.winograd, !question.winograd];
     const candidates = answers.map((winograd) => ({ ...choices, winograd: () => winograd }));
@@ -143,12 +139,12 @@ class Tuning {
   }
 
   async #chooseChunk(conv: ConvSize, folds: Folds): Promise<void> {
-    const { bench, block } = this.options;
+    const { bench } = this.options;
     const layer = { conv, part: 'weightGradient' } as const;
     const choices = this.#choices(folds);
     const [question] = bench.asked(layer, choices).chunks;
     if (!question) return;
-    const key = convKey(question.conv, block);
+    const key = convKey(question.conv);
     if (key in this.#chunk || this.#late()) return;
     const answers = chunksNear(question.chunk, question.conv.batch);
     const candidates = answers.map((chunk) => ({ ...choices, chunk: () => chunk }));
@@ -185,9 +181,9 @@ class Tuning {
 
   /** What is chosen so far, for a graph whose maps are folded by size. */
   #choices(folds: Folds): Choices {
-    const { block, base } = this.options;
+    const { base } = this.options;
     const table = { folded: {}, winograd: this.#winograd, chunk: this.#chunk };
-    const rest = tableChoices(table, block, base);
+    const rest = tableChoices(table, base);
     return { ...rest, folded: (map, over) => folds.get(size(map)) ?? rest.folded(map, over) };
   }
 
@@ -196,7 +192,7 @@ class Tuning {
   }
 
   #key({ map, convolutions }: MapQuestion): string {
-    return mapKey(map, convolutions, this.options.block);
+    return mapKey(map, convolutions);
   }
 
   #late(): boolean {
@@ -215,10 +211,10 @@ function totalCost({ conv, count }: CountedLayer): number {
 }
 
 /** Each kind of layer once. */
-function counted(convolutions: readonly ConvSize[], block: number): CountedLayer[] {
+function counted(convolutions: readonly ConvSize[]): CountedLayer[] {
   const layers = new Map<string, CountedLayer>();
   for (const conv of convolutions) {
-    const key = convKey(conv, block);
+    const key = convKey(conv);
     layers.set(key, { conv, count: (layers.get(key)?.count ?? 0) + 1 });
   }
   return [...layers.values()];

@@ -58,7 +58,6 @@ class FakeBench implements LayerBench {
 
 const run = (bench: LayerBench, options: Partial<TuneOptions> = {}) =>
   tune({
-    block: 16,
     graphs: [[over([conv(14, 256), conv(14, 256)])]],
     base: plainest,
     known: noChoices,

@@ -67,11 +67,11 @@ export interface ChoiceTable {
 export const noChoices: ChoiceTable = { folded: {}, winograd: {}, chunk: {} };
 
 /** The choices of a table; what it does not hold is answered by `otherwise`. */
-export function tableChoices(table: ChoiceTable, block: number, otherwise: Choices = builtIn): Choices {
+export function tableChoices(table: ChoiceTable, otherwise: Choices = builtIn): Choices {
   return {
-    folded: (map, over) => table.folded[mapKey(map, over, block)] ?? otherwise.folded(map, over),
-    winograd: (conv, part) => table.winograd[partKey(conv, part, block)] ?? otherwise.winograd(conv, part),
-    chunk: (conv) => table.chunk[convKey(conv, block)] ?? otherwise.chunk(conv),
+    folded: (map, over) => table.folded[mapKey(map, over)] ?? otherwise.folded(map, over),
+    winograd: (conv, part) => table.winograd[partKey(conv, part)] ?? otherwise.winograd(conv, part),
+    chunk: (conv) => table.chunk[convKey(conv)] ?? otherwise.chunk(conv),
   };
 }
 
@@ -102,13 +102,11 @@ export class RecordedChoices implements Choices {
   }
 
   /** The answers, sorted by key. */
-  table(block: number): ChoiceTable {
+  table(): ChoiceTable {
     return {
-      folded: sorted(
-        this.maps.map(({ map, convolutions, folded }) => [mapKey(map, convolutions, block), folded]),
-      ),
-      winograd: sorted(this.parts.map(({ conv, part, winograd }) => [partKey(conv, part, block), winograd])),
-      chunk: sorted(this.chunks.map(({ conv, chunk }) => [convKey(conv, block), chunk])),
+      folded: sorted(this.maps.map(({ map, convolutions, folded }) => [mapKey(map, convolutions), folded])),
+      winograd: sorted(this.parts.map(({ conv, part, winograd }) => [partKey(conv, part), winograd])),
+      chunk: sorted(this.chunks.map(({ conv, chunk }) => [convKey(conv), chunk])),
     };
   }
 }
@@ -118,27 +116,19 @@ function sorted<T>(answers: readonly (readonly [string, T])[]): Record<string, T
 }
 
 /** e.g. `16x14x14 over 1024>256 1x1/1, 256>256 3x3/1`: batch, height, width, and the different convolutions. */
-export function mapKey(
-  { batch, height, width }: MapSize,
-  convolutions: readonly ConvSize[],
-  block: number,
-): string {
-  const layers = [...new Set(convolutions.map((conv) => layerKey(conv, block)))].sort();
-  return `${batch}x${height}x${width} over ${layers.join(', ')}`;
+export function mapKey({ batch, height, width }: MapSize, convolutions: readonly ConvSize[]): string {
+  return `${batch}x${height}x${width} over ${[...new Set(convolutions.map(layerKey))].sort().join(', ')}`;
 }
 
 /** e.g. `16x14x14 256>256 3x3/1`: batch, height and width of the output, channels, window, stride. */
-export function convKey(conv: ConvSize, block: number): string {
-  return `${conv.batch}x${conv.height}x${conv.width} ${layerKey(conv, block)}`;
+export function convKey(conv: ConvSize): string {
+  return `${conv.batch}x${conv.height}x${conv.width} ${layerKey(conv)}`;
 }
 
-export function partKey(conv: ConvSize, part: ConvPart, block: number): string {
-  return `${convKey(conv, block)} ${part}`;
+export function partKey(conv: ConvSize, part: ConvPart): string {
+  return `${convKey(conv)} ${part}`;
 }
 
-/** Channels in whole blocks, as the kernels see them; those of a picture take another recipe and stay apart. */
-function layerKey({ inputs, outputs, kernel, stride }: ConvSize, block: number): string {
-  const up = (channels: number) => Math.ceil(channels / block) * block;
-  const channels = `${inputs === 3 ? inputs : up(inputs)}>${up(outputs)}`;
-  return `${channels} ${kernel}x${kernel}/${stride}`;
+function layerKey({ inputs, outputs, kernel, stride }: ConvSize): string {
+  return `${inputs}>${outputs} ${kernel}x${kernel}/${stride}`;
 }
