@@ -3,7 +3,7 @@ import { SlimclrError, UsageError } from '../errors.js';
 import { existsSync } from 'node:fs';
 import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import type { LinearClassifier } from './linearClassifier.js';
-import { replaceFile } from './resultFiles.js';
+import { replaceFile } from '../replaceFile.js';
 
 /** The linear probe's classifiers of one checkpoint, `results/probe.safetensors` of a run folder. */
 export interface ProbeClassifiers {

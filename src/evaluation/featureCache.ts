@@ -5,7 +5,7 @@ import { sha256 } from '../onnx/hash.js';
 import { bytesOf } from '../onnx/model.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Features } from './features.js';
-import { replaceFile } from './resultFiles.js';
+import { replaceFile } from '../replaceFile.js';
 
 /** Which file of the cache: one for each encoder, split and width, replaced when its key changes. */
 export interface FeatureSlot {

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, sep } from 'node:path';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import { SlimclrError, UsageError } from '../errors.js';
+import { replaceFile } from '../replaceFile.js';
 
 /** `index.json` of a folder of golden graphs; the text T of config C is the file `C/T.txt`. */
 export interface GoldenIndex {
@@ -70,7 +71,7 @@ export async function writeGoldenFolder(
   }
   const written: string[] = [];
   for (const [file, text] of [...files, [indexFile, `${JSON.stringify(index, null, 2)}\n`] as const]) {
-    if (await replaceFile(join(folder, file), text)) written.push(file);
+    if (await rewrite(join(folder, file), text)) written.push(file);
   }
   const removed = (await textFiles(folder)).filter((file) => !files.has(file));
   for (const file of removed) await rm(join(folder, file));
@@ -87,11 +88,9 @@ async function textFiles(folder: string): Promise<string[]> {
 }
 
 /** False when the file has this content already. */
-async function replaceFile(path: string, content: string): Promise<boolean> {
+async function rewrite(path: string, content: string): Promise<boolean> {
   const current = await readFile(path, 'utf8').catch(() => undefined);
   if (current === content) return false;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.tmp`, content);
-  await rename(`${path}.tmp`, path);
+  await replaceFile(path, (partial) => writeFile(partial, content));
   return true;
 }

@@ -1,7 +1,8 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { SlimclrError } from '../errors.js';
 import type { Graph, Node } from '../graph/graph.js';
+import { replaceFile } from '../replaceFile.js';
 import { tableChoices } from '../targets/cpu/choices.js';
 import { cpuTarget } from '../targets/cpu/index.js';
 import { portable } from '../targets/portable.js';
@@ -62,7 +63,7 @@ export async function readTargetRecord(path: string): Promise<TargetRecord | nul
 }
 
 export async function writeTargetRecord(path: string, record: TargetRecord): Promise<void> {
-  await replaceFile(path, `${JSON.stringify(record, null, 2)}\n`);
+  await replaceFile(path, (partial) => writeFile(partial, `${JSON.stringify(record, null, 2)}\n`));
 }
 
 /** What a text holds; undefined when it is not JSON or not of the schema. */
@@ -72,11 +73,4 @@ export function parseAs<T>(schema: z.ZodType<T>, text: string): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Writes a file that is complete or as it was, whenever the process ends and whoever else writes it. */
-export async function replaceFile(path: string, content: string): Promise<void> {
-  const partial = `${path}.partial-${process.pid}`;
-  await writeFile(partial, content);
-  await rename(partial, path);
 }

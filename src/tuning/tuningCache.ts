@@ -1,12 +1,13 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'onnxruntime-node';
 import { z } from 'zod';
 import { sha256 } from '../onnx/hash.js';
+import { replaceFile } from '../replaceFile.js';
 import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
 import { version } from '../version.js';
-import { choiceTableSchema, parseAs, replaceFile } from './targetRecord.js';
+import { choiceTableSchema, parseAs } from './targetRecord.js';
 
 /** What measurements are valid for; the shapes are the keys of the table. */
 export interface TuningKey {
@@ -51,8 +52,6 @@ export async function writeTuningCache(
   choices: ChoiceTable,
 ): Promise<void> {
   const known = await readTuningCache(cacheDirectory, key);
-  const path = pathOf(cacheDirectory, key);
-  await mkdir(join(path, '..'), { recursive: true });
   const content: z.infer<typeof fileSchema> = {
     format: 'slimclr-tuning-cache',
     version: 1,
@@ -63,7 +62,9 @@ export async function writeTuningCache(
       chunk: { ...known.chunk, ...choices.chunk },
     },
   };
-  await replaceFile(path, `${JSON.stringify(content, null, 2)}\n`);
+  await replaceFile(pathOf(cacheDirectory, key), (partial) =>
+    writeFile(partial, `${JSON.stringify(content, null, 2)}\n`),
+  );
 }
 
 function pathOf(cacheDirectory: string, key: TuningKey): string {
