@@ -7,7 +7,10 @@ interface SchemaNode {
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
+  /** Unions told apart by `kind`. */
   readonly oneOf?: readonly SchemaNode[];
+  /** Unions of a value and a list of such values. */
+  readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode | false;
   readonly prefixItems?: readonly SchemaNode[];
@@ -62,13 +65,16 @@ function elsewhere(key: string, node: SchemaNode, path: readonly string[]): stri
 function nodeAt(path: readonly (string | number)[], input: unknown): SchemaNode {
   let node = branchOf(rootNode, input);
   for (const [depth, key] of path.entries()) {
-    const child =
-      typeof key === 'number'
-        ? (node.prefixItems?.[key] ?? (node.items || {}))
-        : (node.properties?.[key] ?? {});
+    const child = typeof key === 'number' ? itemAt(node, key) : (node.properties?.[key] ?? {});
     node = branchOf(child, valueAt(path.slice(0, depth + 1), input));
   }
   return node;
+}
+
+/** The schema of item `index` of a list; of a union, of the branch that is a list. */
+function itemAt(node: SchemaNode, index: number): SchemaNode {
+  const list = node.anyOf?.find(({ type }) => type === 'array') ?? node;
+  return list.prefixItems?.[index] ?? (list.items || {});
 }
 
 function branchOf(node: SchemaNode, value: unknown): SchemaNode {
@@ -81,6 +87,7 @@ function branchOf(node: SchemaNode, value: unknown): SchemaNode {
 
 /** What a schema accepts, in words: `an integer >= 1`, `"cifar", "imagenet"`, `a list of 3, each a number`. */
 function accepted(node: SchemaNode): string {
+  if (node.anyOf !== undefined) return node.anyOf.map(accepted).join(', or ');
   if (node.enum !== undefined) return node.enum.map((choice) => JSON.stringify(choice)).join(', ');
   switch (node.type) {
     case 'integer':
@@ -90,7 +97,7 @@ function accepted(node: SchemaNode): string {
     case 'string':
       return node.minLength === undefined ? 'a string' : 'a string that is not empty';
     case 'array': {
-      const item = node.prefixItems?.[0] ?? (node.items || {});
+      const item = itemAt(node, 0);
       const length = node.prefixItems === undefined ? '' : ` of ${node.prefixItems.length}`;
       return `a list${length}, each ${accepted(item).replaceAll(', ', ' or ')}`;
     }

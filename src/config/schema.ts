@@ -1,11 +1,8 @@
 import { z } from 'zod';
+import { augmentationSchema } from './augmentation.js';
 
 const probability = z.number().min(0).max(1);
 const positiveInteger = z.int().positive();
-
-/** A pair [low, high] of numbers that `bound` accepts. */
-const range = (bound: z.ZodNumber) =>
-  z.tuple([bound, bound]).refine(([low, high]) => low <= high, 'must be [low, high] with low <= high');
 
 /** Names accepted for `encoder.name`, the keys of the registry in src/encoders/index.ts. */
 export const encoderNames = [
@@ -18,33 +15,6 @@ export const encoderNames = [
   'resnet50',
   'resnet101',
 ] as const;
-
-/** Augmentation of one view (docs/method.md, recipes). Factors are torchvision's: jitter 0.4 means [0.6, 1.4]. */
-export const augmentationSchema = z.strictObject({
-  /** Area of the random crop as a share of the image. */
-  cropScale: range(z.number().gt(0).max(1)).default([0.2, 1]),
-  /** Aspect ratio (width / height) of the random crop. */
-  cropRatio: range(z.number().positive()).default([3 / 4, 4 / 3]),
-  flip: probability.default(0.5),
-  jitter: z
-    .strictObject({
-      probability: probability.default(0.8),
-      brightness: z.number().min(0).max(1).default(0.4),
-      contrast: z.number().min(0).max(1).default(0.4),
-      saturation: z.number().min(0).max(1).default(0.4),
-      hue: z.number().min(0).max(0.5).default(0.1),
-    })
-    .prefault({}),
-  grayscale: probability.default(0.2),
-  blur: z
-    .strictObject({
-      probability: probability.default(0.5),
-      /** Standard deviation in pixels, uniform over this range. */
-      sigma: range(z.number().positive()).default([0.1, 2]),
-    })
-    .prefault({}),
-});
-export type AugmentationConfig = z.infer<typeof augmentationSchema>;
 
 const distillationSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),

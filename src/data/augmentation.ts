@@ -1,4 +1,4 @@
-import type { AugmentationConfig } from '../config/schema.js';
+import type { ViewAugmentation } from '../config/augmentation.js';
 import type { Random } from '../random.js';
 
 /** A rectangle of source pixels. */
@@ -24,14 +24,16 @@ export interface ViewParameters {
   readonly grayscale: boolean;
   /** Standard deviation of the Gaussian blur in output pixels; 0 for none. */
   readonly blurSigma: number;
+  readonly solarize: boolean;
 }
 
 /**
- * Draw one view of an image of `width` x `height`: the MoCo v2 recipe (docs/method.md) with the distributions of
- * torchvision's RandomResizedCrop, ColorJitter, RandomGrayscale, GaussianBlur and RandomHorizontalFlip.
+ * Draw one view of an image of `width` x `height`: MoCo's recipe (docs/method.md) with the distributions of
+ * torchvision's RandomResizedCrop, ColorJitter, RandomGrayscale, GaussianBlur, RandomSolarize and
+ * RandomHorizontalFlip.
  */
 export function sampleView(
-  config: AugmentationConfig,
+  config: ViewAugmentation,
   width: number,
   height: number,
   random: Random,
@@ -42,12 +44,14 @@ export function sampleView(
     grayscale: random.uniform() < config.grayscale,
     blurSigma: random.uniform() < config.blur.probability ? random.uniform(...config.blur.sigma) : 0,
     flip: random.uniform() < config.flip,
+    // Drawn last, since the order of the draws is part of what a seed means.
+    solarize: random.uniform() < config.solarize,
   };
 }
 
 /** Ten tries at a crop of random area and log-uniform aspect ratio, then the largest allowed centre crop. */
 function sampleCrop(
-  { cropScale, cropRatio }: AugmentationConfig,
+  { cropScale, cropRatio }: ViewAugmentation,
   width: number,
   height: number,
   random: Random,
@@ -75,7 +79,7 @@ function sampleCrop(
 }
 
 /** Brightness, contrast, saturation and hue in random order; those of strength 0 are left out. */
-function sampleJitter(jitter: AugmentationConfig['jitter'], random: Random): ColorStep[] {
+function sampleJitter(jitter: ViewAugmentation['jitter'], random: Random): ColorStep[] {
   const steps: ColorStep[] = [];
   for (const index of random.permutation(4)) {
     const kind = colorKinds[index]!;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { AugmentationConfig } from '../config/schema.js';
+import type { ViewAugmentation } from '../config/augmentation.js';
 import { SlimclrError } from '../errors.js';
 import { Random } from '../random.js';
 import type { Job, Reply, WorkerSetup } from './loaderWorker.js';
@@ -31,7 +31,7 @@ export interface LoaderOptions {
   readonly mean: ChannelStatistics;
   readonly std: ChannelStatistics;
   /** Of the first and the second view. */
-  readonly augmentations: readonly [AugmentationConfig, AugmentationConfig];
+  readonly augmentations: readonly [ViewAugmentation, ViewAugmentation];
   /** Worker threads. */
   readonly workers: number;
   /** Batches to prepare ahead; default one a worker. */

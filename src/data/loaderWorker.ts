@@ -1,6 +1,6 @@
 /** Worker thread of `ViewLoader`: renders batches of views, one at a time, in the order of the requests. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { AugmentationConfig } from '../config/schema.js';
+import type { ViewAugmentation } from '../config/augmentation.js';
 import { Random } from '../random.js';
 import { sampleView } from './augmentation.js';
 import { decodeLanes, forEachConcurrently } from './concurrency.js';
@@ -14,7 +14,7 @@ export interface WorkerSetup {
   readonly imageSize: number;
   readonly mean: ChannelStatistics;
   readonly std: ChannelStatistics;
-  readonly augmentations: readonly [AugmentationConfig, AugmentationConfig];
+  readonly augmentations: readonly [ViewAugmentation, ViewAugmentation];
 }
 
 /** A request; `views` come back filled in the reply. */

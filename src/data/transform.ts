@@ -24,7 +24,7 @@ export class ImageTransform {
 
   /** Write an augmented view [3, size, size] into `out` at `offset`. */
   view(image: RawImage, parameters: ViewParameters, out: Float32Array, offset: number): void {
-    const { crop, flip, colorSteps, grayscale, blurSigma } = parameters;
+    const { crop, flip, colorSteps, grayscale, blurSigma, solarize } = parameters;
     const size = this.#size;
     const renderer = this.#renderer;
     // Everything after the crop treats left and right alike, so the flip can come first, where it is free.
@@ -34,6 +34,7 @@ export class ImageTransform {
     for (const step of colorSteps) renderer.applyColorStep(step);
     if (grayscale) renderer.toGrayscale();
     if (blurSigma > 0) renderer.blur(blurSigma);
+    if (solarize) renderer.solarize();
     renderer.normalizeInto(out, offset, this.#mean, this.#scale);
   }
 

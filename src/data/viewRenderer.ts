@@ -149,6 +149,11 @@ export class ViewRenderer {
     [this.#planes, this.#spare] = [this.#spare, this.#planes];
   }
 
+  /** Values of the bright half, from 128 on, are inverted (torchvision's RandomSolarize with MoCo v3's threshold). */
+  solarize(): void {
+    this.#kernels.solarize(this.#planes, this.#planes + 3 * this.#planeBytes);
+  }
+
   /** Write `(value - mean) * scale`, [3, S, S], into `out` at `offset`; the values here are spent. */
   normalizeInto(out: Float32Array, offset: number, mean: readonly number[], scale: readonly number[]): void {
     const size = this.#size;

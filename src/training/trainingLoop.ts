@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { viewAugmentations } from '../config/augmentation.js';
 import { viewSize, type Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { learningRate } from '../optimizers/schedule.js';
@@ -49,7 +50,7 @@ export async function trainingLoop(
     imageSize: viewSize(config),
     mean: data.mean,
     std: data.std,
-    augmentations: [config.augmentation, config.augmentation],
+    augmentations: viewAugmentations(config.augmentation),
     workers: data.workers,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   });

@@ -97,6 +97,7 @@ describe('loadConfig', () => {
     expect(setError('__proto__.epochs=3')).to.include('unknown key "__proto__"');
   });
 
+  const eachView = 'a number >= 0 and <= 1, or a list of 2, each a number >= 0 and <= 1';
   const wrong: [assignment: string, message: string][] = [
     ['epochs=0', 'epochs is 0; accepted: an integer >= 1'],
     ['seed=-1', 'seed is -1; accepted: an integer >= 0 and <= 4294967295'],
@@ -112,6 +113,20 @@ describe('loadConfig', () => {
     [
       'augmentation.cropScale=[1,0.2]',
       'augmentation.cropScale is [1,0.2]; it must be [low, high] with low <= high',
+    ],
+    ['augmentation.flip=2', 'augmentation.flip is 2; accepted: a number >= 0 and <= 1'],
+    ['augmentation.solarize=1.5', `augmentation.solarize is 1.5; accepted: ${eachView}`],
+    ['augmentation.solarize=often', `augmentation.solarize is "often"; accepted: ${eachView}`],
+    ['augmentation.solarize=[0]', `augmentation.solarize is [0]; accepted: ${eachView}`],
+    ['augmentation.solarize=[0,0.2,1]', `augmentation.solarize is [0,0.2,1]; accepted: ${eachView}`],
+    ['augmentation.solarize={"view1":0}', `augmentation.solarize is {"view1":0}; accepted: ${eachView}`],
+    [
+      'augmentation.blur.probability=[1,-0.1]',
+      'augmentation.blur.probability[1] is -0.1; accepted: a number >= 0 and <= 1',
+    ],
+    [
+      'augmentation.blur.probability=["x",-0.1]',
+      `augmentation.blur.probability is ["x",-0.1]; accepted: ${eachView}`,
     ],
     ['widths=[1,0.25,0.5]', 'widths is [1,0.25,0.5]; it must be strictly descending'],
     ['widths=[]', 'widths is []; it must start with 1'],

@@ -1,9 +1,12 @@
 import { expect } from 'chai';
-import { augmentationSchema } from '../../src/config/schema.js';
+import type { z } from 'zod';
+import { augmentationSchema, viewAugmentations } from '../../src/config/augmentation.js';
 import { sampleView, type ViewParameters } from '../../src/data/augmentation.js';
 import { Random } from '../../src/random.js';
 
-const moco = augmentationSchema.parse({});
+const parse = (input: z.input<typeof augmentationSchema>) =>
+  viewAugmentations(augmentationSchema.parse(input));
+const [moco] = parse({});
 
 /** Parameters of `count` views of an image of `width` x `height`. */
 function sample(config: typeof moco, width: number, height: number, count: number): ViewParameters[] {
@@ -59,7 +62,7 @@ describe('sampleView', () => {
   });
 
   it('jitter of strength 0 in one property: that step is left out, the others stay', () => {
-    const config = augmentationSchema.parse({ jitter: { probability: 1, hue: 0 } });
+    const [config] = parse({ jitter: { probability: 1, hue: 0 } });
     for (const { colorSteps } of sample(config, 32, 32, 50)) {
       expect(colorSteps.map(({ kind }) => kind).sort()).to.deep.equal([
         'brightness',
@@ -87,14 +90,41 @@ describe('sampleView', () => {
   });
 
   it('scale 1 and ratio 1 of a square: the whole image', () => {
-    const config = augmentationSchema.parse({ cropScale: [1, 1], cropRatio: [1, 1] });
+    const [config] = parse({ cropScale: [1, 1], cropRatio: [1, 1] });
     expect(sample(config, 32, 32, 1)[0]!.crop).to.deep.equal({ x: 0, y: 0, width: 32, height: 32 });
   });
 
   it('an image too wide or too tall for any try: the largest centre crop of an allowed ratio', () => {
-    const config = augmentationSchema.parse({ cropScale: [0.9, 1] });
+    const [config] = parse({ cropScale: [0.9, 1] });
     expect(sample(config, 1000, 30, 1)[0]!.crop).to.deep.equal({ x: 480, y: 0, width: 40, height: 30 });
     expect(sample(config, 30, 1000, 1)[0]!.crop).to.deep.equal({ x: 0, y: 480, width: 30, height: 40 });
     expect(sample(config, 1, 1, 1)[0]!.crop).to.deep.equal({ x: 0, y: 0, width: 1, height: 1 });
+  });
+
+  it('MoCo v3: view 1 is always blurred, view 2 seldom blurred and sometimes solarized', () => {
+    const [first, second] = parse({ blur: { probability: [1, 0.1] }, solarize: [0, 0.2] }).map((config) =>
+      sample(config, 32, 32, 20_000),
+    );
+    expect(first!.every(({ blurSigma, solarize }) => blurSigma > 0 && !solarize)).to.be.true;
+    expect(mean(second!.map(({ blurSigma }) => Number(blurSigma > 0)))).to.be.closeTo(0.1, 0.007);
+    expect(mean(second!.map(({ solarize }) => Number(solarize)))).to.be.closeTo(0.2, 0.009);
+  });
+
+  it('solarize takes no draw from the other operations: a seed means the same views without it', () => {
+    const [without] = parse({});
+    const [solarizing] = parse({ solarize: 1 });
+    const views = sample(solarizing, 400, 300, 200);
+    expect(views.every(({ solarize }) => solarize)).to.be.true;
+    expect(views.map((view) => ({ ...view, solarize: false }))).to.deep.equal(sample(without, 400, 300, 200));
+  });
+});
+
+describe('viewAugmentations', () => {
+  it('one number counts for both views, a pair for one view each, everything else stays', () => {
+    const input = { flip: 0.1, blur: { probability: [1, 0.1], sigma: [0.5, 1] }, solarize: 0.2 } as const;
+    const config = augmentationSchema.parse(input);
+    const [first, second] = viewAugmentations(config);
+    expect(first).to.deep.equal({ ...config, blur: { probability: 1, sigma: [0.5, 1] }, solarize: 0.2 });
+    expect(second).to.deep.equal({ ...config, blur: { probability: 0.1, sigma: [0.5, 1] }, solarize: 0.2 });
   });
 });

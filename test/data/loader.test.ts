@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import sharp, { type SharpOptions } from 'sharp';
-import { augmentationSchema } from '../../src/config/schema.js';
+import { augmentationSchema, viewAugmentations } from '../../src/config/augmentation.js';
 import { sampleView } from '../../src/data/augmentation.js';
 import { evaluationBatches } from '../../src/data/evaluationBatches.js';
 import { epochOrder, ViewLoader, type LoaderOptions, type ViewBatch } from '../../src/data/loader.js';
@@ -16,8 +16,9 @@ import { rejection } from '../support/rejection.js';
 
 const mean = [0.4914, 0.4822, 0.4465] as const;
 const std = [0.247, 0.2435, 0.2616] as const;
-const noBlur = augmentationSchema.parse({ blur: { probability: 0 } });
-const withBlur = augmentationSchema.parse({ blur: { probability: 1 }, grayscale: 0.5 });
+const perView = viewAugmentations(
+  augmentationSchema.parse({ blur: { probability: [0, 1] }, solarize: [0, 0.5], grayscale: 0.3 }),
+);
 
 const options: LoaderOptions = {
   source: 'cifar10',
@@ -27,7 +28,7 @@ const options: LoaderOptions = {
   imageSize: 32,
   mean,
   std,
-  augmentations: [noBlur, withBlur],
+  augmentations: perView,
   workers: 1,
 };
 
@@ -146,8 +147,8 @@ describe('ViewLoader', function () {
 
   it('an error inside a worker names epoch, step and cause', async () => {
     // A bad config is the shortest way to make the worker fail.
-    const broken = { ...noBlur, cropScale: undefined as never };
-    await withLoader({ augmentations: [broken, noBlur] }, async (loader) => {
+    const broken = { ...perView[0], cropScale: undefined as never };
+    await withLoader({ augmentations: [broken, perView[1]] }, async (loader) => {
       const error = await rejection(loader.batch(1, 2));
       expect(error.message).to.match(/^image loading failed in epoch 1, step 2: .*iterable/);
       expect(error.cause).to.be.instanceOf(Error);

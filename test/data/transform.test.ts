@@ -126,7 +126,7 @@ function blurLine(line: number[], sigma: number): number[] {
 }
 
 function reference(image: RawImage, parameters: ViewParameters, size: number): Picture {
-  const { crop, flip, colorSteps, grayscale, blurSigma } = parameters;
+  const { crop, flip, colorSteps, grayscale, blurSigma, solarize } = parameters;
   let picture = cut(toPicture(image), crop.x, crop.y, crop.width, crop.height);
   picture = resize(picture, size, size);
   for (const step of colorSteps) picture = jitter(picture, step);
@@ -135,6 +135,7 @@ function reference(image: RawImage, parameters: ViewParameters, size: number): P
     const blur = (p: Picture) => mapLines(p, (line) => blurLine(line, blurSigma));
     picture = transpose(blur(transpose(blur(picture))));
   }
+  if (solarize) picture = mapPixels(picture, (pixel) => pixel.map((v) => (v >= 128 / 255 ? 1 - v : v)));
   return flip ? picture.map((row) => row.toReversed()) : picture;
 }
 
@@ -157,6 +158,7 @@ function identity(width: number, height: number): ViewParameters {
     colorSteps: [],
     grayscale: false,
     blurSigma: 0,
+    solarize: false,
   };
 }
 
@@ -215,6 +217,13 @@ describe('ImageTransform.view', () => {
     expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
   });
 
+  it('solarize of every byte: 0 to 127 as they are, from 128 on inverted', () => {
+    const data = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => Math.floor(i / 3));
+    const plane = Array.from({ length: 256 }, (_, byte) => (byte < 128 ? byte : 255 - byte) / 255);
+    const actual = view({ width: 16, height: 16, data }, { ...identity(16, 16), solarize: true }, 16);
+    expectClose(actual, [...plane, ...plane, ...plane], 1e-7);
+  });
+
   it('flip: columns reversed, exactly', () => {
     const straight = view(image, base, 32);
     const flipped = view(image, { ...base, flip: true }, 32);
@@ -251,7 +260,7 @@ describe('ImageTransform.view', () => {
     });
   }
 
-  it('everything at once: the order is crop, jitter, grayscale, blur, flip', () => {
+  it('everything at once: the order is crop, jitter, grayscale, blur, solarize, flip', () => {
     const source = noise(50, 40, 4);
     const parameters: ViewParameters = {
       crop: { x: 4, y: 7, width: 41, height: 30 },
@@ -264,10 +273,13 @@ describe('ImageTransform.view', () => {
       ],
       grayscale: false,
       blurSigma: 1.1,
+      solarize: false,
     };
     for (const grayscale of [false, true]) {
-      const all = { ...parameters, grayscale };
-      expectClose(view(source, all, 32), toPlanes(reference(source, all, 32)));
+      for (const solarize of [false, true]) {
+        const all = { ...parameters, grayscale, solarize };
+        expectClose(view(source, all, 32), toPlanes(reference(source, all, 32)));
+      }
     }
   });
 

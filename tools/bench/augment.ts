@@ -3,7 +3,8 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatTable } from '../../src/cli/table.js';
-import { augmentationSchema, configSchema } from '../../src/config/schema.js';
+import { augmentationSchema, viewAugmentations } from '../../src/config/augmentation.js';
+import { configSchema } from '../../src/config/schema.js';
 import { decodeImage } from '../../src/data/imageFolder.js';
 import { ViewLoader } from '../../src/data/loader.js';
 import { openSource } from '../../src/data/source.js';
@@ -93,10 +94,9 @@ async function compare(one: Case, workers: number, { python, rounds }: Options):
   const skip = 2 * workers + 1;
   const rival = new PillowRival(python, { ...one.rival, mean, std, workers, skip });
   const blur = { probability: one.blurProbability };
-  const augmentation = augmentationSchema.parse({ blur });
   const loader = await ViewLoader.open({
     ...{ source: one.source, limit: one.limit, seed: 0, batchSize, imageSize: size, mean, std, workers },
-    augmentations: [augmentation, augmentation],
+    augmentations: viewAugmentations(augmentationSchema.parse({ blur })),
   });
   try {
     const images = one.rival.files?.length ?? one.limit;

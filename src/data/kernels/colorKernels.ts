@@ -25,6 +25,18 @@ export const scaleAndClamp = buildFunction((f) => {
   return forUpTo(address, end.get, 16, v128.store(address.get, clamp(value)));
 });
 
+/** `(begin, end)`: `255 - value` of float32 values in place, where the value is at least 128. */
+export const solarize = buildFunction((f) => {
+  const address = f.parameter('i32');
+  const end = f.parameter('i32');
+  const value = f.local('v128');
+  const isBright = f32x4.lessOrEqual(f32x4.const(128), value.get);
+  return forUpTo(address, end.get, 16, [
+    ...value.set(v128.load(address.get)),
+    ...v128.store(address.get, v128.select(isBright, f32x4.sub(f32x4.const(255), value.get), value.get)),
+  ]);
+});
+
 /** `(begin, end, mean, scale)`: `(value - mean) * scale` of float32 values in place. */
 export const normalize = buildFunction((f) => {
   const address = f.parameter('i32');

@@ -1,6 +1,6 @@
 import { encodeModule } from './assembler.js';
 import { blendPairs } from './blurKernel.js';
-import { normalize, saturate, scaleAndClamp, shiftHue, sumLuma } from './colorKernels.js';
+import { normalize, saturate, scaleAndClamp, shiftHue, solarize, sumLuma } from './colorKernels.js';
 import { blendColumns, blendRows } from './resampleKernels.js';
 
 const functions = {
@@ -11,6 +11,7 @@ const functions = {
   saturate,
   shiftHue,
   blendPairs,
+  solarize,
   normalize,
 };
 
