@@ -14,7 +14,10 @@ export interface ViewBatch {
   readonly step: number;
   /** [N], indices of the images in the source. */
   readonly indices: Uint32Array;
-  /** [N, 3, S, S] each. */
+  /**
+   * [N, 3, S, S] each, in shared memory: to transfer ordinary buffers would count as allocation on this side,
+   * and start a collection of the whole heap every other batch.
+   */
   readonly views: Views;
 }
 
@@ -43,6 +46,7 @@ interface Request {
   readonly epoch: number;
   readonly step: number;
   readonly indices: Uint32Array;
+  readonly views: Views;
   readonly resolve: (batch: ViewBatch) => void;
   readonly reject: (error: Error) => void;
 }
@@ -73,6 +77,7 @@ export class ViewLoader {
   readonly #ahead = new Map<number, Promise<ViewBatch>>();
   readonly #orders = new Map<number, Uint32Array>();
   readonly #free: Views[] = [];
+  readonly #recycled = new WeakSet<ViewBatch>();
   #nextId = 0;
   #failure: Error | null = null;
 
@@ -122,9 +127,11 @@ export class ViewLoader {
     return promise;
   }
 
-  /** Hand back the memory of a batch that is no longer needed; its views become unusable. */
-  recycle({ views }: ViewBatch): void {
-    if (views[0].length > 0 && !this.#free.includes(views)) this.#free.push(views);
+  /** Hand back the memory of a batch that is no longer needed: a later batch is written over it. */
+  recycle(batch: ViewBatch): void {
+    if (this.#recycled.has(batch)) return;
+    this.#recycled.add(batch);
+    this.#free.push(batch.views);
   }
 
   /** Stop the workers; batches that are still awaited are rejected. */
@@ -152,14 +159,15 @@ export class ViewLoader {
     const step = number % this.stepsPerEpoch;
     const epoch = (number - step) / this.stepsPerEpoch;
     const indices = this.#order(epoch).slice(step * batchSize, (step + 1) * batchSize);
-    const length = batchSize * 3 * imageSize * imageSize;
-    const views = this.#free.pop() ?? ([new Float32Array(length), new Float32Array(length)] as const);
+    const bytes = 4 * batchSize * 3 * imageSize * imageSize;
+    const allocate = () => new Float32Array(new SharedArrayBuffer(bytes));
+    const views = this.#free.pop() ?? ([allocate(), allocate()] as const);
     const lane = this.#lanes.reduce((a, b) => (b.requests.size < a.requests.size ? b : a));
     const id = this.#nextId++;
     const job: Job = { id, epoch, indices, views };
     const promise = new Promise<ViewBatch>((resolve, reject) => {
-      lane.requests.set(id, { epoch, step, indices, resolve, reject });
-      lane.worker.postMessage(job, [views[0].buffer, views[1].buffer]);
+      lane.requests.set(id, { epoch, step, indices, views, resolve, reject });
+      lane.worker.postMessage(job);
     });
     // A batch prepared ahead may fail before, or without, anybody awaiting it.
     promise.catch(() => {});
@@ -170,7 +178,7 @@ export class ViewLoader {
     const request = lane.requests.get(reply.id);
     if (!request) return;
     lane.requests.delete(reply.id);
-    const { epoch, step, indices } = request;
+    const { epoch, step, indices, views } = request;
     if ('error' in reply) {
       const message = reply.error instanceof Error ? reply.error.message : String(reply.error);
       request.reject(
@@ -181,7 +189,7 @@ export class ViewLoader {
       return;
     }
     for (const file of reply.unreadable) this.#skipped.set(file.path, file);
-    request.resolve({ epoch, step, indices, views: reply.views });
+    request.resolve({ epoch, step, indices, views });
   }
 
   #fail(error: Error): void {

@@ -17,16 +17,16 @@ export interface WorkerSetup {
   readonly augmentations: readonly [ViewAugmentation, ViewAugmentation];
 }
 
-/** A request; `views` come back filled in the reply. */
+/** A request: fill `views`, which are shared with the thread that asks. */
 export interface Job {
   readonly id: number;
   readonly epoch: number;
   readonly indices: Uint32Array;
-  readonly views: readonly [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>];
+  readonly views: readonly [Float32Array<SharedArrayBuffer>, Float32Array<SharedArrayBuffer>];
 }
 
 export type Reply =
-  | (Pick<Job, 'id' | 'views'> & { readonly unreadable: readonly SkippedFile[] })
+  | { readonly id: number; readonly unreadable: readonly SkippedFile[] }
   | { readonly id: number; readonly error: unknown };
 
 const { store, seed, imageSize, mean, std, augmentations } = workerData as WorkerSetup;
@@ -46,8 +46,7 @@ async function render({ id, epoch, indices, views }: Job): Promise<void> {
         transform.view(image, parameters, views[view], position * viewSize);
       }
     });
-    const reply: Reply = { id, views, unreadable };
-    port.postMessage(reply, [views[0].buffer, views[1].buffer]);
+    port.postMessage({ id, unreadable } satisfies Reply);
   } catch (error) {
     port.postMessage({ id, error } satisfies Reply);
   }
