@@ -9,6 +9,11 @@ export interface AxisFilter {
   readonly stride: number;
 }
 
+/** Taps of an output at most, when `length` inputs become `resized` outputs. */
+export function maxTaps(length: number, resized: number): number {
+  return Math.ceil(2 * Math.max(1, length / resized));
+}
+
 /**
  * Filter of the inputs [start, start + length) for the outputs [from, from + count) of a resize of that
  * interval to `resized` outputs: bilinear, with pixels as areas (half-pixel centres) and the triangle widened
@@ -23,7 +28,7 @@ export function axisFilter(
 ): AxisFilter {
   const scale = length / resized;
   const support = Math.max(1, scale);
-  const stride = Math.ceil(2 * support);
+  const stride = maxTaps(length, resized);
   const first = new Int32Array(count);
   const taps = new Int32Array(count);
   const weights = new Float64Array(count * stride);

@@ -1,5 +1,5 @@
 /**
- * Images decoded at the same time by one thread: the decoder works in libuv's threads, of which there are four
+ * Images read at the same time by one thread: files, and what sharp decodes, in libuv's threads, of which there are four
  * by default, and large photographs take tens of megabytes each.
  */
 export const decodeLanes = 4;

@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { SlimclrError, UsageError } from '../errors.js';
 import { forEachConcurrently } from './concurrency.js';
-import type { RawImage, SkippedFile } from './imageStore.js';
+import type { RawImage, ReadOptions, SkippedFile } from './imageStore.js';
 import { decodeOrdinaryJpeg } from './jpeg.js';
 
 /** File name extensions, lower case, that count as images. */
@@ -91,27 +91,33 @@ async function decodeWithSharp(file: Buffer): Promise<RawImage> {
 }
 
 /**
- * Decode image `index`. A file that fails is reported to `onUnreadable` and replaced by the next one of the
+ * Decode image `index` and call `use` with it. A file that fails is reported to `onUnreadable` and replaced by the next one of the
  * same class (cyclically), so one bad file does not end a long run and the result is the same every time.
  * @throws SlimclrError when no file of the class can be decoded.
  */
-export async function readFolderImage(
+export async function useFolderImage<T>(
   folder: Pick<ImageFolder, 'root' | 'files' | 'labels'>,
   index: number,
-  onUnreadable: (file: SkippedFile) => void,
-): Promise<RawImage> {
+  { onUnreadable, memory }: ReadOptions,
+  use: (image: RawImage) => T,
+): Promise<T> {
   const { root, files, labels } = folder;
   let lastError: unknown;
   for (let offset = 0; offset < files.length; offset++) {
     const candidate = (index + offset) % files.length;
     if (labels && labels[candidate] !== labels[index]) continue;
     const path = files[candidate]!;
+    let image: RawImage;
     try {
-      return await decodeImage(join(root, path));
+      const file = await readFile(join(root, path));
+      image = decodeOrdinaryJpeg(file, memory) ?? (await decodeWithSharp(file));
     } catch (error) {
       lastError = error;
       onUnreadable({ path, reason: reasonOf(error) });
+      continue;
     }
+    // Nothing may be awaited since decoding: another file could be decoded into the same memory meanwhile.
+    return use(image);
   }
   throw new SlimclrError(`no image in ${root} can stand in for ${files[index]}: ${reasonOf(lastError)}`, {
     cause: lastError,

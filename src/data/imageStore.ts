@@ -1,4 +1,4 @@
-import { readFolderImage } from './imageFolder.js';
+import { useFolderImage } from './imageFolder.js';
 import type { PackedImages } from './packedImages.js';
 
 export interface RawImage {
@@ -29,18 +29,34 @@ export type ImageStore =
       readonly labels: Int32Array | null;
     };
 
+/** Memory for the pixels of an image, [H, W, 3]. */
+export type PixelMemory = (width: number, height: number) => Uint8Array;
+
+export interface ReadOptions {
+  /** Told of a file that cannot be decoded; another one stands in. */
+  readonly onUnreadable: (file: SkippedFile) => void;
+  /** Where a decoder may write; new memory if absent. */
+  readonly memory?: PixelMemory;
+}
+
 /** Read image `index` of a store. */
-export async function readImage(
+export function readImage(store: ImageStore, index: number, options: ReadOptions): Promise<RawImage> {
+  return useImage(store, index, options, (image) => image);
+}
+
+/** Read image `index` of a store and call `use` before anything else can claim `options.memory`. */
+export async function useImage<T>(
   store: ImageStore,
   index: number,
-  onUnreadable: (file: SkippedFile) => void,
-): Promise<RawImage> {
-  if (store.kind === 'folder') return readFolderImage(store, index, onUnreadable);
+  options: ReadOptions,
+  use: (image: RawImage) => T,
+): Promise<T> {
+  if (store.kind === 'folder') return useFolderImage(store, index, options, use);
   const { width, height, channels, pixels } = store.images;
   const size = width * height * channels;
   const start = store.selection[index]! * size;
   const data = pixels.subarray(start, start + size);
-  return { width, height, data: channels === 3 ? data : repeatChannel(data) };
+  return use({ width, height, data: channels === 3 ? data : repeatChannel(data) });
 }
 
 function repeatChannel(grey: Uint8Array): Uint8Array {

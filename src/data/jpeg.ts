@@ -1,20 +1,20 @@
-import { Transformer } from '@napi-rs/image';
-import type { RawImage } from './imageStore.js';
+import type { PixelMemory, RawImage } from './imageStore.js';
+import { decodeInto } from './libjpegTurbo.js';
 
 /**
- * Decode an ordinary photograph in the calling thread, in less than half the processor time that sharp takes;
- * null for every other file, which is left to sharp: what is no JPEG, has more or fewer than three channels, is
+ * Decode an ordinary photograph in the calling thread, to the pixels that sharp gives in a third of the time; null
+ * without libjpeg-turbo, and for every other file, which is left to sharp: what is no JPEG, has more or fewer than three channels, is
  * progressive, turned by EXIF or in a colour space of its own, subsamples unusually, or may be damaged.
  */
-export function decodeOrdinaryJpeg(file: Buffer): RawImage | null {
+export function decodeOrdinaryJpeg(
+  file: Buffer,
+  memory: PixelMemory = (width, height) => new Uint8Array(3 * width * height),
+): RawImage | null {
   const size = sizeOfOrdinaryJpeg(file);
   if (!size) return null;
-  try {
-    const data = new Transformer(file).rawPixelsSync();
-    return data.length === 3 * size.width * size.height ? { ...size, data } : null;
-  } catch {
-    return null;
-  }
+  const { width, height } = size;
+  const data = memory(width, height);
+  return decodeInto(data, width, height, file) ? { width, height, data } : null;
 }
 
 /** Second byte of the markers of ITU-T T.81, table B.1, and of the application segments that matter here. */
@@ -30,7 +30,7 @@ const samplings: readonly (readonly number[])[] = [
 /** Reads the segments up to the first scan. */
 function sizeOfOrdinaryJpeg(file: Buffer): { readonly width: number; readonly height: number } | null {
   const end = file.length - 2;
-  // The decoder fills what a truncated file lacks with grey instead of failing.
+  // What is cut off can be seen without decoding the rest.
   if (end < 4 || !isMarker(file, 0, marker.start) || !isMarker(file, end, marker.end)) return null;
   let size: { width: number; height: number } | null = null;
   for (let at = 2; at + 4 <= end && file[at] === 0xff; at += 2 + file.readUInt16BE(at + 2)) {

@@ -4,7 +4,7 @@ import type { ViewAugmentation } from '../config/augmentation.js';
 import { Random } from '../random.js';
 import { sampleView } from './augmentation.js';
 import { decodeLanes, forEachConcurrently } from './concurrency.js';
-import { readImage, type ImageStore, type SkippedFile } from './imageStore.js';
+import { useImage, type ImageStore, type SkippedFile } from './imageStore.js';
 import { ImageTransform, type ChannelStatistics } from './transform.js';
 
 /** What a worker is started with. */
@@ -31,20 +31,23 @@ export type Reply =
 
 const { store, seed, imageSize, mean, std, augmentations } = workerData as WorkerSetup;
 const transform = new ImageTransform(imageSize, mean, std);
+const memory = (width: number, height: number) => transform.pixels(width, height);
 const viewSize = 3 * imageSize * imageSize;
 const port = parentPort!;
 
 async function render({ id, epoch, indices, views }: Job): Promise<void> {
   const unreadable: SkippedFile[] = [];
+  const onUnreadable = (file: SkippedFile) => void unreadable.push(file);
   try {
     await forEachConcurrently(indices.length, decodeLanes, async (position) => {
       const index = indices[position]!;
-      const image = await readImage(store, index, (file) => unreadable.push(file));
-      for (const view of [0, 1] as const) {
-        const random = new Random(seed, epoch, index, view);
-        const parameters = sampleView(augmentations[view], image.width, image.height, random);
-        transform.view(image, parameters, views[view], position * viewSize);
-      }
+      await useImage(store, index, { onUnreadable, memory }, (image) => {
+        for (const view of [0, 1] as const) {
+          const random = new Random(seed, epoch, index, view);
+          const parameters = sampleView(augmentations[view], image.width, image.height, random);
+          transform.view(image, parameters, views[view], position * viewSize);
+        }
+      });
     });
     port.postMessage({ id, unreadable } satisfies Reply);
   } catch (error) {

@@ -103,7 +103,7 @@ function makeSource(
   return {
     ...parts,
     length: store.kind === 'folder' ? store.files.length : store.selection.length,
-    read: (index) => readImage(store, index, record),
+    read: (index) => readImage(store, index, { onUnreadable: record }),
   };
 }
 

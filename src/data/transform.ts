@@ -22,6 +22,11 @@ export class ImageTransform {
     this.#renderer = new ViewRenderer(size);
   }
 
+  /** Memory for the pixels of one image (`ViewRenderer.pixels`). */
+  pixels(width: number, height: number): Uint8Array<ArrayBuffer> {
+    return this.#renderer.pixels(width, height);
+  }
+
   /** Write an augmented view [3, size, size] into `out` at `offset`. */
   view(image: RawImage, parameters: ViewParameters, out: Float32Array, offset: number): void {
     const { crop, flip, colorSteps, grayscale, blurSigma, solarize } = parameters;

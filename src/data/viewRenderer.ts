@@ -3,7 +3,7 @@ import { gaussianKernel } from './gaussianKernel.js';
 import type { RawImage } from './imageStore.js';
 import { pairBytes } from './kernels/blurKernel.js';
 import { instantiateImageKernels } from './kernels/imageKernels.js';
-import type { AxisFilter } from './axisFilter.js';
+import { maxTaps, type AxisFilter } from './axisFilter.js';
 
 const pageBytes = 65_536;
 /** Taken by the kernels beyond the end of what they are asked to read or write, at most. */
@@ -46,6 +46,16 @@ export class ViewRenderer {
   }
 
   /**
+   * Memory for the pixels of an image, [H, W, 3], that can be resampled without a copy. The next image may take the
+   * same memory.
+   */
+  pixels(width: number, height: number): Uint8Array<ArrayBuffer> {
+    const { pixels } = this.#place(width, height);
+    return this.#bytes.subarray(pixels, pixels + 3 * width * height);
+  }
+
+  /**
+   * @param image decoded, in `pixels` or elsewhere
    * @param columns filter of the image's x axis, over inputs of `region`
    * @param rows filter of the image's y axis, over inputs of `region`
    * @param region the part of the image that the filters read
@@ -56,20 +66,17 @@ export class ViewRenderer {
     const groups = Math.ceil(size / 4);
     const tapPairs = Math.ceil(columns.stride / 2);
     const groupBytes = tapPairs * 32;
-    const first = this.#free;
-    const columnWeights = first + 16 * groups;
-    const rowWeights = columnWeights + groups * groupBytes;
-    const row = align(rowWeights + 4 * rows.weights.length);
-    // Taps beyond the last pixel have weight 0, but are read.
-    const rowLength = 12 * (region.width + 2 * tapPairs);
-    const pixels = align(row + rowLength + 4 * overrun);
-    this.#reserve(pixels + region.height * imageRow + overrun);
+    const { first, columnWeights, rowWeights, row, pixels } = this.#place(image.width, image.height);
 
-    const from = region.y * imageRow;
-    this.#bytes.set(image.data.subarray(from, from + region.height * imageRow), pixels);
+    if (image.data.buffer !== this.#bytes.buffer) {
+      const from = region.y * imageRow;
+      this.#bytes.set(image.data.subarray(from, from + region.height * imageRow), pixels + from);
+    }
     this.#floats.set(rows.weights, rowWeights / 4);
-    this.#floats.fill(0, columnWeights / 4, rowWeights / 4);
-    this.#floats.fill(0, (row + 12 * region.width) / 4, (row + rowLength + overrun) / 4);
+    this.#floats.fill(0, columnWeights / 4, (columnWeights + groups * groupBytes) / 4);
+    // Taps beyond the last pixel have weight 0, but are read.
+    const rowEnd = row + 12 * region.width;
+    this.#floats.fill(0, rowEnd / 4, (rowEnd + 24 * tapPairs + overrun) / 4);
     for (let x = 0; x < 4 * groups; x++) {
       const inside = x < size;
       this.#integers[first / 4 + x] = row + (inside ? 12 * (columns.first[x]! - region.x) : 0);
@@ -81,9 +88,9 @@ export class ViewRenderer {
     }
     const { blendRows, blendColumns } = this.#kernels;
     for (let y = 0; y < size; y++) {
-      const source = pixels + (rows.first[y]! - region.y) * imageRow + 3 * region.x;
+      const source = pixels + rows.first[y]! * imageRow + 3 * region.x;
       const weights = rowWeights + 4 * y * rows.stride;
-      blendRows(source, imageRow, weights, weights + 4 * rows.taps[y]!, row, row + 12 * region.width);
+      blendRows(source, imageRow, weights, weights + 4 * rows.taps[y]!, row, rowEnd);
       const out = this.#planes + y * this.#rowBytes;
       blendColumns(first, columnWeights, columnWeights, groupBytes, out, this.#planeBytes);
     }
@@ -215,6 +222,20 @@ export class ViewRenderer {
     this.#integers[pair] = a;
     this.#integers[pair + 1] = b;
     this.#floats[pair + 2] = weight;
+  }
+
+  /** Addresses of what it takes to resample any part of an image of that size; the memory reaches to their end. */
+  #place(width: number, height: number) {
+    const size = this.#size;
+    const groups = Math.ceil(size / 4);
+    const tapPairs = Math.ceil(maxTaps(width, size) / 2);
+    const first = this.#free;
+    const columnWeights = first + 16 * groups;
+    const rowWeights = columnWeights + groups * tapPairs * 32;
+    const row = align(rowWeights + 4 * size * maxTaps(height, size));
+    const pixels = align(row + 12 * (width + 2 * tapPairs) + 4 * overrun);
+    this.#reserve(pixels + 3 * width * height + overrun);
+    return { first, columnWeights, rowWeights, row, pixels };
   }
 
   #reserve(bytes: number): void {

@@ -190,6 +190,26 @@ describe('ViewLoader', function () {
       expect(two.skipped.map(({ path }) => path)).to.deep.equal(['4.jpg']);
     });
 
+    it('a batch of files holds the two views of the images that the source reads', async () => {
+      const source = await openSource(folder);
+      const changes = { source: folder, limit: 0, batchSize: 10, imageSize: 24 };
+      const batch = await withLoader(changes, (loader) => loader.batch(1, 0));
+      const transform = new ImageTransform(24, mean, std);
+      const expected = new Float32Array(3 * 24 * 24);
+      for (const [n, index] of batch.indices.entries()) {
+        const image = await source.read(index);
+        for (const view of [0, 1] as const) {
+          const random = new Random(7, 1, index, view);
+          transform.view(image, sampleView(perView[view], image.width, image.height, random), expected, 0);
+          const actual = batch.views[view].subarray(n * expected.length, (n + 1) * expected.length);
+          expect(
+            Buffer.from(Float32Array.from(actual).buffer).equals(Buffer.from(expected.buffer)),
+            `image ${index}, view ${view}`,
+          ).to.be.true;
+        }
+      }
+    });
+
     it('evaluation: all images in order, the last batch smaller, values from the centre', async () => {
       const source = await openSource(folder);
       const counts: number[][] = [];

@@ -292,6 +292,28 @@ describe('ImageTransform.view', () => {
     expectClose(view(source, parameters, 30), toPlanes(reference(source, parameters, 30)));
   });
 
+  it('an image that lies in the memory for pixels: the same views, any number of them', () => {
+    const transform = new ImageTransform(32, zeroMean, unitStd);
+    const out = new Float32Array(3072);
+    for (const [width, height] of [
+      [32, 32],
+      [300, 200],
+      [60, 90],
+    ] as const) {
+      const source = noise(width, height, 9);
+      const data = transform.pixels(width, height);
+      data.set(source.data);
+      for (const crop of [
+        { x: 1, y: 2, width: 20, height: 25 },
+        { x: 0, y: 0, width, height },
+      ]) {
+        const parameters = { ...base, crop, blurSigma: 1 };
+        transform.view({ width, height, data }, parameters, out, 0);
+        expect(out).to.deep.equal(view(source, parameters, 32));
+      }
+    }
+  });
+
   it('an image larger and then smaller than before: scratch memory is not mixed up', () => {
     const transform = new ImageTransform(32, zeroMean, unitStd);
     const out = new Float32Array(3072);
