@@ -82,7 +82,15 @@ export class Kernels {
     return value;
   }
 
+  /** A Transpose that only moves axes of size 1 is a Reshape: ONNX Runtime would copy it, on one thread. */
   transpose(x: Value, perm: readonly number[]): Value {
+    const moved = perm.filter((axis) => x.dims[axis] !== 1);
+    if (moved.every((axis, i) => i === 0 || moved[i - 1]! < axis)) {
+      return this.reshape(
+        x,
+        perm.map((axis) => x.dims[axis]!),
+      );
+    }
     return this.b.op('Transpose', [x], { perm });
   }
 
