@@ -1,7 +1,8 @@
 /**
  * What glibc's malloc is told: one heap for all threads, for blocks of every size, that never shrinks. Without
  * caches of small blocks, because what is cached does not merge with its neighbours: a block that was cut to
- * 64-byte alignment would come back a little too small for the next request of its size.
+ * 64-byte alignment would come back a little too small for the next request of its size. In huge pages, where the
+ * system gives them to those who ask: a pass over a map of megabytes waits less for the addresses of pages.
  */
 const tunables = {
   arena_max: 1,
@@ -9,6 +10,7 @@ const tunables = {
   trim_threshold: 2 ** 40,
   tcache_count: 0,
   mxfast: 0,
+  hugetlb: 1,
 } as const;
 
 /**
