@@ -8,7 +8,9 @@ import {
   outputMatrix,
   productCount,
   tileCount,
+  tileSize,
   weightMatrix,
+  winograd,
 } from './winogradMatrices.js';
 
 /*
@@ -48,7 +50,8 @@ export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bia
     g,
     bias && k.reshape(k.mul(spread, bias), [squared * outputs]),
   );
-  return added(l, untiled(l, products, g, matrices(outputMatrix, g)), sum);
+  const y = tilesMeet(g) ? untiledApart(l, products, g) : untiled(l, products, g, matrices(outputMatrix, g));
+  return added(l, y, sum);
 }
 
 /** ConvInputGrad: the transposed maps, so that dX = B (U * (A dY)), with the channel axes of W exchanged. */
@@ -69,7 +72,7 @@ export function winogradInputGradient(
     1,
     1,
   ]);
-  const products = multiply(l, tilesOf(l, dy, g, matrices(outputMatrix, g)), weights, g);
+  const products = multiply(l, outputTiles(l, dy, g)(), weights, g);
   return added(l, untiled(l, products, g, matrices(inputMatrix, g)), sum);
 }
 
@@ -83,11 +86,12 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
   const [inputs, outputs] = [x.dims[1]!, dy.dims[1]!];
   const factors = weightMatrix();
   const size = tileCount(g.height) * tileCount(g.width) * g.batch;
+  const gradientTiles = outputTiles(l, dy, g);
   let total: Value | null = null;
   for (let first = 0; first < squared; first += productsAtOnce) {
     const rows = [first / productCount, (first + productsAtOnce) / productCount] as const;
     const image = tilesOf(l, x, g, matrices(inputMatrix, g), rows);
-    const kernel = tilesOf(l, dy, g, matrices(outputMatrix, g), rows);
+    const kernel = gradientTiles(rows);
     const sums = k.conv(
       k.reshape(image, [1, productsAtOnce, inputs / block, size * block]),
       k.reshape(kernel, [productsAtOnce * outputs, 1, 1, size]),
@@ -102,6 +106,50 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
     total = total ? k.add(total, taps) : taps;
   }
   return k.transpose(k.reshape(total!, [9, (outputs * inputs) / block ** 2, block ** 2]), [1, 0, 2]);
+}
+
+/** Whether the tiles of outputs cover a map exactly. */
+function tilesMeet({ height, width }: Geometry): boolean {
+  return height % tileSize === 0 && width % tileSize === 0;
+}
+
+type Rows = readonly [number, number];
+const allRows: Rows = [0, productCount];
+
+/** A dY, of which the caller asks for all or some of the first 6: `[6, 6, C/B, tiles, tiles, N B]`. */
+function outputTiles(l: Lowering, dy: Value, g: Geometry): (rows?: Rows) => Value {
+  if (!tilesMeet(g)) return (rows) => tilesOf(l, dy, g, matrices(outputMatrix, g), rows);
+  const { k, b } = l;
+  const blocks = dy.dims[1]! / k.block;
+  const line = g.batch * k.block;
+  const [down, across] = [g.height / tileSize, g.width / tileSize];
+  // Tiles that do not overlap: a transform is a single product with a small matrix once their rows come first.
+  const split = k.reshape(dy, [blocks, down, tileSize, across, tileSize, line]);
+  const apart = k.transpose(split, [2, 4, 0, 1, 3, 5]);
+  const rest = blocks * down * across * line;
+  const matrix = winograd.at[0]!.flatMap((_, i) => winograd.at.map((row) => row[i]!));
+  return ([from, to] = allRows) => {
+    const part = Float32Array.from(matrix.slice(from * tileSize, to * tileSize));
+    const first = b.graph.constant(part, [to - from, tileSize], 'float32');
+    const second = b.graph.constant(Float32Array.from(matrix), [productCount, tileSize], 'float32');
+    const half = k.matMul(first, k.reshape(apart, [tileSize, tileSize * rest]));
+    return k.matMul(second, k.reshape(half, [to - from, tileSize, rest]));
+  };
+}
+
+/** A^T of the products: a folded map `[1, K, H, W N]` whose tiles do not overlap. */
+function untiledApart(l: Lowering, products: Value, { height, width, batch }: Geometry): Value {
+  const { k, b } = l;
+  const channels = products.dims[1]! / squared;
+  const blocks = channels / k.block;
+  const line = batch * k.block;
+  const [down, across] = [height / tileSize, width / tileSize];
+  const rest = blocks * down * across * line;
+  const matrix = b.graph.constant(Float32Array.from(winograd.at.flat()), [tileSize, productCount], 'float32');
+  const half = k.matMul(matrix, k.reshape(products, [productCount, productCount * rest]));
+  const apart = k.matMul(matrix, k.reshape(half, [tileSize, productCount, rest]));
+  const split = k.reshape(apart, [tileSize, tileSize, blocks, down, across, line]);
+  return k.reshape(k.transpose(split, [2, 3, 0, 4, 1, 5]), [1, channels, height, width * batch]);
 }
 
 type AxisMatrix = (extent: number) => Float32Array;
@@ -120,7 +168,7 @@ function tilesOf(
   x: Value,
   { height, width, batch }: Geometry,
   { rows, columns }: Matrices,
-  [from, to]: readonly [number, number] = [0, productCount],
+  [from, to]: Rows = allRows,
 ): Value {
   const { k, b } = l;
   const blocks = x.dims[1]! / k.block;
