@@ -27,11 +27,33 @@ export type { LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js
 // Evaluation, export, report
 export { evaluateKnn, type KnnOptions } from './evaluation/evaluateKnn.js';
 export { evaluateProbe, type ProbeOptions } from './evaluation/evaluateProbe.js';
-export type { Accuracy, ExportResult, KnnResult, ProbeResult, WidthAccuracy } from './evaluation/results.js';
+export { evaluateFinetune, type FinetuneOptions } from './evaluation/evaluateFinetune.js';
+export type {
+  Accuracy,
+  ExportResult,
+  FinetuneResult,
+  KnnResult,
+  ProbeProtocol,
+  ProbeResult,
+  WidthAccuracy,
+} from './evaluation/results.js';
 export { exportRun, type ExportOptions } from './export/exportRun.js';
+export type { ReportOptions } from './report/options.js';
 export { writeReport } from './report/report.js';
 export { readRun, type Run } from './report/run.js';
 export { summaryTable } from './report/table.js';
+
+// Ablation
+export { ablate, type AblateOptions, type PlannedRun } from './ablation/ablate.js';
+export type {
+  AblationEvaluation,
+  AblationFailure,
+  AblationResult,
+  AblationRun,
+  Spread,
+  VariantSummary,
+} from './ablation/results.js';
+export { defaultTable, readTable, type AblationTable } from './ablation/variants.js';
 
 // Training graphs: the files, and the builder they are made with
 export { buildPrograms, emitMethod } from './methods/index.js';

@@ -11,7 +11,7 @@ import { formatDuration } from '../src/report/duration.js';
 
 const run = join('runs', 'quickstart');
 /** What differs from the preset: a run of minutes instead of a day. */
-const settings = ['epochs=10', 'method.slimStartEpoch=2', 'data.limit=10000', 'data.viewSize=20'];
+const settings = ['epochs=10', 'techniques.slowStart.epochs=2', 'data.limit=10000', 'data.viewSize=20'];
 /** Half of the test images: the evaluation is to stay a small part of the time. */
 const evaluation = ['--test-limit', '5000', '--baseline'];
 

@@ -1,6 +1,14 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { probeProtocols, type ProbeProtocol } from '../evaluation/results.js';
 import { formatCount } from '../report/summary.js';
-import { cacheOption, checkpointOption, libraryOptions, number, type CacheOption } from './options.js';
+import {
+  cacheOption,
+  checkpointOption,
+  integer,
+  libraryOptions,
+  number,
+  type CacheOption,
+} from './options.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
 
@@ -8,7 +16,9 @@ interface Flags extends CacheOption {
   readonly width?: readonly number[];
   readonly output?: string;
   readonly checkpoint?: string;
-  readonly classifier?: boolean;
+  readonly classifier?: true | ProbeProtocol;
+  readonly head?: boolean;
+  readonly size?: number;
 }
 
 export function exportCommand(): Command {
@@ -21,9 +31,21 @@ export function exportCommand(): Command {
       (text: string, before: readonly number[] = []) => [...before, number(text)],
     )
     .option('--output <folder>', 'folder of the models (default: export in the run folder)')
+    .addOption(
+      new Option(
+        '--classifier [protocol]',
+        'add the output `logits` of the classifier that `slimclr probe` trained, with that --protocol (default: no; ' +
+          'without a protocol: features)',
+      ).choices(probeProtocols),
+    )
     .option(
-      '--classifier',
-      'add the output `logits` of the classifier that `slimclr probe` trained (default: no)',
+      '--head',
+      'add the output `embedding` of the projection head, which a SEED teacher needs (default: no)',
+    )
+    .option(
+      '--size <pixels>',
+      'side of the images that the models take (default: data.imageSize)',
+      integer(1),
     )
     .addOption(checkpointOption())
     .addOption(cacheOption())

@@ -6,8 +6,7 @@ import { presets } from '../config/presets.js';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
 import type { Profile } from '../profile/stepProfiler.js';
-import type { TrainingEvent } from '../training/events.js';
-import { formatDuration } from '../report/duration.js';
+import { eventPrinter } from './eventPrinter.js';
 import {
   addConfigOptions,
   cacheOption,
@@ -17,7 +16,6 @@ import {
   type ConfigOptions,
 } from './options.js';
 import { formatProfile } from './profileTable.js';
-import { TrainingProgress } from './progress.js';
 import { abortOnSignals } from './signals.js';
 import { StatusLine } from './statusLine.js';
 
@@ -116,30 +114,6 @@ function chooseConfig(flags: ConfigOptions, resumed: string | undefined): Config
   throw new UsageError(
     `neither --preset nor --config; accepted: a config file or a preset: ${Object.keys(presets).join(', ')}`,
   );
-}
-
-/** Prints what happens in a run as it happens. */
-function eventPrinter(status: StatusLine, output: string): (event: TrainingEvent) => void {
-  let progress: TrainingProgress | undefined;
-  return (event) => {
-    switch (event.type) {
-      case 'start':
-        progress = new TrainingProgress(event);
-        return status.print(progress.opening());
-      case 'skipped':
-        return status.print(`skipped ${event.path}: ${event.reason}`);
-      case 'step':
-        progress!.record(event);
-        return status.update(() => progress!.line());
-      case 'checkpoint':
-      case 'profile':
-        return;
-      case 'stop':
-        // What else ends a run is said by what the process prints last.
-        if (event.reason !== 'done') return;
-        return status.print(`done after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`);
-    }
-  };
 }
 
 /** Prints a profile on stdout: it is a result. */

@@ -1,13 +1,14 @@
 import { Command, Option } from 'commander';
-import { defaultProbeSettings } from '../evaluation/probe.js';
+import { probeProtocols, type ProbeProtocol, type ProbeResult } from '../evaluation/results.js';
 import { accuracyTable, addEvaluationOptions, type EvaluationFlags } from './evaluation.js';
 import { integer, libraryOptions, number } from './options.js';
 import { StatusLine } from './statusLine.js';
 
 type Flags = EvaluationFlags & {
-  readonly epochs: number;
-  readonly learningRate: number;
-  readonly batchSize: number;
+  readonly protocol: ProbeProtocol;
+  readonly epochs?: number;
+  readonly learningRate?: number;
+  readonly batchSize?: number;
   readonly seed?: number;
 };
 
@@ -18,19 +19,30 @@ export function probeCommand(): Command {
     )
     .argument('<run>', 'folder of a run')
     .addOption(
-      new Option('--epochs <count>', 'an integer >= 1')
-        .argParser(integer(1))
-        .default(defaultProbeSettings.epochs),
+      new Option(
+        '--protocol <protocol>',
+        'features: a classifier a width, trained on features of plain images; ridge: least squares on those; ' +
+          'shared: one slimmable layer for all widths; augmented: a classifier a width on other crops in every ' +
+          "epoch, as in the paper. Into results/probe-<protocol>.json, of 'features' into results/probe.json",
+      )
+        .choices(probeProtocols)
+        .default('features'),
     )
     .addOption(
-      new Option('--learning-rate <value>', 'peak of the cosine schedule, > 0')
-        .argParser(number)
-        .default(defaultProbeSettings.learningRate),
+      new Option('--epochs <count>', 'an integer >= 1 (default: 100; ridge has none)').argParser(integer(1)),
     )
     .addOption(
-      new Option('--batch-size <count>', 'images of one step, an integer >= 1')
-        .argParser(integer(1))
-        .default(defaultProbeSettings.batchSize),
+      new Option(
+        '--learning-rate <value>',
+        'the highest of the schedule, > 0 (default: 10; augmented: 60 at a batch of 1024, in proportion to the ' +
+          'batch; ridge has none)',
+      ).argParser(number),
+    )
+    .addOption(
+      new Option(
+        '--batch-size <count>',
+        'images of one step, an integer >= 1 (default: 256; ridge has none)',
+      ).argParser(integer(1)),
     )
     .addOption(
       new Option(
@@ -44,11 +56,17 @@ export function probeCommand(): Command {
     const onProgress = (message: string) => status.show(message);
     const result = await evaluateProbe(run, { ...libraryOptions(flags), onProgress });
     status.clear();
-    const { epochs, learningRate, trainImages, testImages, source } = result;
+    const { trainImages, testImages, source } = result;
     console.log(
-      `linear probe, ${epochs} epochs, learning rate ${learningRate}: trained on ${trainImages} images of ` +
-        `${source}, ${testImages} test images`,
+      `linear probe, ${described(result)}: trained on ${trainImages} images of ${source}, ${testImages} test images`,
     );
     process.stdout.write(accuracyTable(result.widths));
   });
+}
+
+function described(result: ProbeResult): string {
+  if (result.protocol === 'ridge') return `ridge regression, lambda ${result.lambdas.join(', ')}`;
+  const { protocol, epochs, learningRate } = result;
+  const settings = `${epochs} epochs, learning rate ${learningRate}`;
+  return protocol === 'features' ? settings : `${protocol}, ${settings}`;
 }

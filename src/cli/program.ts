@@ -1,8 +1,12 @@
 import { Command } from 'commander';
 import { version } from '../version.js';
+import { ablateCommand } from './ablate.js';
+import { configCommand } from './config.js';
 import { dataCommand } from './data.js';
+import { diagnoseCommand } from './diagnose.js';
 import { doctorCommand } from './doctor.js';
 import { exportCommand } from './export.js';
+import { finetuneCommand } from './finetune.js';
 import { graphCommand } from './graph.js';
 import { knnCommand } from './knn.js';
 import { pretrainCommand } from './pretrain.js';
@@ -20,11 +24,15 @@ export function createProgram(): Command {
     )
     .version(version)
     .option('--stack', 'print the stack trace of an error, with its causes')
+    .addCommand(configCommand())
     .addCommand(dataCommand())
     .addCommand(graphCommand())
     .addCommand(pretrainCommand())
+    .addCommand(ablateCommand())
     .addCommand(knnCommand())
     .addCommand(probeCommand())
+    .addCommand(finetuneCommand())
+    .addCommand(diagnoseCommand())
     .addCommand(exportCommand())
     .addCommand(reportCommand())
     .addCommand(doctorCommand());

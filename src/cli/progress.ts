@@ -1,11 +1,23 @@
 import { formatDuration } from '../report/duration.js';
-import type { TrainingEvent } from '../training/events.js';
+import { slimStartEpoch } from '../config/techniques.js';
+import { collapsed } from '../diagnostics/features.js';
+import type { Diagnostics, TrainingEvent } from '../training/events.js';
 
 type StartEvent = Extract<TrainingEvent, { type: 'start' }>;
+type KnnEvent = Extract<TrainingEvent, { type: 'knn' }>;
+type DiagnosticsEvent = Extract<TrainingEvent, { type: 'diagnostics' }>;
 type StepEvent = Extract<TrainingEvent, { type: 'step' }>;
 
 /** Steps that speed, losses and the time left are averaged over. */
 const recentSteps = 50;
+
+/** How the methods' own losses are called. */
+const termNames: Readonly<Record<string, string>> = {
+  info_nce: 'InfoNCE',
+  nt_xent: 'NT-Xent',
+  cross_entropy: 'cross entropy',
+  seed: 'SEED',
+};
 
 /** Follows the events of a training run and words how far it is. */
 export class TrainingProgress {
@@ -21,7 +33,8 @@ export class TrainingProgress {
     const { config, stepsPerEpoch } = start;
     this.#stepsPerEpoch = stepsPerEpoch;
     this.#total = config.epochs * stepsPerEpoch;
-    this.#slimStart = config.widths.length > 1 ? config.method.slimStartEpoch * stepsPerEpoch : 0;
+    this.#slimStart =
+      config.widths.length > 1 ? slimStartEpoch(config.techniques.slowStart) * stepsPerEpoch : 0;
   }
 
   record(event: StepEvent): void {
@@ -34,8 +47,9 @@ export class TrainingProgress {
   /** What is about to be trained, in one line. */
   opening(): string {
     const { config, images, step } = this.start;
-    const { encoder, widths, data, epochs, method } = config;
-    const slowStart = this.#slimStart > 0 ? `, sub-networks from epoch ${method.slimStartEpoch + 1}` : '';
+    const { encoder, widths, data, epochs, techniques } = config;
+    const slowStart =
+      this.#slimStart > 0 ? `, sub-networks from epoch ${slimStartEpoch(techniques.slowStart) + 1}` : '';
     const from = step > 0 ? `, going on after step ${step}` : '';
     return (
       `training ${encoder.name} at widths ${widths.join(', ')} on ${images} images of ${data.source}: ` +
@@ -52,15 +66,17 @@ export class TrainingProgress {
     const { config, labels } = this.start;
     const { epoch, step, losses } = this.#last;
     const recent = this.#phaseOf(this.#last);
-    const infoNce = labels
+    // The method's own loss, the one term that is no distillation.
+    const own = Object.keys(losses[labels[0]!]!.terms)[0]!;
+    const means = labels
       .filter((label) => label in losses)
-      .map((label) => `${label} ${mean(recent.map((event) => event.losses[label]!.infoNce)).toFixed(2)}`);
-    const speed = config.batchSize / mean(recent.map(({ seconds }) => seconds));
+      .map((label) => `${label} ${mean(recent.map((event) => event.losses[label]!.terms[own]!)).toFixed(2)}`);
+    const speed = (config.batchSize * config.accumulation) / mean(recent.map(({ seconds }) => seconds));
     const estimated = step < this.#slimStart;
     return [
       `epoch ${epoch + 1}/${config.epochs}`,
       `step ${step + 1}/${this.#total}`,
-      `InfoNCE ${infoNce.join(' ')}`,
+      `${termNames[own] ?? own} ${means.join(' ')}`,
       `${speed >= 10 ? speed.toFixed(0) : speed.toPrecision(2)} images/s`,
       `${estimated ? '~' : ''}${formatDuration(this.secondsLeft()!)} left`,
     ].join('  ');
@@ -95,4 +111,24 @@ export class TrainingProgress {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** e.g. `epoch 5: kNN w1.00 41.2 w0.50 38.7 %` */
+export function knnLine({ epoch, accuracies }: KnnEvent): string {
+  const list = Object.entries(accuracies).map(([label, { top1 }]) => `${label} ${top1.toFixed(1)}`);
+  return `epoch ${epoch + 1}: kNN ${list.join(' ')} %`;
+}
+
+/** What a person should know of diagnostics at once: widths whose embeddings collapsed. */
+export function alarms({ step, diagnostics: { features } }: DiagnosticsEvent): string[] {
+  return collapseAlarms(features).map((alarm) => `step ${step + 1}: ${alarm}`);
+}
+
+/** One line for each width whose embeddings collapsed. */
+export function collapseAlarms(features: Diagnostics['features'] = {}): string[] {
+  return collapsed(features).map(
+    (label) =>
+      `the embeddings of ${label} are nearly the same for all images (collapse): ` +
+      `normalised standard deviation ${features[label]!.std.toPrecision(2)}, 1 is best`,
+  );
 }

@@ -1,3 +1,4 @@
+import { slimStartEpoch } from './techniques.js';
 import type { Config } from './schema.js';
 
 /**
@@ -5,37 +6,100 @@ import type { Config } from './schema.js';
  * tell. `config` has passed the schema.
  */
 export function checkConfig(config: Config): string[] {
-  const { batchSize, encoder, epochs, method, schedule, widths } = config;
-  const problems: string[] = [];
+  return [
+    ...batchProblems(config),
+    ...techniqueProblems(config),
+    ...scheduleProblems(config),
+    ...runtimeProblems(config),
+    ...encoderProblems(config),
+  ];
+}
 
-  // Keys replace the oldest queue entries batch by batch (docs/method.md, step 6).
-  if (method.queueSize % batchSize !== 0) {
+function batchProblems({ accumulation, batchSize, data, method }: Config): string[] {
+  const problems: string[] = [];
+  const total = batchSize * accumulation;
+  const batch = accumulation === 1 ? `batchSize ${batchSize}` : `batchSize times accumulation, ${total}`;
+  // Keys replace the oldest queue entries step by step (docs/method.md, step 6).
+  if ('queueSize' in method && method.queueSize % total !== 0) {
     problems.push(
-      `method.queueSize ${method.queueSize} is not a multiple of batchSize ${batchSize}; accepted: multiples of ${batchSize}`,
+      `method.queueSize ${method.queueSize} is not a multiple of ${batch}; accepted: multiples of ${total}`,
     );
   }
-  if (widths.length > 1 && method.slimStartEpoch >= epochs) {
+  if (data.limit > 0 && data.limit < total) {
     problems.push(
-      `method.slimStartEpoch ${method.slimStartEpoch} is not below epochs ${epochs}, so the sub-networks would never train; accepted: 0 to ${epochs - 1}`,
+      `data.limit ${data.limit} does not fill one batch of ${batch}; accepted: 0 (all images) or at least ${total}`,
     );
   }
-  if (config.data.limit > 0 && config.data.limit < batchSize) {
+  // Otherwise there is no other image to tell the positive from.
+  if ((method.kind === 'moco-v3' || method.kind === 'simclr') && total < 2) {
+    problems.push(`batchSize 1 leaves ${method.kind} without negatives; accepted: at least 2`);
+  }
+  if (method.kind === 'seed' && method.teacher === '') {
+    problems.push('method.teacher is empty; accepted: the path of an ONNX file');
+  }
+  return problems;
+}
+
+function techniqueProblems({ epochs, method, techniques, widths }: Config): string[] {
+  const problems: string[] = [];
+  const { distillation, slowStart, weights } = techniques;
+  const start = slimStartEpoch(slowStart);
+  if (widths.length > 1 && start >= epochs) {
     problems.push(
-      `data.limit ${config.data.limit} does not fill one batch of batchSize ${batchSize}; accepted: 0 (all images) or at least ${batchSize}`,
+      `techniques.slowStart.epochs ${start} is not below epochs ${epochs}, so the sub-networks would never train; ` +
+        `accepted: 1 to ${epochs - 1}`,
     );
   }
+  if (distillation.kind !== 'none' && distillation.teachers === 'larger' && widths.length === 1) {
+    problems.push(
+      'techniques.distillation.teachers "larger" needs a sub-network to teach, and widths holds 1 alone; ' +
+        'accepted: "full", or more widths',
+    );
+  }
+  if (
+    method.kind === 'supervised' &&
+    (distillation.kind === 'kd-features' || distillation.kind === 'mse-features')
+  ) {
+    problems.push(
+      `techniques.distillation.kind "${distillation.kind}" needs embeddings of one length, and supervised training ` +
+        'has class scores only; accepted: "none", "kd-logits", "mse-logits", "dkd", "atkd"',
+    );
+  }
+  const narrow = widths.slice(1).reduce((sum, width) => sum + width, 0);
+  if (weights === 'non-overlapping' && narrow > 1) {
+    problems.push(
+      `techniques.weights "non-overlapping" gives each sub-network channels of its own, and the widths below 1 add ` +
+        `up to ${narrow}; accepted: at most 1`,
+    );
+  }
+  return problems;
+}
+
+function scheduleProblems({ epochs, schedule }: Config): string[] {
+  const problems: string[] = [];
   if (schedule.warmupFrom > schedule.peak) {
     problems.push(
       `schedule.warmupFrom ${schedule.warmupFrom} is above schedule.peak ${schedule.peak}; accepted: 0 to ${schedule.peak}`,
     );
   }
-  const { target, provider } = config.runtime;
-  if (target === 'cpu' && provider !== 'cpu') {
+  const late = schedule.kind === 'step' ? schedule.epochs.filter((epoch) => epoch >= epochs) : [];
+  if (late.length > 0) {
     problems.push(
-      `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
+      `schedule.epochs holds ${late.join(', ')}, not below epochs ${epochs}; accepted: 1 to ${epochs - 1}`,
     );
   }
+  return problems;
+}
 
+function runtimeProblems({ runtime: { target, provider } }: Config): string[] {
+  if (target !== 'cpu' || provider === 'cpu') return [];
+  return [
+    `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
+  ];
+}
+
+function encoderProblems({ encoder, widths }: Config): string[] {
+  const problems: string[] = [];
   const narrowStem = ['resnet20', 'resnet32', 'resnet44', 'resnet56'].includes(encoder.name);
   if (narrowStem && encoder.stem !== 'cifar') {
     problems.push(

@@ -35,6 +35,11 @@ export function loadConfig({ preset, file, set = [] }: ConfigSources): Config {
   return parseConfig(layers.reduce<unknown>(merge, configSchema.parse({})));
 }
 
+/** The config with assignments `key.sub=value` on top of it. Errors are those of `loadConfig`. */
+export function withAssignments(config: Config, set: readonly string[]): Config {
+  return parseConfig(set.map(parseAssignment).reduce<unknown>(merge, config));
+}
+
 /** The complete config that `input` stands for. Throws UsageError, one line that holds every problem. */
 export function parseConfig(input: unknown): Config {
   const { success, data, error } = configSchema.safeParse(input);

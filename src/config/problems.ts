@@ -31,7 +31,8 @@ export function describeIssues(input: unknown, issues: readonly z.core.$ZodIssue
     const path = issue.path as (string | number)[];
     if (issue.code === 'unrecognized_keys') {
       const level = nodeAt(path, input);
-      return issue.keys.map((key) => unknownKey(path, key, level));
+      const kinds = unionAt(path, input).oneOf ?? [];
+      return issue.keys.map((key) => otherKinds(path, key, kinds, input) ?? unknownKey(path, key, level));
     }
     const value = valueAt(path, input);
     const subject = path.length === 0 ? 'the config' : pathText(path);
@@ -39,6 +40,23 @@ export function describeIssues(input: unknown, issues: readonly z.core.$ZodIssue
     const given = value === undefined ? 'is missing' : `is ${valueText(value)}`;
     return `${subject} ${given}; accepted: ${accepted(nodeAt(path, input))}`;
   });
+}
+
+/** What is wrong with a key that only other kinds of a union have, such as a queue of MoCo v3; null for any other. */
+function otherKinds(
+  path: readonly (string | number)[],
+  key: string,
+  kinds: readonly SchemaNode[],
+  input: unknown,
+): string | null {
+  const having = kinds.filter(({ properties }) => Object.hasOwn(properties ?? {}, key));
+  if (having.length === 0) return null;
+  const names = having.map(({ properties }) => JSON.stringify(properties!['kind']!.const)).join(', ');
+  const kind = pathText([...path, 'kind']);
+  return (
+    `${pathText([...path, key])} does not exist for ${kind} ${valueText(valueAt([...path, 'kind'], input))}; ` +
+    `it belongs to ${names}`
+  );
 }
 
 function unknownKey(path: readonly (string | number)[], key: string, level: SchemaNode): string {
@@ -63,12 +81,15 @@ function elsewhere(key: string, node: SchemaNode, path: readonly string[]): stri
 
 /** The schema of the value at `path`; of a union, the branch that `input`'s `kind` chooses. */
 function nodeAt(path: readonly (string | number)[], input: unknown): SchemaNode {
-  let node = branchOf(rootNode, input);
-  for (const [depth, key] of path.entries()) {
-    const child = typeof key === 'number' ? itemAt(node, key) : (node.properties?.[key] ?? {});
-    node = branchOf(child, valueAt(path.slice(0, depth + 1), input));
-  }
-  return node;
+  return branchOf(unionAt(path, input), valueAt(path, input));
+}
+
+/** The schema of the value at `path`, a union as a whole. */
+function unionAt(path: readonly (string | number)[], input: unknown): SchemaNode {
+  const key = path.at(-1);
+  if (key === undefined) return rootNode;
+  const node = nodeAt(path.slice(0, -1), input);
+  return typeof key === 'number' ? itemAt(node, key) : (node.properties?.[key] ?? {});
 }
 
 /** The schema of item `index` of a list; of a union, of the branch that is a list. */

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { augmentationSchema } from './augmentation.js';
+import { methodSchema } from './methods.js';
+import { optimizerSchema, scheduleSchema } from './optimization.js';
+import { techniquesSchema } from './techniques.js';
 
-const probability = z.number().min(0).max(1);
 const positiveInteger = z.int().positive();
 
 /** Names accepted for `encoder.name`, the keys of the registry in src/encoders/index.ts. */
@@ -16,22 +18,24 @@ export const encoderNames = [
   'resnet101',
 ] as const;
 
-const distillationSchema = z.discriminatedUnion('kind', [
+/** Evaluation while training goes on; it changes nothing of training (docs/method.md, evaluation). */
+const monitorSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
   z.strictObject({
-    /** Soft cross entropy on the logits before the contrastive temperature (docs/method.md, online distillation). */
-    kind: z.literal('kd'),
-    /** a in (1 - a) * InfoNCE + a * KD. */
-    weight: probability.default(0.5),
-    teacherTemperature: z.number().positive().default(5),
-    studentTemperature: z.number().positive().default(5),
+    /** Weighted kNN on the features of every width. */
+    kind: z.literal('knn'),
+    everyEpochs: positiveInteger.default(5),
+    /**
+     * Labelled images: the name of a data set, whose training images are the neighbours and whose test images are
+     * classified, or a folder with a folder a class, of which every fifth image is classified. Empty: data.source.
+     */
+    source: z.string().default(''),
+    /** Images at most that are neighbours, and at most that are classified; 0 means all. */
+    trainLimit: z.int().min(0).default(5000),
+    testLimit: z.int().min(0).default(1000),
+    neighbours: positiveInteger.default(200),
+    temperature: z.number().positive().default(0.1),
   }),
-]);
-
-const reweightingSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('none') }),
-  /** lambda_full = 1 + sum of the other widths, lambda_other = 1 (docs/method.md, loss re-weighting). */
-  z.strictObject({ kind: z.literal('sum-of-others') }),
 ]);
 
 /**
@@ -82,49 +86,15 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   augmentation: augmentationSchema.prefault({}),
-  method: z
-    .strictObject({
-      name: z.enum(['moco-v2']).default('moco-v2'),
-      temperature: z.number().positive().default(0.2),
-      queueSize: positiveInteger.default(65536),
-      /** Momentum of the key encoder. */
-      keyMomentum: probability.default(0.999),
-      /** Dimension of the embedding that the loss sees. */
-      dimension: positiveInteger.default(128),
-      /**
-       * Weights of the head at the start. `normal`: N(0, 0.01), biases 0, the paper's. `uniform`: within
-       * 1 / sqrt(inputs), PyTorch's default and MoCo's; features of small encoders collapse without it.
-       */
-      headInitialization: z.enum(['normal', 'uniform']).default('normal'),
-      /** Epoch from which the sub-networks train (slow start); 0 means from the beginning. */
-      slimStartEpoch: z.int().min(0).default(0),
-      distillation: distillationSchema.prefault({ kind: 'kd' }),
-      reweighting: reweightingSchema.prefault({ kind: 'sum-of-others' }),
-    })
-    .prefault({}),
-  optimizer: z
-    .strictObject({
-      name: z.enum(['sgd']).default('sgd'),
-      momentum: z.number().min(0).lt(1).default(0.9),
-      weightDecay: z.number().min(0).default(1e-4),
-      /** Roles of the parameters that decay. The reference implementation decays gamma too (docs/method.md, recipes). */
-      decay: z
-        .array(z.enum(['weight', 'bias', 'gamma', 'beta']))
-        .refine((roles) => new Set(roles).size === roles.length, 'must not name a role twice')
-        .default(['weight', 'gamma']),
-    })
-    .prefault({}),
-  schedule: z
-    .strictObject({
-      /** Peak learning rate, at this config's batch size. */
-      peak: z.number().positive().default(0.03),
-      /** Share of all steps in linear warm-up. */
-      warmup: probability.default(0.05),
-      warmupFrom: z.number().min(0).default(1e-8),
-    })
-    .prefault({}),
+  method: methodSchema.prefault({ kind: 'moco-v2' }),
+  techniques: techniquesSchema.prefault({}),
+  optimizer: optimizerSchema.prefault({ kind: 'sgd' }),
+  schedule: scheduleSchema.prefault({ kind: 'cosine' }),
   epochs: positiveInteger.default(200),
+  /** Images of one micro-batch: what one run of a graph sees, batch norm too. */
   batchSize: positiveInteger.default(256),
+  /** Micro-batches of a step; its gradients are those of a batch of batchSize times accumulation images. */
+  accumulation: positiveInteger.default(1),
   checkpoint: z
     .strictObject({
       everyEpochs: positiveInteger.default(1),
@@ -132,6 +102,15 @@ export const configSchema = z.strictObject({
       keep: positiveInteger.default(3),
     })
     .prefault({}),
+  monitor: monitorSchema.prefault({ kind: 'none' }),
+  diagnostics: z
+    .strictObject({
+      /** Steps between two measurements of gradients and features (docs/method.md, diagnostics); 0 means none. */
+      everySteps: z.int().min(0).default(0),
+    })
+    .prefault({}),
+  /** Write TensorBoard event files into the run folder. */
+  tensorboard: z.boolean().default(true),
   runtime: z
     .strictObject({
       /**

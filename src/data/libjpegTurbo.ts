@@ -23,7 +23,7 @@ const [decompress, rgb, widthParameter, heightParameter] = [1, 0, 5, 6] as const
 
 const library = loadLibrary();
 
-/** Whether libjpeg-turbo is there: the packages are optional, and hold the library for Linux only. */
+/** Whether libjpeg-turbo is there: the packages are optional peers, and hold the library for Linux only. */
 export const hasLibjpegTurbo = library !== null;
 
 /**

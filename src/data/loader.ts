@@ -14,6 +14,8 @@ export interface ViewBatch {
   readonly step: number;
   /** [N], indices of the images in the source. */
   readonly indices: Uint32Array;
+  /** [N], class indices of the images; null where the source has no labels. */
+  readonly labels: Int32Array | null;
   /**
    * [N, 3, S, S] each, in shared memory: to transfer ordinary buffers would count as allocation on this side,
    * and start a collection of the whole heap every other batch.
@@ -21,13 +23,9 @@ export interface ViewBatch {
   readonly views: Views;
 }
 
-export interface LoaderOptions {
-  /** Name or path, as `openSource` takes. */
-  readonly source: string;
-  /** At most this many images, chosen by the seed; 0 means all. */
-  readonly limit: number;
+/** How batches are made of the images of a source. */
+export interface BatchOptions {
   readonly seed: number;
-  readonly cacheDirectory?: string;
   readonly batchSize: number;
   /** S, side of a view in pixels. */
   readonly imageSize: number;
@@ -39,6 +37,14 @@ export interface LoaderOptions {
   readonly workers: number;
   /** Batches to prepare ahead; default one a worker. */
   readonly prefetch?: number;
+}
+
+export interface LoaderOptions extends BatchOptions {
+  /** Name or path, as `openSource` takes. */
+  readonly source: string;
+  /** At most this many images, chosen by the seed; 0 means all. */
+  readonly limit: number;
+  readonly cacheDirectory?: string;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -68,8 +74,11 @@ export class ViewLoader {
   readonly stepsPerEpoch: number;
   /** Identity of the images (`ImageSource.fingerprint`). */
   readonly fingerprint: string;
+  /** Class names, which labels are indices into; null where the source has no labels. */
+  readonly classes: readonly string[] | null;
 
-  readonly #options: LoaderOptions;
+  readonly #labels: Int32Array | null;
+  readonly #options: BatchOptions;
   readonly #prefetch: number;
   readonly #lanes: readonly Lane[];
   readonly #skipped: Map<string, SkippedFile>;
@@ -83,13 +92,16 @@ export class ViewLoader {
 
   /** Open the source, downloading it if need be, and start the workers. Errors are those of `openSource`. */
   static async open(options: LoaderOptions): Promise<ViewLoader> {
-    return new ViewLoader(options, await openSource(options.source, options));
+    return new ViewLoader(await openSource(options.source, options), options);
   }
 
-  private constructor(options: LoaderOptions, source: ImageSource) {
+  /** Starts the workers on the images of `source`. */
+  constructor(source: ImageSource, options: BatchOptions) {
     this.length = source.length;
     this.stepsPerEpoch = Math.floor(source.length / options.batchSize);
     this.fingerprint = source.fingerprint;
+    this.classes = source.classes;
+    this.#labels = source.labels;
     this.#options = options;
     this.#prefetch = options.prefetch ?? options.workers;
     this.#skipped = new Map(source.skipped.map((file) => [file.path, file]));
@@ -189,7 +201,10 @@ export class ViewLoader {
       return;
     }
     for (const file of reply.unreadable) this.#skipped.set(file.path, file);
-    request.resolve({ epoch, step, indices, views });
+    const all = this.#labels;
+    // A file that stands in for a damaged one is of the same class.
+    const labels = all && Int32Array.from(indices, (index) => all[index]!);
+    request.resolve({ epoch, step, indices, labels, views });
   }
 
   #fail(error: Error): void {

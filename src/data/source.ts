@@ -56,6 +56,23 @@ export async function openSource(name: string, options: SourceOptions = {}): Pro
   );
 }
 
+/** The images of a source at `indices`, in that order. */
+export function subset(source: ImageSource, indices: Uint32Array): ImageSource {
+  const { labels, store } = source;
+  const chosen = labels && Int32Array.from(indices, (index) => labels[index]!);
+  return makeSource({
+    name: source.name,
+    labels: chosen,
+    classes: source.classes,
+    fingerprint: fingerprintOf([source.fingerprint, `images ${indices.join(',')}`]),
+    skipped: [...source.skipped],
+    store:
+      store.kind === 'packed'
+        ? { ...store, selection: indices.map((index) => store.selection[index]!) }
+        : { ...store, files: Array.from(indices, (index) => store.files[index]!), labels: chosen },
+  });
+}
+
 async function openDataset(
   dataset: Dataset,
   limit: number,
@@ -110,8 +127,8 @@ function makeSource(
 /** First word of the name of the random stream that chooses a subset. */
 const selectionStream = 0x73656c65;
 
-/** Ascending indices of the images in use. */
-function select(count: number, limit: number, seed: number): Uint32Array {
+/** Ascending indices of at most `limit` of `count` images, chosen by the seed; 0 means all. */
+export function select(count: number, limit: number, seed: number): Uint32Array {
   if (limit === 0 || limit >= count) return Uint32Array.from({ length: count }, (_, index) => index);
   return new Random(selectionStream, seed).permutation(count).slice(0, limit).sort();
 }

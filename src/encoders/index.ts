@@ -1,5 +1,6 @@
 import type { Config, EncoderName } from '../config/schema.js';
 import type { Declarations } from '../nn/parameter.js';
+import type { Slicing } from '../nn/slicing.js';
 import type { Encoder } from './encoder.js';
 import { ResNet, type ResNetOptions } from './resnet.js';
 
@@ -30,11 +31,13 @@ export function createEncoder(
   declarations: Declarations,
   name: string,
   { encoder, widths }: Pick<Config, 'encoder' | 'widths'>,
+  slicing: Slicing,
 ): Encoder {
   return new ResNet(declarations, name, {
     ...architectures[encoder.name],
     stem: encoder.stem,
     zeroInitResidual: encoder.zeroInitResidual,
     widths,
+    slicing,
   });
 }

@@ -1,7 +1,8 @@
 import type { Value } from '../graph/graph.js';
 import type { Forward } from '../nn/forward.js';
 import type { Declarations } from '../nn/parameter.js';
-import { SlimmableConv2d } from '../nn/slimmableConv2d.js';
+import type { Slicing } from '../nn/slicing.js';
+import { SlimmableConv2d, type ConvOptions } from '../nn/slimmableConv2d.js';
 import { SwitchableBatchNorm } from '../nn/switchableBatchNorm.js';
 import type { Encoder } from './encoder.js';
 
@@ -15,6 +16,7 @@ export interface ResNetOptions {
   /** Middle channels of each stage; the stem has those of the first. */
   readonly channels: readonly number[];
   readonly widths: readonly number[];
+  readonly slicing: Slicing;
   /** Start the last gamma of each residual branch at 0 instead of 1. */
   readonly zeroInitResidual: boolean;
 }
@@ -30,9 +32,9 @@ export class ResNet implements Encoder {
     readonly name: string,
     private readonly options: ResNetOptions,
   ) {
-    const { stem, block, depths, channels, widths, zeroInitResidual } = options;
+    const { stem, block, depths, channels, zeroInitResidual } = options;
     const expansion = block === 'bottleneck' ? 4 : 1;
-    this.#stem = new ConvNorm(declarations, name, '1', widths, {
+    this.#stem = new ConvNorm(declarations, name, '1', options, {
       inputs: 3,
       outputs: channels[0]!,
       kernel: stem === 'cifar' ? 3 : 7,
@@ -47,7 +49,7 @@ export class ResNet implements Encoder {
         const stride = stage > 0 && i === 0 ? 2 : 1;
         const path = `${name}.layer${stage + 1}.${i}`;
         blocks.push(
-          new Block(declarations, path, widths, { block, inputs, outputs, stride, zeroInitResidual }),
+          new Block(declarations, path, options, { block, inputs, outputs, stride, zeroInitResidual }),
         );
         inputs = outputs;
       }
@@ -66,6 +68,9 @@ export class ResNet implements Encoder {
   }
 }
 
+/** What layers are told of the widths. */
+type Slimming = Pick<ResNetOptions, 'widths' | 'slicing'>;
+
 /** A convolution and its batch norm, `conv1` and `bn1` of torchvision. */
 class ConvNorm {
   readonly #conv: SlimmableConv2d;
@@ -75,11 +80,11 @@ class ConvNorm {
     declarations: Declarations,
     path: string,
     suffix: string,
-    widths: readonly number[],
-    options: ConstructorParameters<typeof SlimmableConv2d>[2] & { readonly gamma?: number },
+    { widths, slicing }: Slimming,
+    options: Omit<ConvOptions, 'slicing'> & { readonly gamma?: number },
   ) {
     const { gamma = 1, ...conv } = options;
-    this.#conv = new SlimmableConv2d(declarations, `${path}.conv${suffix}`, conv);
+    this.#conv = new SlimmableConv2d(declarations, `${path}.conv${suffix}`, { ...conv, slicing });
     this.#norm = new SwitchableBatchNorm(declarations, `${path}.bn${suffix}`, {
       channels: options.outputs,
       widths,
@@ -108,7 +113,7 @@ class Block {
   constructor(
     declarations: Declarations,
     private readonly path: string,
-    widths: readonly number[],
+    slimming: Slimming,
     { block, inputs, outputs, stride, zeroInitResidual }: BlockOptions,
   ) {
     const middle = outputs / 4;
@@ -125,7 +130,7 @@ class Block {
           ];
     this.#branch = layers.map(
       (layer, i) =>
-        new ConvNorm(declarations, path, String(i + 1), widths, {
+        new ConvNorm(declarations, path, String(i + 1), slimming, {
           ...layer,
           gamma: zeroInitResidual && i === layers.length - 1 ? 0 : 1,
         }),
@@ -133,7 +138,7 @@ class Block {
     this.#shortcut =
       stride === 1 && inputs === outputs
         ? null
-        : new ConvNorm(declarations, `${path}.downsample`, '', widths, {
+        : new ConvNorm(declarations, `${path}.downsample`, '', slimming, {
             inputs,
             outputs,
             kernel: 1,

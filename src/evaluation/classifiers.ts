@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs';
 import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import type { LinearClassifier } from './linearClassifier.js';
 import { replaceFile } from '../replaceFile.js';
+import { probeName } from './resultFiles.js';
+import type { ProbeProtocol } from './results.js';
 
-/** The linear probe's classifiers of one checkpoint, `results/probe.safetensors` of a run folder. */
+/** The linear probe's classifiers of one checkpoint, beside the probe's result in a run folder. */
 export interface ProbeClassifiers {
   /** SHA-256 of the checkpoint whose features they classify. */
   readonly checkpoint: string;
@@ -15,12 +17,13 @@ export interface ProbeClassifiers {
   readonly classifiers: ReadonlyMap<string, LinearClassifier>;
 }
 
-function pathIn(runFolder: string): string {
-  return join(runFolder, 'results', 'probe.safetensors');
+function pathIn(runFolder: string, protocol: ProbeProtocol): string {
+  return join(runFolder, 'results', `${probeName(protocol)}.safetensors`);
 }
 
 export async function writeClassifiers(
   runFolder: string,
+  protocol: ProbeProtocol,
   { checkpoint, classes, classifiers }: ProbeClassifiers,
 ): Promise<void> {
   const tensors = new Map<string, TensorData>();
@@ -29,12 +32,15 @@ export async function writeClassifiers(
     tensors.set(`${label}.bias`, { dtype: 'float32', shape: [classes.length], data: bias });
   }
   const metadata = { checkpoint, classes: JSON.stringify(classes) };
-  await replaceFile(pathIn(runFolder), (partial) => writeSafetensors(partial, tensors, metadata));
+  await replaceFile(pathIn(runFolder, protocol), (partial) => writeSafetensors(partial, tensors, metadata));
 }
 
 /** Throws a UsageError when the run has no probe, a SlimclrError when the file is damaged. */
-export async function readClassifiers(runFolder: string): Promise<ProbeClassifiers> {
-  const path = pathIn(runFolder);
+export async function readClassifiers(
+  runFolder: string,
+  protocol: ProbeProtocol = 'features',
+): Promise<ProbeClassifiers> {
+  const path = pathIn(runFolder, protocol);
   if (!existsSync(path)) {
     throw new UsageError(`${runFolder}: no linear probe (${path}); accepted: a run whose probe was trained`);
   }

@@ -9,7 +9,7 @@ import {
 import { defaultKnnSettings, knnAccuracy, type KnnSettings } from './knn.js';
 import { writeResult } from './resultFiles.js';
 import type { Accuracy, KnnResult } from './results.js';
-import { randomFeatures, trainedFeatures, type SplitFeatures } from './runFeatures.js';
+import { encoderFeatures, randomEncoder, trainedEncoder, type EncoderSetup } from './runFeatures.js';
 
 export type KnnOptions = EvaluationOptions & Partial<KnnSettings>;
 
@@ -24,12 +24,10 @@ export async function evaluateKnn(runFolder: string, options: KnnOptions = {}): 
   const evaluation = await openEvaluation(runFolder, options);
   const { run, images } = evaluation;
   const { widths } = run.config;
-  const accuracies = (features: readonly SplitFeatures[], encoder: string) =>
-    everyWidth(features, evaluation, { k, temperature }, (width) =>
-      onProgress?.(`kNN, ${encoder} encoder, ${widthLabel(width)}`),
-    );
-  const trained = await accuracies(await trainedFeatures(run, images, onProgress), 'trained');
-  const random = baseline ? await accuracies(await randomFeatures(run, images, onProgress), 'random') : null;
+  const accuracies = (encoder: EncoderSetup) =>
+    everyWidth(evaluation, encoder, { k, temperature }, onProgress);
+  const trained = await accuracies(trainedEncoder(run));
+  const random = baseline ? await accuracies(randomEncoder(run, images, onProgress)) : null;
   const result: KnnResult = {
     kind: 'knn',
     k: Math.min(k, images.train.length),
@@ -43,17 +41,18 @@ export async function evaluateKnn(runFolder: string, options: KnnOptions = {}): 
 }
 
 async function everyWidth(
-  features: readonly SplitFeatures[],
-  { run, images: { train, test, classes } }: Evaluation,
+  { run, images }: Evaluation,
+  encoder: EncoderSetup,
   settings: KnnSettings,
-  onWidth: (width: number) => void,
+  onProgress?: (message: string) => void,
 ): Promise<Accuracy[]> {
   const { widths, runtime } = run.config;
+  const { train, test, classes } = images;
   const accuracies: Accuracy[] = [];
-  for (const [i, split] of features.entries()) {
-    onWidth(widths[i]!);
-    const bank = { ...split.train, labels: train.labels };
-    const queries = { ...split.test, labels: test.labels };
+  for (const [i, features] of (await encoderFeatures(run, images, encoder, onProgress)).entries()) {
+    onProgress?.(`kNN, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
+    const bank = { ...features.train, labels: train.labels };
+    const queries = { ...features.test, labels: test.labels };
     accuracies.push(await knnAccuracy(bank, queries, classes.length, settings, runtime));
   }
   return accuracies;

@@ -1,5 +1,5 @@
+import { UsageError } from '../errors.js';
 import { widthLabel } from '../programs/manifest.js';
-import { AccuracyCounter } from './accuracy.js';
 import { writeClassifiers } from './classifiers.js';
 import {
   openEvaluation,
@@ -8,52 +8,90 @@ import {
   type Evaluation,
   type EvaluationOptions,
 } from './evaluation.js';
-import { classify, type LinearClassifier } from './linearClassifier.js';
-import { defaultProbeSettings, trainProbe, type ProbeSettings } from './probe.js';
+import { extractFeatures, FrozenEncoder, type Features } from './features.js';
+import { classifierAccuracies, type LinearClassifier } from './linearClassifier.js';
+import { checkProbeSettings, requireFinite, trainLayers, trainProbe, type ProbeSettings } from './probe.js';
+import { AugmentedBatches } from './probeBatches.js';
+import { SwitchableLayers } from './probeLayers.js';
 import { writeResult } from './resultFiles.js';
-import type { Accuracy, ProbeResult } from './results.js';
-import { randomFeatures, trainedFeatures, type SplitFeatures } from './runFeatures.js';
+import { probeProtocols, type Accuracy, type ProbeProtocol, type ProbeResult } from './results.js';
+import { ridgeLambdas, solveRidge } from './ridge.js';
+import {
+  encoderFeatures,
+  progressOf,
+  randomEncoder,
+  trainedEncoder,
+  type EncoderSetup,
+} from './runFeatures.js';
 
-/** `seed` is the run's unless given. */
-export type ProbeOptions = EvaluationOptions & Partial<ProbeSettings>;
+/** `protocol` is `features` unless given, `seed` the run's. The `ridge` protocol takes the seed only. */
+export type ProbeOptions = EvaluationOptions & Partial<ProbeSettings> & { readonly protocol?: ProbeProtocol };
+
+export const defaultProbeSettings = {
+  epochs: 100,
+  batchSize: 256,
+  /** On standardised features. */
+  learningRate: 10,
+  /** Of the `augmented` protocol, at a batch of 1024 images: MoCo v2's, in proportion to the batch. */
+  augmentedRate: 60,
+} as const;
 
 interface Probed {
   readonly classifiers: readonly LinearClassifier[];
   readonly accuracies: readonly Accuracy[];
+  /** Of the ridge protocol. */
+  readonly lambdas: readonly number[];
 }
 
+type Probe = (
+  evaluation: Evaluation,
+  encoder: EncoderSetup,
+  settings: ProbeSettings,
+  onProgress?: (message: string) => void,
+) => Promise<Probed>;
+
+/** The protocols by name (docs/method.md, evaluation). */
+const probes: Readonly<Record<ProbeProtocol, Probe>> = {
+  features: (...args) => probeFeatures('switchable', ...args),
+  shared: (...args) => probeFeatures('shared', ...args),
+  ridge: probeRidge,
+  augmented: probeAugmented,
+};
+
 /**
- * Accuracy of the switchable linear probe on a run's frozen encoder, into `results/probe.json` of its folder;
- * the trained encoder's classifiers go into `results/probe.safetensors`. Errors are those of `evaluateKnn`.
+ * Accuracy of a linear probe on a run's frozen encoder, into `results/probe.json` of its folder, or
+ * `probe-<protocol>.json`; the trained encoder's classifiers go into the `.safetensors` file beside it. Errors are
+ * those of `evaluateKnn`.
  */
 export async function evaluateProbe(runFolder: string, options: ProbeOptions = {}): Promise<ProbeResult> {
   const started = performance.now();
-  const { baseline = false, onProgress } = options;
+  const { protocol = 'features', baseline = false, onProgress } = options;
+  checkOptions(protocol, options);
   const evaluation = await openEvaluation(runFolder, options);
   const { run, images } = evaluation;
   const { widths, seed } = run.config;
+  const batchSize = Math.min(options.batchSize ?? defaultProbeSettings.batchSize, images.train.length);
   const settings: ProbeSettings = {
     epochs: options.epochs ?? defaultProbeSettings.epochs,
-    learningRate: options.learningRate ?? defaultProbeSettings.learningRate,
-    batchSize: options.batchSize ?? defaultProbeSettings.batchSize,
+    learningRate: options.learningRate ?? defaultRate(protocol, batchSize),
+    batchSize,
     seed: options.seed ?? seed,
   };
-  const probed = (features: readonly SplitFeatures[], encoder: string) =>
-    probeFeatures(features, evaluation, settings, (epoch) =>
-      onProgress?.(`linear probe, ${encoder} encoder: epoch ${epoch} of ${settings.epochs}`),
-    );
-  const trained = await probed(await trainedFeatures(run, images, onProgress), 'trained');
-  const random = baseline ? await probed(await randomFeatures(run, images, onProgress), 'random') : null;
-  await writeClassifiers(runFolder, {
+  checkProbeSettings(settings);
+  const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, onProgress);
+  const trained = await probed(trainedEncoder(run));
+  const random = baseline ? await probed(randomEncoder(run, images, onProgress)) : null;
+  await writeClassifiers(runFolder, protocol, {
     checkpoint: run.sha256,
     classes: images.classes,
     classifiers: new Map(trained.classifiers.map((classifier, i) => [widthLabel(widths[i]!), classifier])),
   });
+  const { epochs, learningRate } = settings;
   const result: ProbeResult = {
     kind: 'probe',
-    epochs: settings.epochs,
-    learningRate: settings.learningRate,
-    batchSize: Math.min(settings.batchSize, images.train.length),
+    ...(protocol === 'ridge'
+      ? { protocol, lambdas: trained.lambdas }
+      : { protocol, epochs, learningRate, batchSize }),
     ...subject(evaluation),
     seconds: (performance.now() - started) / 1000,
     widths: widthAccuracies(widths, trained.accuracies, random?.accuracies ?? null),
@@ -62,26 +100,116 @@ export async function evaluateProbe(runFolder: string, options: ProbeOptions = {
   return result;
 }
 
+function checkOptions(protocol: ProbeProtocol, options: ProbeOptions): void {
+  if (!probeProtocols.includes(protocol)) {
+    throw new UsageError(`unknown protocol '${String(protocol)}'; accepted: ${probeProtocols.join(', ')}`);
+  }
+  if (protocol !== 'ridge') return;
+  const foreign = (['epochs', 'learningRate', 'batchSize'] as const).find(
+    (key) => options[key] !== undefined,
+  );
+  if (foreign) throw new UsageError(`the ridge protocol is solved in one go: it takes no ${foreign}`);
+}
+
+function defaultRate(protocol: ProbeProtocol, batchSize: number): number {
+  const { learningRate, augmentedRate } = defaultProbeSettings;
+  return protocol === 'augmented' ? (augmentedRate * batchSize) / 1024 : learningRate;
+}
+
 /** Trains on the features of the training images, scores those of the test images. */
 async function probeFeatures(
-  features: readonly SplitFeatures[],
-  { run, images: { train, test, classes } }: Evaluation,
+  layer: 'switchable' | 'shared',
+  { run, images }: Evaluation,
+  encoder: EncoderSetup,
   settings: ProbeSettings,
-  onTenth: (epoch: number) => void,
+  onProgress?: (message: string) => void,
+): Promise<Probed> {
+  const { network, config } = run;
+  const { widths, runtime } = config;
+  const features = await encoderFeatures(run, images, encoder, onProgress);
+  const training = {
+    widths: features.map((split, i) => {
+      const width = widths[i]!;
+      return { ...split.train, width, start: network.slicing(network.encoder.channels, width).start };
+    }),
+    labels: images.train.labels,
+    classes: images.classes.length,
+  };
+  const report = progressOf(onProgress, `linear probe, ${encoder.kind} encoder, epochs`, settings.epochs);
+  const classifiers = await trainProbe(layer, training, settings, runtime, report);
+  return scored(classifiers, features.map(({ test }) => test), run, images); // prettier-ignore
+}
+
+async function probeRidge(
+  { run, images }: Evaluation,
+  encoder: EncoderSetup,
+  { seed }: ProbeSettings,
+  onProgress?: (message: string) => void,
 ): Promise<Probed> {
   const { widths, runtime } = run.config;
-  const training = features.map((split, i) => ({ ...split.train, width: widths[i]! }));
-  const tenth = Math.ceil(settings.epochs / 10);
-  const classifiers = await trainProbe(training, train.labels, classes.length, settings, runtime, (epoch) => {
-    if (epoch % tenth === 0) onTenth(epoch);
-  });
-  const accuracies: Accuracy[] = [];
-  for (const [i, classifier] of classifiers.entries()) {
-    const counter = new AccuracyCounter();
-    await classify(classifier, features[i]!.test, runtime, (scores, image) =>
-      counter.add(scores, test.labels[image]!),
-    );
-    accuracies.push(counter.accuracy);
+  const { train, classes } = images;
+  const features = await encoderFeatures(run, images, encoder, onProgress);
+  const classifiers: LinearClassifier[] = [];
+  const lambdas: number[] = [];
+  for (const [i, split] of features.entries()) {
+    onProgress?.(`ridge regression, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
+    const labelled = { ...split.train, labels: train.labels };
+    const settings = { seed, lambdas: ridgeLambdas };
+    const { classifier, lambda } = await solveRidge(labelled, classes.length, settings, runtime);
+    classifiers.push(classifier);
+    lambdas.push(lambda);
   }
-  return { classifiers, accuracies };
+  return { ...(await scored(classifiers, features.map(({ test }) => test), run, images)), lambdas }; // prettier-ignore
+}
+
+/**
+ * The paper's protocol: features of other views in every epoch, as they are, and a rate that falls to a tenth at 60 %
+ * and at 80 % of the epochs.
+ */
+async function probeAugmented(
+  { run, images }: Evaluation,
+  encoder: EncoderSetup,
+  settings: ProbeSettings,
+  onProgress?: (message: string) => void,
+): Promise<Probed> {
+  const { epochs, learningRate, batchSize, seed } = settings;
+  const { config, network } = run;
+  const { widths, runtime } = config;
+  const weights = await encoder.prepare(widths);
+  const encoders = await Promise.all(
+    widths.map((width) => FrozenEncoder.open(network, config, width, weights)),
+  );
+  const batches = new AugmentedBatches(images.train, config, encoders, batchSize, seed);
+  try {
+    const shape = {
+      widths: encoders.map(({ channels }, i) => ({ width: widths[i]!, channels })),
+      classes: images.classes.length,
+      batchSize,
+    };
+    const falls = [0.6, 0.8].map((share) => Math.round(share * epochs));
+    const schedule = {
+      kind: 'step',
+      peak: learningRate,
+      warmup: 0,
+      warmupFrom: 0,
+      epochs: falls,
+      factor: 0.1,
+    } as const;
+    const layers = await SwitchableLayers.open(shape, runtime);
+    const report = progressOf(onProgress, `linear probe, ${encoder.kind} encoder, epochs`, epochs);
+    const classifiers = requireFinite(await trainLayers(layers, batches, epochs, schedule, report), settings);
+    return await scored(classifiers, await extractFeatures(images.test, config, encoders), run, images);
+  } finally {
+    await Promise.all([batches.close(), ...encoders.map((frozen) => frozen.close())]);
+  }
+}
+
+async function scored(
+  classifiers: readonly LinearClassifier[],
+  features: readonly Features[],
+  { config }: Evaluation['run'],
+  { test }: Evaluation['images'],
+): Promise<Probed> {
+  const accuracies = await classifierAccuracies(classifiers, features, test.labels, config.runtime);
+  return { classifiers, accuracies, lambdas: [] };
 }

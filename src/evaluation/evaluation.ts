@@ -26,9 +26,10 @@ export async function openEvaluation(runFolder: string, options: EvaluationOptio
 export function subject({
   run,
   images: { train, test },
-}: Evaluation): Pick<KnnResult, 'source' | 'trainImages' | 'testImages' | 'checkpoint'> {
+}: Evaluation): Pick<KnnResult, 'source' | 'testSource' | 'trainImages' | 'testImages' | 'checkpoint'> {
   return {
     source: train.name,
+    testSource: test.name,
     trainImages: train.length,
     testImages: test.length,
     checkpoint: run.checkpoint,

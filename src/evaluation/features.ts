@@ -2,6 +2,7 @@ import * as ort from 'onnxruntime-node';
 import type { Config } from '../config/schema.js';
 import { evaluationBatches, type EvaluationOptions } from '../data/evaluationBatches.js';
 import type { ImageSource } from '../data/source.js';
+import type { Graph } from '../graph/graph.js';
 import { encodeModel } from '../onnx/model.js';
 import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
@@ -31,14 +32,13 @@ export class FrozenEncoder {
     readonly channels: number,
   ) {}
 
-  static async open(
-    network: Network,
-    config: Config,
-    width: number,
-    weights: Weights,
-  ): Promise<FrozenEncoder> {
-    const { graph } = embedProgram(network, config, width);
-    const model = emitFrozen(bindWeights(graph, weights), portable);
+  static open(network: Network, config: Config, width: number, weights: Weights): Promise<FrozenEncoder> {
+    return FrozenEncoder.of(bindWeights(embedProgram(network, config, width).graph, weights), config);
+  }
+
+  /** Of the graph of an `embedProgram` whose weights are bound. */
+  static async of(graph: Graph, config: Config): Promise<FrozenEncoder> {
+    const model = emitFrozen(graph, portable);
     const session = await ort.InferenceSession.create(encodeModel(model), sessionOptions(config.runtime));
     return new FrozenEncoder(session, config.data.imageSize, model.outputs[0]!.type.shape[1] as number);
   }
@@ -81,8 +81,11 @@ export async function extractFeatures(
   return features;
 }
 
-/** Batches of about the pixels of 128 CIFAR images, so that activations stay small at any image size. */
 function evaluationOptions({ data: { imageSize, mean, std } }: Config): EvaluationOptions {
-  const batchSize = Math.max(4, Math.min(128, Math.round((128 * 32 * 32) / imageSize ** 2)));
-  return { imageSize, mean, std, batchSize };
+  return { imageSize, mean, std, batchSize: encoderBatchSize(imageSize) };
+}
+
+/** Images of about the pixels of 128 CIFAR images, so that activations stay small at any image size. */
+export function encoderBatchSize(imageSize: number): number {
+  return Math.max(4, Math.min(128, Math.round((128 * 32 * 32) / imageSize ** 2)));
 }

@@ -11,7 +11,10 @@ export interface LabelledImages {
 
 export type LabelledSource = ImageSource & { readonly labels: Int32Array };
 
-export interface LabelledImagesOptions extends Pick<SourceOptions, 'cacheDirectory' | 'onProgress'> {
+export interface LabelledImagesOptions extends Pick<
+  SourceOptions,
+  'cacheDirectory' | 'offline' | 'onProgress'
+> {
   /** Where the labelled images come from; default: the images of the run. */
   readonly source?: string;
   /** At most this many training images; default: the run's limit for the images of the run, else all (0). */
@@ -30,7 +33,7 @@ export async function openLabelledImages(
   { data, seed }: Config,
   options: LabelledImagesOptions,
 ): Promise<LabelledImages> {
-  const { source = data.source, testLimit = 0, cacheDirectory, onProgress } = options;
+  const { source = data.source, testLimit = 0, cacheDirectory, offline = false, onProgress } = options;
   const { limit = source === data.source ? data.limit : 0, testSource = source } = options;
   if (testSource === source && !datasetNames.includes(source)) {
     throw new UsageError(
@@ -40,6 +43,7 @@ export async function openLabelledImages(
   }
   const common = {
     seed,
+    offline,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
     ...(onProgress && { onProgress }),
   };
@@ -54,10 +58,11 @@ export async function openLabelledImages(
   return { train, test, classes };
 }
 
-function labelled(source: ImageSource): LabelledSource {
+/** The source, which has labels; throws a UsageError, of the evaluation that `what` names, when it has none. */
+export function labelled(source: ImageSource, what = 'evaluation'): LabelledSource {
   if (!source.labels || !source.classes) {
     throw new UsageError(
-      `evaluation of ${source.name}: its images have no labels; accepted: ${datasetNames.join(', ')} or a ` +
+      `${what} of ${source.name}: its images have no labels; accepted: ${datasetNames.join(', ')} or a ` +
         'folder with one folder of images a class',
     );
   }

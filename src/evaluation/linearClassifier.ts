@@ -1,8 +1,10 @@
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
 import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
+import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
 import { openGraph } from './openGraph.js';
+import type { Accuracy } from './results.js';
 
 /** Linear classifier of one width's features. */
 export interface LinearClassifier {
@@ -51,4 +53,20 @@ export async function classify(
   } finally {
     await session.release();
   }
+}
+
+/** Accuracy of each classifier on the features of its width. */
+export async function classifierAccuracies(
+  classifiers: readonly LinearClassifier[],
+  features: readonly Features[],
+  labels: Int32Array,
+  runtime: RuntimeOptions,
+): Promise<Accuracy[]> {
+  const accuracies: Accuracy[] = [];
+  for (const [i, classifier] of classifiers.entries()) {
+    const counter = new AccuracyCounter();
+    await classify(classifier, features[i]!, runtime, (scores, image) => counter.add(scores, labels[image]!));
+    accuracies.push(counter.accuracy);
+  }
+  return accuracies;
 }

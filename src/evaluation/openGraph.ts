@@ -17,13 +17,19 @@ import {
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { portable } from '../targets/portable.js';
+import type { Target } from '../targets/target.js';
 import { version } from '../version.js';
 
 /** A session of one program of a network, emitted in memory; its weights, row-major, are fed on every run. */
-export async function openProgram(network: Network, config: Config, program: Program): Promise<Session> {
-  const { programs } = emitPrograms(network, config, portable, [program]);
+export async function openProgram(
+  network: Network,
+  config: Config,
+  program: Program,
+  target: Target = portable,
+): Promise<Session> {
+  const { manifest, programs } = emitPrograms(network, config, target, [program]);
   const { entry, bytes } = programs[0]!;
-  return Session.of(entry, bytes, config.runtime);
+  return Session.of(entry, bytes, { ...config.runtime, optimization: manifest.optimization });
 }
 
 /** A session of a graph that reads no weights of a network. */

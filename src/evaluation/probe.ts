@@ -1,17 +1,16 @@
-import { Tensor } from 'onnxruntime-node';
+import type { ScheduleConfig } from '../config/optimization.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { learningRate } from '../optimizers/schedule.js';
-import { sgd } from '../optimizers/sgd.js';
-import { Random } from '../random.js';
 import type { RuntimeOptions } from '../runtime/session.js';
 import type { Features } from './features.js';
 import type { LinearClassifier } from './linearClassifier.js';
-import { openGraph } from './openGraph.js';
-import { WidthProbe } from './widthProbe.js';
+import { CachedBatches, type ProbeBatches } from './probeBatches.js';
+import { SharedLayer, SwitchableLayers, type ProbeLayers } from './probeLayers.js';
+import { standardization, standardize, withoutStandardization } from './standardize.js';
 
 export interface ProbeSettings {
   readonly epochs: number;
-  /** Peak of the cosine schedule. */
+  /** Its highest value. */
   readonly learningRate: number;
   /** Images of one step; where there are fewer, all of them. */
   readonly batchSize: number;
@@ -19,81 +18,82 @@ export interface ProbeSettings {
   readonly seed: number;
 }
 
-export const defaultProbeSettings: Omit<ProbeSettings, 'seed'> = {
-  epochs: 100,
-  learningRate: 10,
-  batchSize: 256,
-};
-
 /** Frozen features of one width, [n, C_w]. */
 export interface WidthFeatures extends Features {
   readonly width: number;
+  /** The first of its channels among those of the full width; default 0. A shared layer has its columns there. */
+  readonly start?: number;
 }
 
-/** First word of the random streams that shuffle. */
-const orderStream = 0x70726f62;
-const momentum = 0.9;
+/** What a probe is trained on: features of the same images at all widths, descending. */
+export interface LabelledWidths {
+  readonly widths: readonly WidthFeatures[];
+  /** [n] */
+  readonly labels: Int32Array;
+  readonly classes: number;
+}
+
 /** Multiply-adds of a step's product below which waking a second thread costs more than it saves. */
 const oneThreadBelow = 2 ** 24;
 
 /**
- * Trains the switchable linear probe (docs/method.md): one classifier for each width, descending; the first, the
- * full width's, also teaches the others. SGD with momentum 0.9, no weight decay, cosine schedule, weights that
- * start as 0. Features are standardised (standardize.ts), so that one learning rate suits every encoder and
- * width; the classifiers have this folded in and take raw features. Images that fill no batch are left out of
- * an epoch.
+ * Trains a linear probe on cached features (docs/method.md, evaluation): `switchable`, a classifier for each width,
+ * or `shared`, one slimmable layer. The full width, the first, also teaches the others. SGD with momentum 0.9, no
+ * weight decay, cosine schedule, weights that start as 0. Features are standardised by width (standardize.ts), so
+ * that one learning rate suits every encoder and width; the classifiers have this folded in and take raw features.
  */
 export async function trainProbe(
-  widths: readonly WidthFeatures[],
-  labels: Int32Array,
-  classes: number,
+  layer: 'switchable' | 'shared',
+  { widths, labels, classes }: LabelledWidths,
   settings: ProbeSettings,
   runtime: RuntimeOptions,
   onEpoch?: (done: number) => void,
 ): Promise<LinearClassifier[]> {
-  checkSettings(settings);
+  checkProbeSettings(settings);
   const { epochs, seed } = settings;
   const batchSize = Math.min(settings.batchSize, labels.length);
-  const stepsPerEpoch = Math.floor(labels.length / batchSize);
-  const schedule = { peak: settings.learningRate, warmup: 0, warmupFrom: 0 };
-  const batchLabels = new BigInt64Array(batchSize);
-  const labelTensor = new Tensor('int64', batchLabels, [batchSize]);
+  const maps = widths.map(standardization);
+  const standard = widths.map((features, i) => standardize(features, maps[i]!));
+  const batches = new CachedBatches(standard, labels, batchSize, seed);
+  const schedule = { kind: 'cosine', peak: settings.learningRate, warmup: 0, warmupFrom: 0 } as const;
   const products = batchSize * classes * widths[0]!.channels;
   const options = products < oneThreadBelow ? { ...runtime, threads: 1 } : runtime;
-  const optimizer = await openGraph(sgd(momentum), options);
-  const probes = await Promise.all(
-    widths.map((features, i) => {
-      const { width, channels } = features;
-      return WidthProbe.open({ width, channels, classes, batchSize, distilled: i > 0 }, features, options);
-    }),
+  const kind = layer === 'shared' ? SharedLayer : SwitchableLayers;
+  const layers = await kind.open({ widths, classes, batchSize }, options);
+  const classifiers = await trainLayers(layers, batches, epochs, schedule, onEpoch);
+  return requireFinite(
+    classifiers.map((classifier, i) => withoutStandardization(classifier, maps[i]!)),
+    settings,
   );
+}
+
+/** Trains layers for some epochs and closes them. */
+export async function trainLayers(
+  layers: ProbeLayers,
+  batches: ProbeBatches,
+  epochs: number,
+  schedule: ScheduleConfig,
+  onEpoch?: (done: number) => void,
+): Promise<LinearClassifier[]> {
+  const { stepsPerEpoch } = batches;
+  const steps = epochs * stepsPerEpoch;
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      const order = new Random(orderStream, seed, epoch).permutation(labels.length);
       for (let step = 0; step < stepsPerEpoch; step++) {
-        const indices = order.subarray(step * batchSize, (step + 1) * batchSize);
-        for (const [i, index] of indices.entries()) batchLabels[i] = BigInt(labels[index]!);
-        const rate = learningRate(schedule, epoch * stepsPerEpoch + step, epochs * stepsPerEpoch);
-        for (const [i, probe] of probes.entries()) {
-          const teacher = i === 0 ? null : probes[0]!.logits;
-          await probe.step(indices, labelTensor, teacher, optimizer, rate);
-        }
+        const { features, labels } = await batches.batch(epoch, step);
+        const position = { step: epoch * stepsPerEpoch + step, steps, stepsPerEpoch };
+        await layers.step(features, labels, learningRate(schedule, { kind: 'none' }, position));
       }
       onEpoch?.(epoch + 1);
     }
-    const classifiers = probes.map((probe) => probe.classifier());
-    if (!classifiers.every(isFinite)) {
-      throw new SlimclrError(
-        `the linear probe diverged at learning rate ${settings.learningRate}; a smaller one is needed`,
-      );
-    }
-    return classifiers;
+    return layers.classifiers();
   } finally {
-    await Promise.all([optimizer.release(), ...probes.map((probe) => probe.close())]);
+    await layers.close();
   }
 }
 
-function checkSettings({ epochs, learningRate, batchSize }: ProbeSettings): void {
+/** Throws a UsageError for settings out of range. */
+export function checkProbeSettings({ epochs, learningRate, batchSize }: ProbeSettings): void {
   for (const [name, value] of Object.entries({ epochs, batchSize })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new UsageError(`probe: ${name} is ${value}; accepted: an integer >= 1`);
@@ -104,6 +104,16 @@ function checkSettings({ epochs, learningRate, batchSize }: ProbeSettings): void
   }
 }
 
-function isFinite({ weight, bias }: LinearClassifier): boolean {
-  return weight.every(Number.isFinite) && bias.every(Number.isFinite);
+/** The classifiers; throws a SlimclrError when a weight is not finite. */
+export function requireFinite(
+  classifiers: LinearClassifier[],
+  { learningRate }: ProbeSettings,
+): LinearClassifier[] {
+  const finite = classifiers.every(
+    ({ weight, bias }) => weight.every(Number.isFinite) && bias.every(Number.isFinite),
+  );
+  if (finite) return classifiers;
+  throw new SlimclrError(
+    `the linear probe diverged at learning rate ${learningRate}; a smaller one is needed`,
+  );
 }

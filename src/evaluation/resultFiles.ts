@@ -1,13 +1,40 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../replaceFile.js';
-import type { ExportResult, KnnResult, ProbeResult } from './results.js';
+import type {
+  DiagnosticsResult,
+  ExportResult,
+  FinetuneResult,
+  KnnResult,
+  ProbeProtocol,
+  ProbeResult,
+} from './results.js';
 
-/** Writes `results/<kind>.json` of a run folder. */
-export async function writeResult(
-  runFolder: string,
-  result: KnnResult | ProbeResult | ExportResult,
-): Promise<void> {
-  const path = join(runFolder, 'results', `${result.kind}.json`);
+type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;
+
+/** Writes the file of `results/` of a run folder that results.ts names for the result. */
+export async function writeResult(runFolder: string, result: Result): Promise<void> {
+  const path = join(runFolder, 'results', `${nameOf(result)}.json`);
   await replaceFile(path, (partial) => writeFile(partial, `${JSON.stringify(result, null, 2)}\n`));
+}
+
+function nameOf(result: Result): string {
+  switch (result.kind) {
+    case 'probe':
+      return probeName(result.protocol);
+    case 'finetune':
+      return `finetune-${percent(result.labels)}`;
+    default:
+      return result.kind;
+  }
+}
+
+/** What the files of a protocol are called. */
+export function probeName(protocol: ProbeProtocol): string {
+  return protocol === 'features' ? 'probe' : `probe-${protocol}`;
+}
+
+/** A share in percent: 0.1 -> `10`, 0.005 -> `0.5`. */
+export function percent(share: number): string {
+  return String(Number((100 * share).toPrecision(6)));
 }

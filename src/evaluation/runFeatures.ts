@@ -3,7 +3,6 @@ import { bytesOf, formatType } from '../onnx/model.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { initialWeights } from '../programs/initialWeights.js';
-import { keyPrefix } from '../programs/key.js';
 import { widthLabel } from '../programs/manifest.js';
 import { calibrate } from './calibrate.js';
 import { cacheKey, FeatureCache, type FeatureSlot } from './featureCache.js';
@@ -17,7 +16,7 @@ export type SplitFeatures = Readonly<Record<Split, Features>>;
 type Progress = (message: string) => void;
 
 /** An encoder whose features are asked for, and what makes cached ones its own. */
-interface EncoderSetup {
+export interface EncoderSetup {
   readonly kind: FeatureSlot['encoder'];
   readonly weights: Weights;
   /** What changes the features, other than these weights and the images. */
@@ -29,44 +28,49 @@ interface EncoderSetup {
 /** Layout of a cache key; a change makes older files stale. */
 const keyFormat = 'slimclr features 1';
 
-/** Features under the run's encoder, at all widths in the config's order; from the run folder's cache where it has them. */
-export function trainedFeatures(
+/** The features at one width under the run's encoder, from the cache alone; null where it does not have them. */
+export async function cachedFeatures(
   run: TrainedRun,
-  images: LabelledImages,
-  onProgress?: Progress,
-): Promise<SplitFeatures[]> {
-  const { weights } = run;
-  const setup = { kind: 'trained', weights, identity: '', prepare: () => Promise.resolve(weights) } as const;
-  return encoderFeatures(run, images, setup, onProgress);
+  images: Pick<LabelledImages, Split>,
+  width: number,
+): Promise<SplitFeatures | null> {
+  const cache = new FeatureCache(run.folder);
+  const requests = requestsOf(run, images, trainedEncoder(run), width);
+  const [train, test] = await Promise.all(requests.map(({ slot, key }) => cache.read(slot, key)));
+  return train && test ? { train, test } : null;
+}
+
+/** The run's encoder. */
+export function trainedEncoder({ weights }: TrainedRun): EncoderSetup {
+  return { kind: 'trained', weights, identity: '', prepare: () => Promise.resolve(weights) };
 }
 
 /**
- * The same under the random weights that the run's training started from, their batch norms calibrated on the
+ * The encoder with the random weights that the run's training started from, its batch norms calibrated on the
  * training images: what an architecture is worth untrained. NOTE: as initialised, the last gamma of each
  * residual branch is 0, so the branches do not contribute.
  */
-export function randomFeatures(
-  run: TrainedRun,
-  images: LabelledImages,
+export function randomEncoder(
+  { config, network }: TrainedRun,
+  { train }: LabelledImages,
   onProgress?: Progress,
-): Promise<SplitFeatures[]> {
-  const { config, network } = run;
-  const { seed, batchSize, widths } = config;
-  const weights = initialWeights(network.declarations, seed, keyPrefix, widths[0]!);
-  const setup: EncoderSetup = {
+): EncoderSetup {
+  const { seed, batchSize } = config;
+  const weights = initialWeights(network.declarations, seed);
+  return {
     kind: 'random',
     weights,
-    identity: `calibrated on ${images.train.fingerprint} batch ${batchSize} seed ${seed}`,
+    identity: `calibrated on ${train.fingerprint} batch ${batchSize} seed ${seed}`,
     async prepare(missing) {
-      const report = progressOf(onProgress, 'calibrating the random encoder', images.train.length);
-      const statistics = await calibrate(network, config, missing, weights, images.train, report);
+      const report = progressOf(onProgress, 'calibrating the random encoder', train.length);
+      const statistics = await calibrate(network, config, missing, weights, train, report);
       return new Map([...weights, ...statistics]);
     },
   };
-  return encoderFeatures(run, images, setup, onProgress);
 }
 
-async function encoderFeatures(
+/** Features under an encoder at all widths, in the config's order; from the run folder's cache where it has them. */
+export async function encoderFeatures(
   run: TrainedRun,
   images: LabelledImages,
   setup: EncoderSetup,
@@ -74,15 +78,7 @@ async function encoderFeatures(
 ): Promise<SplitFeatures[]> {
   const { config, network } = run;
   const cache = new FeatureCache(run.folder);
-  const requests = config.widths.flatMap((width) => {
-    const encoder = encoderKey(run, width, setup);
-    return (['train', 'test'] as const).map((split) => ({
-      width,
-      split,
-      slot: { encoder: setup.kind, split, label: widthLabel(width) },
-      key: cacheKey([encoder, images[split].fingerprint]),
-    }));
-  });
+  const requests = config.widths.flatMap((width) => requestsOf(run, images, setup, width));
   const known = await Promise.all(
     requests.map(async (request) => ({ ...request, features: await cache.read(request.slot, request.key) })),
   );
@@ -116,6 +112,22 @@ async function encoderFeatures(
   }));
 }
 
+/** Where the cache has the features at a width, training images first. */
+function requestsOf(
+  run: TrainedRun,
+  images: Pick<LabelledImages, Split>,
+  setup: EncoderSetup,
+  width: number,
+) {
+  const encoder = encoderKey(run, width, setup);
+  return (['train', 'test'] as const).map((split) => ({
+    width,
+    split,
+    slot: { encoder: setup.kind, split, label: widthLabel(width) },
+    key: cacheKey([encoder, images[split].fingerprint]),
+  }));
+}
+
 /** Identity of an encoder at a width: the tensors it reads, and how images are put before it. */
 function encoderKey(
   { config, network }: TrainedRun,
@@ -132,7 +144,7 @@ function encoderKey(
 }
 
 /** Reports about every tenth of the way. */
-function progressOf(
+export function progressOf(
   onProgress: Progress | undefined,
   what: string,
   total: number,

@@ -1,8 +1,10 @@
 import { relative } from 'node:path';
 import type { Config } from '../config/schema.js';
+import { UsageError } from '../errors.js';
 import { sha256File } from '../onnx/hash.js';
 import type { Weights } from '../programs/bindWeights.js';
-import { Network } from '../programs/network.js';
+import { networkOf } from '../methods/index.js';
+import type { Network } from '../programs/network.js';
 import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 
 /** A checkpoint of a run, opened for evaluation or export. */
@@ -24,9 +26,19 @@ export async function openTrainedRun(folder: string, checkpoint?: string): Promi
   return {
     folder,
     config,
-    network: new Network(config),
+    network: networkOf(config),
     weights: tensors,
     checkpoint: relative(folder, path),
     sha256: await sha256File(path),
   };
+}
+
+/** The widths that are asked for, in the config's order; throws a UsageError for one that the run does not have. */
+export function chosenWidths(widths: readonly number[], asked: readonly number[] = widths): number[] {
+  const unknown = asked.find((width) => !widths.includes(width));
+  if (unknown !== undefined || asked.length === 0) {
+    const what = unknown === undefined ? 'no width is chosen' : `the run has no width ${unknown}`;
+    throw new UsageError(`${what}; accepted: ${widths.join(', ')}`);
+  }
+  return widths.filter((width) => asked.includes(width));
 }

@@ -27,6 +27,8 @@ export interface ExportSubject {
   readonly weights: Weights;
   /** SHA-256 of the checkpoint that the weights are of. */
   readonly checkpoint: string;
+  /** Add the embedding that the head makes of the features. */
+  readonly head: boolean;
 }
 
 /** A classifier for the output `logits`, and the names of its classes. */
@@ -41,18 +43,18 @@ export interface ExportClassifier {
  * weights give the same bytes.
  */
 export function exportModel(
-  { network, config, weights, checkpoint }: ExportSubject,
+  { network, config, weights, checkpoint, head }: ExportSubject,
   width: number,
   classifier?: ExportClassifier,
 ): ExportedModel {
-  const graph = inferenceGraph(network, config, width, classifier?.classes.length);
+  const graph = inferenceGraph(network, config, width, { head, classes: classifier?.classes.length ?? 0 });
   const tensors = classifier ? withClassifier(weights, classifier.classifier) : weights;
   const folded = foldBatchNorm(bindWeights(graph, tensors));
   const model = emitFrozen(folded, portable, {
     slimclr: version,
     checkpoint,
     encoder: config.encoder.name,
-    method: config.method.name,
+    method: config.method.kind,
     width: String(width),
     imageSize: String(config.data.imageSize),
     mean: JSON.stringify(config.data.mean),

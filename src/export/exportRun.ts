@@ -7,10 +7,10 @@ import { UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
 import { writeResult } from '../evaluation/resultFiles.js';
 import { replaceFile } from '../replaceFile.js';
-import type { ExportResult } from '../evaluation/results.js';
-import { openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
+import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
+import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
 import { widthLabel } from '../programs/manifest.js';
-import { floatTensor, type Tensor } from '../runtime/session.js';
+import { floatTensor, threadCount, type Tensor } from '../runtime/session.js';
 import { exportModel, type ExportClassifier, type ExportSubject } from './exportModel.js';
 import { verifyExport } from './verifyExport.js';
 
@@ -21,8 +21,12 @@ export interface ExportOptions {
   readonly output?: string;
   /** Path of a checkpoint; default: the newest of the run. */
   readonly checkpoint?: string;
-  /** Add the output `logits` of the linear probe's classifier. */
-  readonly classifier?: boolean;
+  /** Add the output `logits` of a linear probe's classifier: of this protocol, `true` meaning `features`. */
+  readonly classifier?: boolean | ProbeProtocol;
+  /** Add the output `embedding` of the head, such as a SEED teacher needs. */
+  readonly head?: boolean;
+  /** Side of the images that the models take, in pixels; default data.imageSize. */
+  readonly size?: number;
   readonly cacheDirectory?: string;
   readonly onProgress?: (message: string) => void;
 }
@@ -37,13 +41,20 @@ const verificationImages = 32;
  * on another checkpoint, a SlimclrError for a model that does not agree with the training side.
  */
 export async function exportRun(runFolder: string, options: ExportOptions = {}): Promise<ExportResult> {
-  const { output = join(runFolder, 'export'), onProgress } = options;
+  const { output = join(runFolder, 'export'), head = false, size, onProgress } = options;
   const run = await openTrainedRun(runFolder, options.checkpoint);
-  const { config, network, weights } = run;
+  const { network, weights } = run;
+  const config = withSize(run.config, size);
+  if (head && config.method.kind === 'supervised') {
+    throw new UsageError(
+      `${runFolder}: a supervised run has no embedding; accepted: a run of another method`,
+    );
+  }
   const widths = chosenWidths(config.widths, options.widths);
-  const probe = options.classifier ? await matchingClassifiers(run) : null;
+  const { classifier: protocol } = options;
+  const probe = protocol ? await matchingClassifiers(run, protocol === true ? 'features' : protocol) : null;
   const images = await readImages(config, options);
-  const subject: ExportSubject = { network, config, weights, checkpoint: run.sha256 };
+  const subject: ExportSubject = { network, config, weights, checkpoint: run.sha256, head };
   const models: ExportResult['models'][number][] = [];
   for (const width of widths) {
     const label = widthLabel(width);
@@ -63,23 +74,27 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
       ...verification,
     });
   }
-  const result: ExportResult = { kind: 'export', checkpoint: run.checkpoint, models };
+  const result: ExportResult = {
+    kind: 'export',
+    checkpoint: run.checkpoint,
+    provider: config.runtime.provider,
+    threads: threadCount(config.runtime),
+    models,
+  };
   await writeResult(runFolder, result);
   return result;
 }
 
-/** In the config's order. */
-function chosenWidths(widths: readonly number[], asked: readonly number[] = widths): number[] {
-  const unknown = asked.find((width) => !widths.includes(width));
-  if (unknown !== undefined || asked.length === 0) {
-    const what = unknown === undefined ? 'no width to export' : `the run has no width ${unknown}`;
-    throw new UsageError(`${what}; accepted: ${widths.join(', ')}`);
-  }
-  return widths.filter((width) => asked.includes(width));
+function withSize(config: Config, size: number | undefined): Config {
+  if (size === undefined) return config;
+  return { ...config, data: { ...config.data, imageSize: size } };
 }
 
-async function matchingClassifiers({ folder, sha256, checkpoint }: TrainedRun): Promise<ProbeClassifiers> {
-  const probe = await readClassifiers(folder);
+async function matchingClassifiers(
+  { folder, sha256, checkpoint }: TrainedRun,
+  protocol: ProbeProtocol,
+): Promise<ProbeClassifiers> {
+  const probe = await readClassifiers(folder, protocol);
   if (probe.checkpoint === sha256) return probe;
   throw new UsageError(
     `the linear probe in ${folder} was trained on another checkpoint than ${checkpoint}; ` +

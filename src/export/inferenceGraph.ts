@@ -10,15 +10,16 @@ export const classifierTensors = { weight: 'classifier.weight', bias: 'classifie
 
 /**
  * The graph of an exported model before its weights are bound: `images` `[batch, 3, S, S]` -> `features`
- * `[batch, C_w]` and, with a classifier of so many classes, `logits` `[batch, classes]`.
+ * `[batch, C_w]`, with the head `embedding` `[batch, D]`, and with a classifier of so many classes `logits`
+ * `[batch, classes]`.
  */
 export function inferenceGraph(
   network: Network,
   config: Pick<Config, 'data'>,
   width: number,
-  classes = 0,
+  { classes = 0, head = false }: { readonly classes?: number; readonly head?: boolean } = {},
 ): Graph {
-  const { graph } = embedProgram(network, config, width);
+  const { graph } = embedProgram(network, config, width, head);
   if (classes === 0) return graph;
   const features = graph.outputs.get('features')!;
   const weightInput = (name: string, ...shape: number[]) =>
@@ -40,7 +41,7 @@ export function countParameters({ declarations }: Network, graph: Graph, width: 
   const statistics = new Set(declarations.statistics.map(({ name }) => name));
   let total = 0;
   for (const { name, dims } of graph.defaults.keys()) {
-    if (!statistics.has(name)) total += elementCount(parameters.get(name)?.slice(width) ?? dims);
+    if (!statistics.has(name)) total += elementCount(parameters.get(name)?.slice(width)?.shape ?? dims);
   }
   return total;
 }

@@ -3,7 +3,10 @@ import { join, sep } from 'node:path';
 import { SlimclrError, UsageError } from '../errors.js';
 import { replaceFile } from '../replaceFile.js';
 
-/** `index.json` of a folder of golden graphs; the text T of config C is the file `C/T.txt`. */
+/**
+ * `index.json` of a folder of golden graphs; the text T of config C is the file `C/T.txt`, unless only hashes are
+ * kept of the config.
+ */
 export interface GoldenIndex {
   readonly format: 'slimclr-golden-graphs';
   readonly version: 1;
@@ -13,6 +16,8 @@ export interface GoldenIndex {
 export interface GoldenEntry {
   readonly target: string;
   readonly opset: number;
+  /** `hashes`: the texts are not in the folder, so that a check can tell that one changed, not how. */
+  readonly kept: 'texts' | 'hashes';
   /** SHA-256 of each text: `manifest`, and one a graph. */
   readonly texts: Readonly<Record<string, string>>;
 }

@@ -7,8 +7,10 @@ import { differenceOf, type Difference } from './difference.js';
  * parameters and statistics in arena order.
  *
  *     target: portable
- *     parameter encoder.conv1.weight: float32[16,3,3,3] weight decays w1.00=[16,3,3,3] w0.50=[8,3,3,3]
+ *     parameter encoder.conv1.weight: float32[16,3,3,3] weight decays w1.00=[16,3,3,3] w0.50=[8,3,3,3]@[4,0,0,0]
  *     statistic encoder.bn1.w0.50.running_mean: float32[8] w0.50 query
+ *
+ * Behind `@` is where a block starts that does not start at the first element.
  */
 export function manifestText(manifest: Manifest): string {
   const { method, target, opset, labels, parameters, statistics } = manifest;
@@ -17,8 +19,11 @@ export function manifestText(manifest: Manifest): string {
     `target: ${target}`,
     `opset: ${opset}`,
     `widths: ${labels.join(' ')}`,
-    ...parameters.map(({ name, shape, role, decay, slices }) => {
-      const blocks = Object.entries(slices).map(([label, block]) => `${label}=${formatShape(block)}`);
+    ...parameters.map(({ name, shape, role, decay, slices, starts = {} }) => {
+      const blocks = Object.entries(slices).map(([label, block]) => {
+        const start = starts[label];
+        return `${label}=${formatShape(block)}${start ? `@${formatShape(start)}` : ''}`;
+      });
       const words = [`float32${formatShape(shape)}`, role, ...(decay ? ['decays'] : []), ...blocks];
       return `parameter ${name}: ${words.join(' ')}`;
     }),

@@ -1,21 +1,41 @@
+import type { MethodConfig, MethodName } from '../config/methods.js';
 import { targetName, type Config } from '../config/schema.js';
 import { emitPrograms, writePrograms, type EmittedPrograms } from '../programs/folder.js';
-import { Network } from '../programs/network.js';
+import { createNetwork, type Network } from '../programs/network.js';
 import type { Manifest } from '../programs/manifest.js';
 import type { Program } from '../programs/program.js';
 import { targets } from '../targets/index.js';
 import type { Target } from '../targets/target.js';
-import { mocoV2Programs } from './mocoV2.js';
+import type { Method } from './method.js';
+import { mocoV2 } from './mocoV2.js';
+import { mocoV3 } from './mocoV3.js';
+import { seed } from './seed.js';
+import { simclr } from './simclr.js';
+import { supervised } from './supervised.js';
 
-type Programs = (network: Network, config: Config) => Program[];
+/** The registry of methods, by `method.kind` of a config. */
+const methods: { readonly [K in MethodName]: Method<K> } = {
+  'moco-v2': mocoV2,
+  'moco-v3': mocoV3,
+  simclr,
+  supervised,
+  seed,
+};
 
-/** The registry of methods, by `method.name` of a config. */
-const methods: Readonly<Record<Config['method']['name'], Programs>> = { 'moco-v2': mocoV2Programs };
+/** The method of a config, which takes that very kind of method config. */
+function methodOf({ kind }: MethodConfig): Method<MethodName> {
+  return methods[kind] as Method<MethodName>;
+}
+
+/** The network of a config: its encoder and its method's heads. */
+export function networkOf(config: Config): Network {
+  return createNetwork(config, (add) => methodOf(config.method).heads(add, config.method));
+}
 
 /** The network of a config and its programs, not lowered yet. */
 export function methodPrograms(config: Config): { readonly network: Network; readonly programs: Program[] } {
-  const network = new Network(config);
-  return { network, programs: methods[config.method.name](network, config) };
+  const network = networkOf(config);
+  return { network, programs: methodOf(config.method).programs(network, config, config.method) };
 }
 
 /** The target that a config names, as it is on any machine: nothing is probed or measured. */

@@ -1,22 +1,40 @@
 import type { Config } from '../config/schema.js';
-import { combineProgram } from '../programs/combine.js';
-import { calibrateProgram, embedProgram } from '../programs/embed.js';
+import { infoNce } from '../losses/infoNce.js';
+import { queueSimilarities } from '../losses/similarities.js';
+import { mocoHead } from '../nn/heads/mocoHead.js';
 import { keyProgram, momentumProgram } from '../programs/key.js';
-import type { Network } from '../programs/network.js';
-import type { Program } from '../programs/program.js';
-import { queryProgram } from '../programs/query.js';
-import { updateProgram } from '../programs/update.js';
+import type { Objective } from '../programs/query.js';
+import { distilled } from './distilled.js';
+import { queries, updatesAndEvaluation, type Method } from './method.js';
 
-/** The programs of SlimCLR-MoCo v2, in the order a step runs them; the last two are for evaluation. */
-export function mocoV2Programs(network: Network, config: Config): Program[] {
-  const { widths } = config;
-  return [
+/**
+ * SlimCLR-MoCo v2 (He et al., 2020; Chen et al., 2020): the momentum encoder's keys of view 2 and a queue of older
+ * ones against the queries of view 1.
+ */
+export const mocoV2: Method<'moco-v2'> = {
+  heads(add, { dimension }) {
+    const head = add('head', (options) => mocoHead(options, dimension));
+    return { head, keyHead: head };
+  },
+  programs: (network, config, { dimension, queueSize, temperature }) => [
     momentumProgram(),
     keyProgram(network, config),
-    ...widths.map((width) => queryProgram(network, config, width)),
-    ...(widths.length > 1 ? [combineProgram(network.declarations.parameters, widths)] : []),
-    updateProgram(config),
-    ...widths.map((width) => embedProgram(network, config, width)),
-    ...widths.map((width) => calibrateProgram(network, config, width)),
-  ];
+    ...queries(network, config, config.batchSize, objective(config, dimension, queueSize, temperature)),
+    ...updatesAndEvaluation(network, config, config.accumulation),
+  ],
+};
+
+function objective(config: Config, dimension: number, queueSize: number, temperature: number): Objective {
+  const { batchSize } = config;
+  return (pass) => {
+    const { b, graph, output } = pass;
+    const keys = graph.input('keys', { dtype: 'float32', shape: [batchSize, dimension] });
+    const queue = graph.input('queue', { dtype: 'float32', shape: [queueSize, dimension] });
+    const embedding = b.op('L2Normalize', [output]); // [N, D]
+    const logits = queueSimilarities(b, embedding, keys, queue); // [N, 1 + K]
+    const loss = infoNce(b, logits, temperature);
+    return distilled(pass, config, { name: 'info_nce', loss }, { logits, embedding }, firstColumn);
+  };
 }
+
+const firstColumn = { kind: 'first-column' } as const;

@@ -25,7 +25,7 @@ export class Forward {
     private readonly prefix = '',
   ) {}
 
-  /** The leading block of a parameter at this width, cut from a full-width input. */
+  /** The block of a parameter that this width uses, cut from a full-width input. */
   parameter(parameter: Parameter): Value {
     const known = this.parameters.get(parameter);
     if (known) return known;
@@ -37,12 +37,13 @@ export class Forward {
       { dtype: 'float32', shape: parameter.shape },
       { kind: 'weights', tensor: parameter.name },
     );
-    const axes = block.flatMap((size, axis) => (size === parameter.shape[axis] ? [] : [axis]));
-    const value = sameShape(block, parameter.shape)
+    const { start, shape } = block;
+    const axes = shape.flatMap((size, axis) => (size === parameter.shape[axis] ? [] : [axis]));
+    const value = sameShape(shape, parameter.shape)
       ? full
       : this.b.op('Slice', [full], {
-          starts: axes.map(() => 0),
-          ends: axes.map((axis) => block[axis]!),
+          starts: axes.map((axis) => start[axis]!),
+          ends: axes.map((axis) => start[axis]! + shape[axis]!),
           axes,
         });
     this.parameters.set(parameter, value);

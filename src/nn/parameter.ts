@@ -1,3 +1,4 @@
+import type { Region } from '../graph/region.js';
 import type { ParameterRole } from '../programs/manifest.js';
 
 /** How a parameter starts, always over its full shape (docs/method.md, slimmable encoder, init). */
@@ -8,15 +9,15 @@ export type Initializer =
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'constant'; readonly value: number };
 
-/** A trainable tensor at full width. A width uses its leading block, or does not use it at all. */
+/** A trainable tensor at full width. A width uses a block of it, or does not use it at all. */
 export interface Parameter {
   /** Dotted, e.g. `encoder.layer1.0.conv1.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly role: ParameterRole;
   readonly initializer: Initializer;
-  /** Shape of the leading block at a width, null where that width does not use the parameter. */
-  readonly slice: (width: number) => readonly number[] | null;
+  /** The block that a width uses, null where it does not use the parameter. */
+  readonly slice: (width: number) => Region | null;
 }
 
 /** A running statistic of one width's batch norm. */
@@ -26,13 +27,6 @@ export interface Statistic {
   readonly width: number;
   /** 0 for a mean, 1 for a variance. */
   readonly initial: number;
-}
-
-/** Output or input channels at a width: `int(c * w)` (docs/method.md). Throws when none is left. */
-export function slimmed(channels: number, width: number): number {
-  const count = Math.floor(channels * width);
-  if (count < 1) throw new Error(`width ${width} leaves none of ${channels} channels`);
-  return count;
 }
 
 /** Collects what layers declare, in order, under dotted names. Declared once; every graph refers to it. */

@@ -1,6 +1,7 @@
 import type { Value } from '../graph/graph.js';
 import type { Forward } from './forward.js';
-import { slimmed, type Declarations, type Parameter } from './parameter.js';
+import type { Declarations, Parameter } from './parameter.js';
+import { blockOfChannels, whole, type Slicing } from './slicing.js';
 
 export interface ConvOptions {
   readonly inputs: number;
@@ -10,9 +11,13 @@ export interface ConvOptions {
   readonly stride?: number;
   /** False for the layer that reads the image: its channels are never sliced. */
   readonly slimInputs?: boolean;
+  readonly slicing: Slicing;
 }
 
-/** Convolution without bias that uses `weight[:int(K w), :int(C w)]` at width w (docs/method.md). Padding keeps the extent. */
+/**
+ * Convolution without bias that uses `int(K w)` outputs and `int(C w)` inputs at width w, the first ones where weights
+ * overlap (docs/method.md). Padding keeps the extent.
+ */
 export class SlimmableConv2d {
   readonly weight: Parameter;
 
@@ -21,18 +26,19 @@ export class SlimmableConv2d {
     readonly name: string,
     private readonly options: ConvOptions,
   ) {
-    const { inputs, outputs, kernel, slimInputs = true } = options;
+    const { inputs, outputs, kernel, slimInputs = true, slicing } = options;
     this.weight = declarations.parameter({
       name: `${name}.weight`,
       shape: [outputs, inputs, kernel, kernel],
       role: 'weight',
       initializer: { kind: 'kaiming-normal' },
-      slice: (width) => [
-        slimmed(outputs, width),
-        slimInputs ? slimmed(inputs, width) : inputs,
-        kernel,
-        kernel,
-      ],
+      slice: (width) =>
+        blockOfChannels(
+          slicing(outputs, width),
+          slimInputs ? slicing(inputs, width) : whole(inputs),
+          whole(kernel),
+          whole(kernel),
+        ),
     });
   }
 

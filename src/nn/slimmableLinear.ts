@@ -1,6 +1,8 @@
 import type { Value } from '../graph/graph.js';
 import type { Forward } from './forward.js';
-import { slimmed, type Declarations, type Initializer, type Parameter } from './parameter.js';
+import type { Region } from '../graph/region.js';
+import type { Declarations, Initializer, Parameter } from './parameter.js';
+import { blockOfChannels, overlapping, whole, type Slicing } from './slicing.js';
 
 /**
  * `normal`: weights N(0, 0.01), biases 0 (docs/method.md). `uniform`: both within 1 / sqrt(inputs), PyTorch's default.
@@ -10,44 +12,67 @@ export type LinearInitialization = 'normal' | 'uniform';
 export interface LinearOptions {
   readonly inputs: number;
   readonly outputs: number;
+  /** False for a layer that reads an embedding of fixed length. */
+  readonly slimInputs?: boolean;
   /** False for a last layer: its outputs are never sliced. */
   readonly slimOutputs?: boolean;
+  readonly bias?: boolean;
+  /** The only width that uses the layer, which has the size of that width then; absent: all share it. */
+  readonly own?: number | undefined;
+  /** Of a layer that widths share. */
+  readonly slicing: Slicing;
   readonly initialization: LinearInitialization;
 }
 
-/** Linear layer with bias; weight `[outputs, inputs]`, sliced like a slimmable convolution. */
+/** Linear layer; weight `[outputs, inputs]`, sliced like a slimmable convolution. */
 export class SlimmableLinear {
   readonly weight: Parameter;
-  readonly bias: Parameter;
+  readonly bias: Parameter | null;
 
   constructor(
     declarations: Declarations,
     readonly name: string,
     options: LinearOptions,
   ) {
-    const { inputs, outputs, slimOutputs = true, initialization } = options;
-    const uniform: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(inputs) };
-    const slimmedOutputs = (width: number) => (slimOutputs ? slimmed(outputs, width) : outputs);
+    const {
+      inputs,
+      outputs,
+      slimInputs = true,
+      slimOutputs = true,
+      bias = true,
+      own,
+      slicing: shared,
+      initialization,
+    } = options;
+    const slicing = own === undefined ? shared : overlapping;
+    const rows = (width: number) => (slimOutputs ? slicing(outputs, width) : whole(outputs));
+    const columns = (width: number) => (slimInputs ? slicing(inputs, width) : whole(inputs));
+    const uniform: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(columns(own ?? 1).count) };
+    const block = (at: (width: number) => Region) => ({
+      shape: at(own ?? 1).shape,
+      slice: (width: number) => (own === undefined || own === width ? at(width) : null),
+    });
     this.weight = declarations.parameter({
       name: `${name}.weight`,
-      shape: [outputs, inputs],
       role: 'weight',
       initializer: initialization === 'uniform' ? uniform : { kind: 'normal', std: 0.01 },
-      slice: (width) => [slimmedOutputs(width), slimmed(inputs, width)],
+      ...block((width) => blockOfChannels(rows(width), columns(width))),
     });
-    this.bias = declarations.parameter({
-      name: `${name}.bias`,
-      shape: [outputs],
-      role: 'bias',
-      initializer: initialization === 'uniform' ? uniform : { kind: 'constant', value: 0 },
-      slice: (width) => [slimmedOutputs(width)],
-    });
+    this.bias = bias
+      ? declarations.parameter({
+          name: `${name}.bias`,
+          role: 'bias',
+          initializer: initialization === 'uniform' ? uniform : { kind: 'constant', value: 0 },
+          ...block((width) => blockOfChannels(rows(width))),
+        })
+      : null;
   }
 
   /** `[N, inputs_w]` -> `[N, outputs_w]` */
   forward(f: Forward, x: Value): Value {
-    return f.scope(this.name, () =>
-      f.b.op('Gemm', [x, f.parameter(this.weight), f.parameter(this.bias)], { transB: true }),
-    );
+    return f.scope(this.name, () => {
+      const operands = [x, f.parameter(this.weight), ...(this.bias ? [f.parameter(this.bias)] : [])];
+      return f.b.op('Gemm', operands, { transB: true });
+    });
   }
 }

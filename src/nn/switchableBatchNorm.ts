@@ -1,7 +1,9 @@
 import type { Value } from '../graph/graph.js';
+import { leading } from '../graph/region.js';
 import { widthLabel } from '../programs/manifest.js';
 import type { Forward } from './forward.js';
-import { slimmed, type Declarations, type Parameter, type Statistic } from './parameter.js';
+import type { Declarations, Parameter, Statistic } from './parameter.js';
+import { slimmed } from './slicing.js';
 
 /** Share of the batch's statistics in the running ones; PyTorch's `momentum`. */
 export const batchNormMomentum = 0.1;
@@ -12,11 +14,15 @@ export interface BatchNormOptions {
   readonly widths: readonly number[];
   /** Initial gamma; 0 for the last batch norm of a residual branch. */
   readonly gamma?: number;
+  /** False: gamma stays 1 and beta 0, neither is a parameter. */
+  readonly affine?: boolean;
+  /** False for the outputs of a last layer, which all widths have in full. */
+  readonly slim?: boolean;
 }
 
 interface OneWidth {
-  readonly gamma: Parameter;
-  readonly beta: Parameter;
+  /** Null without affine transform. */
+  readonly affine: { readonly gamma: Parameter; readonly beta: Parameter } | null;
   readonly mean: Statistic;
   readonly variance: Statistic;
 }
@@ -28,12 +34,12 @@ export class SwitchableBatchNorm {
   constructor(
     declarations: Declarations,
     readonly name: string,
-    { channels, widths, gamma = 1 }: BatchNormOptions,
+    { channels, widths, gamma = 1, affine = true, slim = true }: BatchNormOptions,
   ) {
     for (const width of widths) {
       const path = `${name}.${widthLabel(width)}`;
-      const shape = [slimmed(channels, width)];
-      const slice = (asked: number) => (asked === width ? shape : null);
+      const shape = [slim ? slimmed(channels, width) : channels];
+      const slice = (asked: number) => (asked === width ? leading(shape) : null);
       const parameter = (role: 'gamma' | 'beta', value: number) =>
         declarations.parameter({
           name: `${path}.${role}`,
@@ -45,21 +51,27 @@ export class SwitchableBatchNorm {
       const statistic = (suffix: string, initial: number) =>
         declarations.statistic({ name: `${path}.${suffix}`, shape, width, initial });
       this.#widths.set(width, {
-        gamma: parameter('gamma', gamma),
-        beta: parameter('beta', 0),
+        affine: affine ? { gamma: parameter('gamma', gamma), beta: parameter('beta', 0) } : null,
         mean: statistic('running_mean', 0),
         variance: statistic('running_var', 1),
       });
     }
   }
 
-  /** `[N, C_w, H, W]` -> the same shape. */
+  /** `[N, C_w, H, W]` or `[N, C_w]` -> the same shape. */
   forward(f: Forward, x: Value): Value {
+    if (x.shape.length === 2 && f.mode === 'train') {
+      const [n, c] = x.dims as [number, number];
+      return f.b.reshape(this.forward(f, f.b.reshape(x, [n, c, 1, 1])), [n, c]);
+    }
     const own = this.#widths.get(f.width);
     if (!own) throw new Error(`${this.name} has no batch norm of width ${f.width}`);
     return f.scope(this.name, () => {
-      const gamma = f.parameter(own.gamma);
-      const beta = f.parameter(own.beta);
+      const channels = x.shape[1] as number;
+      const constant = (value: number) =>
+        f.b.graph.constant(new Float32Array(channels).fill(value), [channels], 'float32');
+      const gamma = own.affine ? f.parameter(own.affine.gamma) : constant(1);
+      const beta = own.affine ? f.parameter(own.affine.beta) : constant(0);
       const runningMean = f.statistic(own.mean);
       const runningVariance = f.statistic(own.variance);
       if (f.mode === 'eval') {

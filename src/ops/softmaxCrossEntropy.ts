@@ -25,22 +25,27 @@ export const SoftmaxCrossEntropy: CompositeOperator<NoAttributes> = {
   gradient({ b, inputs: [logits, labels], outputs: [, logProbabilities], gradients: [dLoss, dLog] }) {
     if (dLog) throw new Error('SoftmaxCrossEntropy: log probabilities are not a differentiable output');
     const [n, c] = logits!.dims as [number, number];
-    const error = b.op('Sub', [b.op('Exp', [logProbabilities!]), oneHot(b, labels!, n, c, logits!)]);
+    const error = b.op('Sub', [b.op('Exp', [logProbabilities!]), oneHot(b, labels!, c, logits!)]);
     return [b.op('Mul', [error, b.reshape(dLoss!, [n, 1])]), null];
   },
   lower(b, [logits, labels]) {
-    const [n, c] = logits!.dims as [number, number];
+    const c = logits!.dims[1]!;
     const logProbabilities = b.op('LogSoftmax', [logits!]);
-    const picked = b.op('Mul', [logProbabilities, oneHot(b, labels!, n, c, logits!)]);
+    const picked = b.op('Mul', [logProbabilities, oneHot(b, labels!, c, logits!)]);
     return [b.op('Neg', [b.op('ReduceSum', [picked], { axes: [1], keepdims: false })]), logProbabilities];
   },
 };
 
-function oneHot(b: Builder, labels: Value, n: number, classes: number, like: Value): Value {
+function oneHot(b: Builder, labels: Value, classes: number, like: Value): Value {
+  return b.op('Cast', [isLabel(b, labels, classes)], { to: like.dtype });
+}
+
+/** Labels int64 `[N]` -> bool `[N, C]`, true in the column of each row's label. */
+export function isLabel(b: Builder, labels: Value, classes: number): Value {
   const indices = b.graph.constant(
     BigInt64Array.from({ length: classes }, (_, i) => BigInt(i)),
     [1, classes],
     'int64',
   );
-  return b.op('Cast', [b.op('Equal', [b.reshape(labels, [n, 1]), indices])], { to: like.dtype });
+  return b.op('Equal', [b.reshape(labels, [labels.dims[0]!, 1]), indices]);
 }

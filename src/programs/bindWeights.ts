@@ -1,7 +1,8 @@
 import { SlimclrError } from '../errors.js';
 import { sameShape, type Dimension, type Graph } from '../graph/graph.js';
+import { cut } from '../graph/region.js';
 import { rewrite } from '../graph/rewrite.js';
-import { elementCount, formatType } from '../onnx/model.js';
+import { formatType } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import type { SliceAttributes } from '../ops/slice.js';
 
@@ -19,7 +20,7 @@ export function weightValues(weights: Weights, name: string, shape: readonly Dim
 
 /**
  * A graph whose weights no longer change: inputs that default to a tensor of a weights file get that tensor as
- * their inline default, cut to the leading block where a Slice cuts it, and the Slice goes. Errors are those of
+ * their inline default, cut to a block where a Slice cuts it, and the Slice goes. Errors are those of
  * `weightValues`.
  */
 export function bindWeights(graph: Graph, weights: Weights): Graph {
@@ -33,29 +34,13 @@ export function bindWeights(graph: Graph, weights: Weights): Graph {
       if (node.op !== 'Slice' || !full) return null;
       const fallback = graph.defaults.get(full);
       if (fallback?.kind !== 'weights') return null;
-      const { starts, steps } = node.attributes as SliceAttributes;
-      if (steps || starts.some((start) => start !== 0)) return null;
-      const block = node.outputs[0]!.type;
+      const { starts, axes, steps } = node.attributes as SliceAttributes;
+      if (steps) return null;
+      const { type, dims: shape } = node.outputs[0]!;
+      const start = shape.map((_, axis) => starts[axes.indexOf(axis)] ?? 0);
       const all = weightValues(weights, fallback.tensor, full.shape);
-      const values = leadingBlock(all, full.dims, node.outputs[0]!.dims);
-      return [copy.graph.input(full.name, block, { kind: 'inline', values })];
+      const values = cut(all, full.dims, { start, shape });
+      return [copy.graph.input(full.name, type, { kind: 'inline', values })];
     },
   });
-}
-
-/** `values[:block[0], :block[1], ...]` of a row-major tensor. */
-function leadingBlock(
-  values: Float32Array,
-  shape: readonly number[],
-  block: readonly number[],
-): Float32Array {
-  if (sameShape(shape, block)) return values;
-  const [outer, ...inner] = block as [number, ...number[]];
-  const rest = shape.slice(1);
-  const [stride, size] = [elementCount(rest), elementCount(inner)];
-  const out = new Float32Array(outer * size);
-  for (let i = 0; i < outer; i++) {
-    out.set(leadingBlock(values.subarray(i * stride, (i + 1) * stride), rest, inner), i * size);
-  }
-  return out;
 }

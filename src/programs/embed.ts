@@ -6,15 +6,26 @@ import { widthLabel } from './manifest.js';
 import type { Network } from './network.js';
 import type { Program } from './program.js';
 
-/** Features of the frozen encoder at one width, batch norm in eval mode, any batch size. */
-export function embedProgram(network: Network, { data }: Pick<Config, 'data'>, width: number): Program {
+/**
+ * Features of the frozen encoder at one width, batch norm in eval mode, any batch size; `withHead` also the embedding
+ * that the head makes of them, not normalised.
+ */
+export function embedProgram(
+  network: Network,
+  { data }: Pick<Config, 'data'>,
+  width: number,
+  withHead = false,
+): Program {
   const graph = new Graph(`embed.${widthLabel(width)}`);
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
     shape: ['batch', 3, data.imageSize, data.imageSize],
   });
-  graph.output('features', network.encoder.forward(new Forward(b, width, 'eval'), images));
+  const f = new Forward(b, width, 'eval');
+  const features = network.encoder.forward(f, images);
+  graph.output('features', features);
+  if (withHead) graph.output('embedding', network.keyHead.forward(f, features));
   return { name: graph.name, kind: 'embed', width: widthLabel(width), graph };
 }
 

@@ -10,6 +10,7 @@ import { pack, storedShape, type ParameterLayout } from '../targets/parameterLay
 import type { ParameterPlaces, Target } from '../targets/target.js';
 import { version } from '../version.js';
 import { countFlops } from './flops.js';
+import type { Statistic } from '../nn/parameter.js';
 import { initialWeights } from './initialWeights.js';
 import { keyPrefix } from './key.js';
 import {
@@ -50,8 +51,8 @@ export function emitPrograms(
 ): EmittedPrograms {
   const { widths } = config;
   const parameters = parameterEntries(network, config, target);
-  const statistics = statisticEntries(network, widths[0]!);
-  const { tensors } = layoutSafetensors(weightTypes(network, target, widths[0]!));
+  const statistics = statisticEntries(network, programs);
+  const { tensors } = layoutSafetensors(weightTypes(network, target, statistics));
   const kindOf = new Map<string, InputKind>();
   for (const { name } of parameters) {
     kindOf.set(name, 'parameter');
@@ -99,7 +100,7 @@ export function emitPrograms(
     format: 'slimclr-programs',
     version: 1,
     generator: version,
-    method: config.method.name,
+    method: config.method.kind,
     target: target.name,
     opset: target.opset,
     optimization: target.optimization,
@@ -122,7 +123,11 @@ export async function writePrograms(
   config: Config,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const weights = initialWeights(network.declarations, config.seed, keyPrefix, config.widths[0]!);
+  const weights = initialWeights(network.declarations, config.seed);
+  // The key network starts as a copy of the query's: its parameters are the same tensors, its statistics its own.
+  for (const { name } of manifest.statistics.filter(({ encoder }) => encoder === 'key')) {
+    weights.set(name, weights.get(name.slice(keyPrefix.length))!);
+  }
   for (const { name, shape, layout } of manifest.parameters) {
     weights.set(name, {
       dtype: 'float32',
@@ -142,17 +147,21 @@ export async function writePrograms(
 function parameterEntries(network: Network, { widths, optimizer }: Config, target: Target): ParameterEntry[] {
   const full = widthLabel(widths[0]!);
   const entries = network.declarations.parameters.map(({ name, shape, role, slice }): ParameterEntry => {
-    const slices = widths.flatMap((width) => {
+    const blocks = widths.flatMap((width) => {
       const block = slice(width);
       return block ? [[widthLabel(width), block] as const] : [];
     });
+    const moved = blocks.filter(([, { start }]) => start.some((from) => from !== 0));
     return {
       name,
       shape,
       role,
       layout: target.layout?.(shape) ?? 'plain',
       decay: optimizer.decay.includes(role),
-      slices: Object.fromEntries(slices),
+      slices: Object.fromEntries(blocks.map(([label, { shape }]) => [label, shape])),
+      ...(moved.length > 0 && {
+        starts: Object.fromEntries(moved.map(([label, { start }]) => [label, start])),
+      }),
     };
   });
   const group = ({ decay, slices }: ParameterEntry) => (decay ? 0 : 2) + (full in slices ? 0 : 1);
@@ -172,35 +181,33 @@ function parameterPlaces(
   return { inputs: placed([...read, ...(inputsOf ?? [])]), outputs: placed(outputsOf ?? []) };
 }
 
-function statisticEntries(network: Network, fullWidth: number): StatisticEntry[] {
-  const { statistics } = network.declarations;
-  const entry = (encoder: 'query' | 'key', prefix: string) => (s: (typeof statistics)[number]) => ({
+/** Statistics of the query network, all widths, and those that the key program moves. */
+function statisticEntries({ declarations }: Network, programs: readonly Program[]): StatisticEntry[] {
+  const entry = (encoder: 'query' | 'key', prefix: string) => (s: Statistic) => ({
     name: prefix + s.name,
     shape: s.shape,
     width: widthLabel(s.width),
     encoder,
   });
+  const key = programs.find(({ kind }) => kind === 'key');
+  const moved = new Set(key?.outputsOf?.values());
   return [
-    ...statistics.map(entry('query', '')),
-    ...statistics.filter(({ width }) => width === fullWidth).map(entry('key', keyPrefix)),
+    ...declarations.statistics.map(entry('query', '')),
+    ...declarations.statistics.filter(({ name }) => moved.has(keyPrefix + name)).map(entry('key', keyPrefix)),
   ];
 }
 
-/** Names and types of the tensors of the weights file, in its order: that of `initialWeights`. */
-function weightTypes(network: Network, target: Target, fullWidth: number) {
-  const { parameters, statistics } = network.declarations;
+/** Names and types of the tensors of the weights file, in its order: that of `initialWeights`, then the key network's. */
+function weightTypes({ declarations }: Network, target: Target, statistics: readonly StatisticEntry[]) {
   const named = (name: string, shape: readonly number[]) => ({
     name,
     type: { dtype: 'float32', shape } as const,
   });
   return [
-    ...parameters.map(({ name, shape }) =>
+    ...declarations.parameters.map(({ name, shape }) =>
       named(name, storedShape(shape, target.layout?.(shape) ?? 'plain')),
     ),
     ...statistics.map(({ name, shape }) => named(name, shape)),
-    ...statistics
-      .filter(({ width }) => width === fullWidth)
-      .map(({ name, shape }) => named(keyPrefix + name, shape)),
   ];
 }
 

@@ -29,30 +29,19 @@ export interface NamedTensor {
   readonly data: TypedArray;
 }
 
-/**
- * All tensors of a fresh network by name: parameters and query statistics. The key network starts as a copy of
- * the query's, so its parameters are the same tensors; its statistics, of the full width only, are its own.
- */
+/** All tensors of a fresh network by name: parameters and statistics. */
 export function initialWeights(
   { parameters, statistics }: Declarations,
   seed: number,
-  keyPrefix: string,
-  fullWidth: number,
 ): Map<string, NamedTensor> {
   const tensors = new Map<string, NamedTensor>();
   for (const [index, parameter] of parameters.entries()) {
     const data = initialValues(parameter, seed, index);
     tensors.set(parameter.name, { dtype: 'float32', shape: parameter.shape, data });
   }
-  const add = (name: string, shape: readonly number[], initial: number) =>
-    tensors.set(name, {
-      dtype: 'float32',
-      shape,
-      data: new Float32Array(elementCount(shape)).fill(initial),
-    });
-  for (const { name, shape, initial } of statistics) add(name, shape, initial);
-  for (const { name, shape, initial, width } of statistics) {
-    if (width === fullWidth) add(keyPrefix + name, shape, initial);
+  for (const { name, shape, initial } of statistics) {
+    const data = new Float32Array(elementCount(shape)).fill(initial);
+    tensors.set(name, { dtype: 'float32', shape, data });
   }
   return tensors;
 }

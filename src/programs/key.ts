@@ -22,7 +22,7 @@ export function keyProgram(network: Network, config: Config): Program {
     shape: [batchSize, 3, viewSize(config), viewSize(config)],
   });
   const f = new Forward(b, widths[0]!, 'train', keyPrefix);
-  const embedding = network.head.forward(f, network.encoder.forward(f, images));
+  const embedding = network.keyHead.forward(f, network.encoder.forward(f, images));
   graph.output('keys', b.op('L2Normalize', [embedding]));
   const outputsOf = new Map(outputStatistics(b, f, keyPrefix));
   return { name: 'key', kind: 'key', width: widthLabel(widths[0]!), graph, outputsOf };

@@ -1,4 +1,5 @@
 import type { ElementType } from '../onnx/model.js';
+import { leading, type Region } from '../graph/region.js';
 import type { ParameterLayout } from '../targets/parameterLayout.js';
 
 /** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
@@ -16,10 +17,21 @@ export interface ParameterEntry {
   readonly layout: ParameterLayout;
   readonly decay: boolean;
   /**
-   * For each width (its label, e.g. `w0.25`) that uses this parameter: the shape of the leading block it
-   * uses, `parameter[:d0, :d1, ...]`. A switchable batch norm's parameters have one entry only.
+   * For each width (its label, e.g. `w0.25`) that uses this parameter: the shape of the block it uses, the leading
+   * one, `parameter[:d0, :d1, ...]`, unless `starts` says otherwise. A switchable batch norm's parameters have one
+   * entry only.
    */
   readonly slices: Readonly<Record<string, readonly number[]>>;
+  /** Where the blocks start that do not start at the first element; absent where all do. */
+  readonly starts?: Readonly<Record<string, readonly number[]>>;
+}
+
+/** The block of a parameter that a width uses, by its label. Throws where it uses none. */
+export function blockOf({ name, slices, starts }: ParameterEntry, label: string): Region {
+  const shape = slices[label];
+  if (!shape) throw new Error(`width ${label} does not use ${name}`);
+  const start = starts?.[label];
+  return start ? { start, shape } : leading(shape);
 }
 
 /** A running statistic of batch norm; not trained by gradient. */
@@ -50,7 +62,20 @@ export interface OutputEntry {
   readonly of?: string;
 }
 
-export type GraphKind = 'query' | 'key' | 'momentum' | 'combine' | 'update' | 'embed' | 'calibrate' | 'probe';
+export type GraphKind =
+  | 'query'
+  | 'key'
+  | 'momentum'
+  | 'features'
+  | 'normalize'
+  | 'combine'
+  | 'accumulate'
+  | 'norm'
+  | 'update'
+  | 'embed'
+  | 'calibrate'
+  | 'probe'
+  | 'finetune';
 
 export interface GraphEntry {
   /** e.g. `query.w0.25`. */

@@ -1,8 +1,7 @@
 import { gradients } from '../autodiff.js';
 import { viewSize, type Config } from '../config/schema.js';
+import type { Distillation } from '../config/techniques.js';
 import { Graph, type Value } from '../graph/graph.js';
-import { logitDistillation } from '../losses/distillation.js';
-import { contrastiveLogits, infoNce } from '../losses/infoNce.js';
 import { lossWeights } from '../losses/reweighting.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
@@ -10,46 +9,85 @@ import { widthLabel } from './manifest.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 
+/** What a method's loss is built from at one width. */
+export interface QueryPass {
+  readonly b: Builder;
+  readonly graph: Graph;
+  readonly width: number;
+  /** What the head gives, `[R, D]`, not normalised. */
+  readonly output: Value;
+  /** The widths that teach this one, wide first; none where nothing is distilled. */
+  readonly teachers: readonly string[];
+}
+
+/** What a width's predictions are to narrower ones, its students, and to the diagnostics. */
+export interface Predictions {
+  /** `[R, C]`, as distillation sees them: similarities with the positive first, or class scores. */
+  readonly logits: Value;
+  /** `[R, D]`, L2-normalised; a supervised network has none. */
+  readonly embedding?: Value;
+}
+
+export interface QueryResult {
+  readonly loss: Value;
+  /** What the loss is made of, by output name. */
+  readonly terms: Readonly<Record<string, Value>>;
+  readonly predictions: Predictions;
+}
+
+/** Builds a method's inputs and loss. */
+export type Objective = (pass: QueryPass) => QueryResult;
+
+/** Which of its predictions a width gives away to those it teaches. */
+export function lessonOf({ kind }: Distillation): keyof Predictions {
+  return kind === 'kd-features' || kind === 'mse-features' ? 'embedding' : 'logits';
+}
+
+/** The widths that teach one, wide first. */
+export function teachersOf(
+  width: number,
+  { widths, techniques: { distillation } }: Pick<Config, 'widths' | 'techniques'>,
+): number[] {
+  if (distillation.kind === 'none' || width === widths[0]) return [];
+  return distillation.teachers === 'full' ? [widths[0]!] : widths.filter((other) => other > width);
+}
+
 /**
  * Forward and backward of the query network at one width (docs/method.md, one training step, 1 and 3 to 5).
- * Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
+ * `batch`: images of one run. Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
  */
-export function queryProgram(network: Network, config: Config, width: number): Program {
-  const { batchSize, method, widths } = config;
+export function queryProgram(
+  network: Network,
+  config: Config,
+  width: number,
+  batch: number,
+  objective: Objective,
+): Program {
+  const { techniques, widths } = config;
   const graph = new Graph(`query.${widthLabel(width)}`);
   const b = new Builder(graph);
-  const float = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
-
-  const images = graph.input('images', float(batchSize, 3, viewSize(config), viewSize(config)));
-  const keys = graph.input('keys', float(batchSize, method.dimension));
-  const queue = graph.input('queue', float(method.queueSize, method.dimension));
-  const distilled = width !== widths[0] && method.distillation.kind !== 'none';
-  const teacher = distilled ? graph.input('teacher_logits', float(batchSize, 1 + method.queueSize)) : null;
-  const lambda = lossWeights(method.reweighting, widths)[widths.indexOf(width)]!;
-  const lossWeight = graph.input('loss_weight', float(), { kind: 'inline', values: Float32Array.of(lambda) });
-
+  const images = graph.input('images', {
+    dtype: 'float32',
+    shape: [batch, 3, viewSize(config), viewSize(config)],
+  });
   const f = new Forward(b, width, 'train');
   const features = network.encoder.forward(f, images); // [N, C_w]
-  const query = b.op('L2Normalize', [network.head.forward(f, features)]); // [N, D]
-
-  const { loss, logits, contrast, distillation } = b.scope('loss', () => {
-    const logits = contrastiveLogits(b, query, keys, queue); // [N, 1 + K]
-    const contrast = infoNce(b, logits, method.temperature);
-    if (!teacher || method.distillation.kind === 'none')
-      return { loss: contrast, logits, contrast, distillation: null };
-    const distillation = logitDistillation(b, logits, teacher, method.distillation);
-    const { weight } = method.distillation;
-    const loss = b.op('Add', [
-      b.op('Mul', [contrast, b.scalar(1 - weight)]),
-      b.op('Mul', [distillation, b.scalar(weight)]),
-    ]);
-    return { loss, logits, contrast, distillation };
-  });
+  const output = network.head.forward(f, features); // [N, D]
+  const teachers = teachersOf(width, config).map(widthLabel);
+  const { loss, terms, predictions } = b.scope('loss', () =>
+    objective({ b, graph, width, output, teachers }),
+  );
+  const lambda = lossWeights(techniques.reweighting, widths)[widths.indexOf(width)]!;
+  const lossWeight = graph.input(
+    'loss_weight',
+    { dtype: 'float32', shape: [] },
+    { kind: 'inline', values: Float32Array.of(lambda) },
+  );
 
   graph.output('loss', loss);
-  graph.output('info_nce', contrast);
-  if (distillation) graph.output('distillation', distillation);
-  graph.output('logits', logits);
+  for (const [name, term] of Object.entries(terms)) graph.output(name, term);
+  graph.output('logits', predictions.logits);
+  if (predictions.embedding) graph.output('embedding', predictions.embedding);
 
   const outputsOf = new Map(outputStatistics(b, f));
   const trained = [...f.parameters];

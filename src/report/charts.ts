@@ -1,142 +1,101 @@
 import { bucketMeans, type Point } from './downsample.js';
-import { trainingHistory, type History, type StepEvent } from './history.js';
-import type { Run } from './run.js';
 import { seriesColor } from './style.js';
-import { summarizeWidths } from './summary.js';
 
-/** One chart as data; page.ts draws it. */
-export interface Chart {
+/** A chart as data; page.ts draws it. */
+export type Chart = LineChart | HeatMap;
+
+interface Figure {
   /** Identifier of its figure in the page. */
   readonly id: string;
   readonly title: string;
+  /** How to read it, where the title does not say it. */
+  readonly caption?: string;
+}
+
+export interface LineChart extends Figure {
+  readonly kind: 'lines';
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
   /** Dots at the points of the series. */
   readonly dots: boolean;
-  /** What happens at this x, as a vertical rule. */
-  readonly rule?: { readonly x: number; readonly label: string };
-  /** The y axis starts at 0. */
-  readonly fromZero: boolean;
+  readonly rules: readonly Rule[];
+  /** `zero` starts at 0, `log` is logarithmic. */
+  readonly yScale: 'linear' | 'zero' | 'log';
 }
 
 export interface Series {
+  /** Names the line in the legend; lines of one name share its colour. */
   readonly name: string;
   /** A CSS colour; may be a variable of the page. */
   readonly color: string;
+  readonly dashed?: boolean;
   readonly points: readonly Point[];
+  /** Half the length of a vertical bar at each point, such as a standard deviation. */
+  readonly spreads?: readonly number[];
+  /** Text above or below each point. */
+  readonly labels?: readonly { readonly text: string; readonly below: boolean }[];
 }
 
-/** The charts a run has data for. */
-export function runCharts(run: Run): Chart[] {
-  return [...accuracyCharts(run), ...trainingCharts(trainingHistory(run.events))].filter(
-    ({ series }) => series.length > 0,
-  );
+/** A value that the reader should see the line against, or something that happens at an x. */
+export interface Rule {
+  readonly axis: 'x' | 'y';
+  readonly at: number;
+  readonly label: string;
 }
 
-/** Accuracy against multiply-adds, the trained encoder beside the random one. */
-function accuracyCharts(run: Run): Chart[] {
-  const widths = summarizeWidths(run);
-  return (['knn', 'probe'] as const).map((kind) => ({
-    id: kind,
-    title: kind === 'knn' ? 'kNN accuracy by width' : 'Linear probe accuracy by width',
-    xLabel: 'multiply-adds of one image, millions',
-    yLabel: 'top-1 accuracy, %',
-    series: (['trained', 'random'] as const).flatMap((name) =>
-      seriesOf(
-        name,
-        name === 'trained' ? seriesColor(0) : 'var(--muted)',
-        widths.map(({ model, [kind]: accuracy }) => [
-          (model?.multiplyAdds ?? NaN) / 1e6,
-          100 * (accuracy?.[name]?.top1 ?? NaN),
-        ]),
-      ),
-    ),
-    dots: true,
-    fromZero: true,
-  }));
+/** Values from -1 to 1 in cells, which show them as numbers too. */
+export interface HeatMap extends Figure {
+  readonly kind: 'heat-map';
+  readonly columns: readonly string[];
+  readonly rows: readonly string[];
+  readonly cells: readonly { readonly column: string; readonly row: string; readonly value: number }[];
+  /** Takes the whole width of the page. */
+  readonly wide: boolean;
 }
 
-function trainingCharts({ start, steps }: History): Chart[] {
-  if (start === undefined) return [];
-  const { config, labels, stepsPerEpoch } = start;
-  const slimStart = config.widths.length > 1 ? config.method.slimStartEpoch * stepsPerEpoch : 0;
-  const rule = slimStart > 0 ? { rule: { x: slimStart, label: 'sub-networks start' } } : {};
+/** Lines of at most this many points have dots: a line of one point would not be seen. */
+const sparse = 15;
 
-  const perWidth = (term: 'loss' | 'infoNce' | 'distillation') =>
-    labels.flatMap((label, i) =>
-      seriesOf(
-        label,
-        seriesColor(i),
-        steps.map((event) => [event.step, event.losses[label]?.[term] ?? NaN]),
-      ),
-    );
-  const perStep = (name: string, value: (event: StepEvent) => number) =>
-    seriesOf(
-      name,
-      seriesColor(0),
-      steps.map((event) => [event.step, value(event)]),
-    );
-  const common = { xLabel: 'step', dots: false, ...rule };
-  return [
-    {
-      ...common,
-      id: 'loss',
-      title: 'Loss of each width',
-      yLabel: 'loss, nats',
-      series: perWidth('loss'),
-      fromZero: false,
-    },
-    {
-      ...common,
-      id: 'info-nce',
-      title: 'InfoNCE of each width',
-      yLabel: 'InfoNCE, nats',
-      series: perWidth('infoNce'),
-      fromZero: false,
-    },
-    {
-      ...common,
-      id: 'distillation',
-      title: 'Distillation loss of the sub-networks',
-      yLabel: 'distillation loss',
-      series: perWidth('distillation'),
-      fromZero: false,
-    },
-    {
-      ...common,
-      id: 'learning-rate',
-      title: 'Learning rate',
-      yLabel: 'learning rate',
-      series: perStep('learning rate', ({ learningRate }) => learningRate),
-      fromZero: true,
-    },
-    {
-      ...common,
-      id: 'speed',
-      title: 'Training speed',
-      yLabel: 'images per second',
-      series: perStep('images per second', ({ seconds }) => config.batchSize / seconds),
-      fromZero: true,
-    },
-    {
-      ...common,
-      id: 'loader',
-      title: 'Time spent waiting for the loader',
-      yLabel: 'share of the step, %',
-      series: perStep('waiting', ({ seconds, loaderSeconds }) => (100 * loaderSeconds) / seconds),
-      fromZero: true,
-    },
-  ];
+/** A chart of values over steps; null without a point. */
+export function stepChart(
+  figure: Figure & Pick<LineChart, 'yLabel'> & Partial<Pick<LineChart, 'yScale'>>,
+  series: readonly Series[],
+  rules: readonly Rule[],
+): LineChart | null {
+  if (series.length === 0) return null;
+  const dots = series.every(({ points }) => points.length <= sparse);
+  return { kind: 'lines', xLabel: 'step', yScale: 'linear', ...figure, series, dots, rules };
 }
 
-/** The series, or none when it has no point. */
-function seriesOf(name: string, color: string, points: readonly Point[]): Series[] {
+/** A series without the points that are not finite; none at all when no point is left. */
+export function seriesOf(
+  { name, color, dashed }: Pick<Series, 'name' | 'color' | 'dashed'>,
+  points: readonly Point[],
+): Series[] {
   const means = bucketMeans(points).map(([x, y]): Point => [round(x), round(y)]);
-  return means.length > 0 ? [{ name, color, points: means }] : [];
+  return means.length > 0 ? [{ name, color, ...(dashed && { dashed }), points: means }] : [];
+}
+
+/** One series for each width label, in the colour of the width. */
+export function widthSeries<T>(
+  labels: readonly string[],
+  events: readonly T[],
+  point: (event: T, label: string) => readonly [x: number, y: number | null | undefined],
+  dashed = false,
+): Series[] {
+  return labels.flatMap((name, i) =>
+    seriesOf(
+      { name, color: seriesColor(i), dashed },
+      events.map((event): Point => {
+        const [x, y] = point(event, name);
+        return [x, y ?? NaN];
+      }),
+    ),
+  );
 }
 
 /** More digits than a screen shows only make the page larger. */
 function round(value: number): number {
-  return Number(value.toPrecision(6));
+  return Number(value.toPrecision(7));
 }

@@ -1,83 +1,65 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { basename, dirname, join, resolve } from 'node:path';
-import { formatConfig } from '../config/format.js';
-import { runCharts, type Chart } from './charts.js';
-import { imagesPerSecond, trainingHistory, type History } from './history.js';
+import { writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { renderFacts } from './facts.js';
+import { trainingHistory, withDiagnosis, type History } from './history.js';
+import { escapeHtml } from './html.js';
+import { renderConfig, renderPage } from './htmlPage.js';
+import type { ReportOptions } from './options.js';
+import { readPictures, type Pictures } from './pictures.js';
 import { readRun, type Run } from './run.js';
-import { style } from './style.js';
-import { columnGroups, summarizeWidths } from './summary.js';
-import { viewSize, type Config } from '../config/schema.js';
-import { formatDuration } from './duration.js';
+import { renderSection, type Section } from './section.js';
+import { featuresSection } from './sections/features.js';
+import { gradientsSection } from './sections/gradients.js';
+import { neighboursSection, viewsSection } from './sections/images.js';
+import { monitorSection } from './sections/monitor.js';
+import { resultsSection } from './sections/results.js';
+import { trainingSection } from './sections/training.js';
 
 /**
- * Writes `report.html` into a run folder, one file that opens offline, and returns its path.
- * Throws UsageError for a folder that is not a run's.
+ * Writes `report.html` into a run folder, one file that opens offline, and returns its path. Images of named data
+ * sets are taken from the cache, never downloaded. Throws UsageError for a folder that is not a run's.
  */
-export async function writeReport(runFolder: string): Promise<string> {
+export async function writeReport(runFolder: string, options: ReportOptions = {}): Promise<string> {
   const run = await readRun(runFolder);
   const file = join(runFolder, 'report.html');
-  await writeFile(file, await renderReport(run));
+  await writeFile(file, await renderReport(run, await readPictures(run, options)));
   return file;
 }
 
 /** The report page of a run. */
-export async function renderReport(run: Run): Promise<string> {
-  const history = trainingHistory(run.events);
-  const charts = runCharts(run);
+export async function renderReport(run: Run, pictures: Pictures): Promise<string> {
+  const history = withDiagnosis(trainingHistory(run.events), run.diagnosis);
+  const sections = reportSections(run, history, pictures);
+  const charts = sections.flatMap(({ blocks }) =>
+    blocks.flatMap((block) => (block.kind === 'charts' ? block.charts : [])),
+  );
   const title = `slimclr run ${basename(resolve(run.folder))}`;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<link rel="icon" href="data:,">
-<style>${style}</style>
-</head>
-<body>
-<h1>${escapeHtml(title)}</h1>
-${renderFacts(run, history)}
-${renderNotes([...run.notes, ...historyNotes(history)])}
-<h2>Summary</h2>
-${renderSummary(run)}
-<h2>Charts</h2>
-${charts.length === 0 ? '<p>This run has logged nothing to draw yet.</p>' : renderFigures(charts)}
-${run.config === undefined ? '' : `<details><summary>Configuration</summary><pre>${escapeHtml(formatConfig(run.config))}</pre></details>`}
-<script type="application/json" id="charts">${escapeScript(JSON.stringify(charts))}</script>
-${await renderScripts()}
-</body>
-</html>
-`;
-}
-
-function renderFacts({ config }: Run, history: History): string {
-  const { start, steps, stop } = history;
-  const speed = imagesPerSecond(history);
-  const facts: [term: string, value: string | undefined][] = [
-    ['Method', config && config.method.name],
-    ['Widths', config && config.widths.join(', ')],
-    ['Encoder', config && `${config.encoder.name}, ${config.encoder.stem} stem`],
-    [
-      'Data',
-      config && `${config.data.source}${start ? `, ${start.images.toLocaleString('en')} images` : ''}`,
-    ],
-    ['Input and batch', config && inputSize(config)],
-    ['Progress', start && progress(start, steps.length)],
-    ['State', start && (stop === undefined ? 'running or killed' : stop.reason)],
-    ['Duration', start && formatDuration(history.seconds)],
-    ['Training speed', speed === undefined ? undefined : `${speed.toPrecision(3)} images/s`],
-    ['Version', start && `slimclr ${start.version}`],
+  const body = [
+    renderFacts(run, history),
+    renderNotes([...run.notes, ...historyNotes(history)]),
+    renderContents(sections),
+    ...sections.map(renderSection),
+    run.config === undefined ? '' : renderConfig(run.config),
   ];
-  const known = facts.filter(([, value]) => value !== undefined);
-  if (known.length === 0) return '';
-  const items = known.map(([term, value]) => `<div><dt>${term}</dt><dd>${escapeHtml(value!)}</dd></div>`);
-  return `<dl class="facts">\n${items.join('\n')}\n</dl>`;
+  return renderPage(title, body, charts);
 }
 
-function progress({ config, stepsPerEpoch }: NonNullable<History['start']>, steps: number): string {
-  const epochs = Number((steps / stepsPerEpoch).toFixed(1));
-  return `${epochs} of ${config.epochs} epochs, ${steps.toLocaleString('en')} steps`;
+/** What came out, what went in, how training went, and why. */
+function reportSections(run: Run, history: History, pictures: Pictures): Section[] {
+  return [
+    resultsSection(run),
+    viewsSection(pictures),
+    trainingSection(history),
+    monitorSection(history),
+    featuresSection(history),
+    gradientsSection(history),
+    neighboursSection(pictures),
+  ];
+}
+
+function renderContents(sections: readonly Section[]): string {
+  const links = sections.map(({ id, title }) => `<a href="#${id}">${title}</a>`);
+  return `<nav>${links.join(' ')}</nav>`;
 }
 
 function historyNotes({ skipped, stop }: History): string[] {
@@ -93,66 +75,4 @@ function historyNotes({ skipped, stop }: History): string[] {
 function renderNotes(notes: readonly string[]): string {
   if (notes.length === 0) return '';
   return `<ul class="notes">\n${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('\n')}\n</ul>`;
-}
-
-function renderSummary(run: Run): string {
-  const columns = columnGroups.flatMap((group) => group.columns);
-  const groupHeads = columnGroups.map(
-    (group) => `<th colspan="${group.columns.length}">${group.heading}</th>`,
-  );
-  const heads = columns.map(({ heading }) => `<th scope="col">${heading}</th>`);
-  const rows = summarizeWidths(run).map((width) => {
-    const [label, ...cells] = columns.map((column) => column.cell(width));
-    const data = cells.map((text) =>
-      text === undefined ? '<td class="missing">–</td>' : `<td>${text}</td>`,
-    );
-    return `<tr><th scope="row">${label}</th>${data.join('')}</tr>`;
-  });
-  return `<div class="scroll"><table>
-<thead>
-<tr>${groupHeads.join('')}</tr>
-<tr>${heads.join('')}</tr>
-</thead>
-<tbody>
-${rows.join('\n')}
-</tbody>
-</table></div>`;
-}
-
-function renderFigures(charts: readonly Chart[]): string {
-  const figures = charts.map(
-    ({ id, title }) => `<figure class="chart" id="${id}"><figcaption>${title}</figcaption></figure>`,
-  );
-  return `<div class="charts">\n${figures.join('\n')}\n</div>`;
-}
-
-function inputSize(config: Config): string {
-  const [input, view] = [config.data.imageSize, viewSize(config)];
-  const views = view === input ? '' : `, views of ${view} x ${view}`;
-  return `${input} x ${input} pixels${views}, ${config.batchSize} images`;
-}
-
-/** d3 and Plot as their packages ship them for browsers, then the script that draws. */
-async function renderScripts(): Promise<string> {
-  const require = createRequire(import.meta.url);
-  const plot = join(dirname(require.resolve('@observablehq/plot')), '../dist/plot.umd.min.js');
-  const d3 = join(dirname(require.resolve('d3')), 'd3.min.js');
-  const libraries = await Promise.all([d3, plot].map((file) => readFile(file, 'utf8')));
-  const page = await readFile(new URL('page.js', import.meta.url), 'utf8');
-  return [
-    ...libraries.map((code) => `<script>${escapeScript(code)}</script>`),
-    `<script type="module">${escapeScript(page)}</script>`,
-  ].join('\n');
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
-}
-
-/**
- * Text that may stand in a script element: nothing in it ends the element or opens a comment. JSON and
- * JavaScript read the escape as the character itself wherever it is inside a string.
- */
-function escapeScript(text: string): string {
-  return text.replace(/<(?=\/script|!--)/gi, '\\u003C');
 }

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { parseConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
-import type { ExportResult, KnnResult, ProbeResult } from '../evaluation/results.js';
+import { probeName } from '../evaluation/resultFiles.js';
+import type {
+  DiagnosticsResult,
+  ExportResult,
+  KnnResult,
+  ProbeProtocol,
+  ProbeResult,
+} from '../evaluation/results.js';
 import type { LoggedEvent } from '../training/events.js';
 
 /** What a run folder holds. Whatever is missing or damaged is absent here and named in `notes`. */
@@ -13,23 +20,25 @@ export interface Run {
   readonly events: readonly LoggedEvent[];
   readonly knn: KnnResult | undefined;
   readonly probe: ProbeResult | undefined;
+  /** Of the protocols other than that of `probe`. */
+  readonly otherProbes: readonly ProbeResult[];
   readonly export: ExportResult | undefined;
+  readonly diagnosis: DiagnosticsResult | undefined;
   /** What is missing or damaged, one sentence each. */
   readonly notes: readonly string[];
 }
 
-interface Results {
-  readonly knn: KnnResult;
-  readonly probe: ProbeResult;
-  readonly export: ExportResult;
-}
+type Result = KnnResult | ProbeResult | ExportResult | DiagnosticsResult;
+type ResultOf<Kind extends Result['kind']> = Extract<Result, { kind: Kind }>;
+
+const otherProtocols = ['ridge', 'shared', 'augmented'] as const satisfies readonly ProbeProtocol[];
 
 /** What the absence of `results/<kind>.json` takes from the report. */
-const absence: Readonly<Record<keyof Results, string>> = {
+const absence = {
   knn: 'no kNN accuracy',
   probe: 'no linear probe accuracy',
   export: 'no sizes, multiply-adds and latencies, and no charts over them',
-};
+} as const satisfies Partial<Record<Result['kind'], string>>;
 
 /**
  * Reads a run folder: `events.jsonl`, `config.json` and `results/*.json`, any of which may be missing.
@@ -40,16 +49,20 @@ export async function readRun(folder: string): Promise<Run> {
   const log = await readText(folder, 'events.jsonl');
   const config = await readText(folder, 'config.json');
   const events = parseLog(log, notes);
+  const read = (protocol: ProbeProtocol) => readResult(folder, probeName(protocol), 'probe', notes);
   const run: Run = {
     folder,
     config: events.findLast((event) => event.type === 'start')?.config ?? parseRunConfig(config, notes),
     events,
-    knn: await readResult(folder, 'knn', notes),
-    probe: await readResult(folder, 'probe', notes),
-    export: await readResult(folder, 'export', notes),
+    knn: await readExpected(folder, 'knn', notes),
+    probe: await readExpected(folder, 'probe', notes),
+    otherProbes: (await Promise.all(otherProtocols.map(read))).filter((probe) => probe !== undefined),
+    export: await readExpected(folder, 'export', notes),
+    diagnosis: await readResult(folder, 'diagnostics', 'diagnostics', notes),
     notes,
   };
-  if ([log, config, run.knn, run.probe, run.export].every((part) => part === undefined)) {
+  const parts = [log, config, run.knn, run.probe, ...run.otherProbes, run.export, run.diagnosis];
+  if (parts.every((part) => part === undefined)) {
     throw new UsageError(
       `${folder} is not the folder of a run; accepted: one with events.jsonl, config.json or results/*.json`,
     );
@@ -101,22 +114,36 @@ function parseRunConfig(text: string | undefined, notes: string[]): Config | und
   }
 }
 
-async function readResult<Kind extends keyof Results>(
+/** A result whose absence is worth a note. */
+async function readExpected<Kind extends keyof typeof absence>(
   folder: string,
   kind: Kind,
   notes: string[],
-): Promise<Results[Kind] | undefined> {
-  const text = await readText(folder, join('results', `${kind}.json`));
-  if (text === undefined) {
+): Promise<ResultOf<Kind> | undefined> {
+  const known = notes.length;
+  const result = await readResult(folder, kind, kind, notes);
+  if (result === undefined && notes.length === known) {
     notes.push(`There is no results/${kind}.json, so ${absence[kind]}.`);
-    return undefined;
   }
+  return result;
+}
+
+/** A file of `results/`; undefined when there is none, and, with a note, when it is damaged. */
+async function readResult<Kind extends Result['kind']>(
+  folder: string,
+  name: string,
+  kind: Kind,
+  notes: string[],
+): Promise<ResultOf<Kind> | undefined> {
+  const file = `results/${name}.json`;
+  const text = await readText(folder, file);
+  if (text === undefined) return undefined;
   try {
-    const result = JSON.parse(text) as Results[Kind];
+    const result = JSON.parse(text) as ResultOf<Kind>;
     if (result.kind === kind) return result;
-    notes.push(`results/${kind}.json was left out: its kind is "${String(result.kind)}", not "${kind}".`);
+    notes.push(`${file} was left out: its kind is "${String(result.kind)}", not "${kind}".`);
   } catch (error) {
-    notes.push(`results/${kind}.json was left out: ${(error as Error).message}.`);
+    notes.push(`${file} was left out: ${(error as Error).message}.`);
   }
   return undefined;
 }

@@ -3,9 +3,51 @@ import type { Config } from '../config/schema.js';
 /** Losses of one width at one step, unweighted. */
 export interface WidthLoss {
   readonly loss: number;
-  readonly infoNce: number;
-  /** Absent for the full width and while distillation is off. */
-  readonly distillation?: number;
+  /**
+   * What it is made of, by the name of the graph's output: `info_nce`, `nt_xent`, `cross_entropy` or `seed`, and
+   * `distillation` where the width is distilled.
+   */
+  readonly terms: Readonly<Record<string, number>>;
+}
+
+/** Accuracy of one width, in percent. */
+export interface WidthAccuracy {
+  readonly top1: number;
+  readonly top5: number;
+}
+
+/** Gradients and features at one step (docs/method.md, diagnostics); keyed by width label. */
+export interface Diagnostics {
+  /**
+   * For each width: mean over the weight tensors of the L2 norm of the total gradient in the region that the width
+   * uses (theta_w), and in the rest of the full tensor (theta_1.0 without theta_w; null for the full width); `ratio`
+   * is rest / region.
+   */
+  readonly gradientNorms: Readonly<
+    Record<string, { readonly region: number; readonly rest: number | null; readonly ratio: number | null }>
+  >;
+  /**
+   * For each pair of widths, wide one first: cosine between the gradients of their (weighted) losses on the weights
+   * both use, over all of these together and by parameter.
+   */
+  readonly cosines: readonly {
+    readonly wide: string;
+    readonly narrow: string;
+    readonly cosine: number;
+    readonly layers: Readonly<Record<string, number>>;
+  }[];
+  /** By weight tensor: norm of the total gradient in the region of each width. */
+  readonly layerNorms: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /**
+   * Embeddings of the batch: alignment of positives `mean |q - k|^2`, uniformity `log mean exp(-2 |q_i - q_j|^2)`
+   * (Wang and Isola, 2020), and the standard deviation of a coordinate, averaged and times sqrt(dimension): 1 for
+   * embeddings spread over the sphere, 0 when they collapsed. Absent for methods without embeddings.
+   */
+  readonly features?: Readonly<
+    Record<string, { readonly alignment: number; readonly uniformity: number; readonly std: number }>
+  >;
+  /** Age of the queue's entries in steps. Absent for methods without a queue. */
+  readonly queueAge?: { readonly mean: number; readonly max: number };
 }
 
 /**
@@ -34,6 +76,20 @@ export type TrainingEvent =
       readonly seconds: number;
       readonly computeSeconds: number;
       readonly loaderSeconds: number;
+    }
+  /** The kNN monitor at the end of an epoch. */
+  | {
+      readonly type: 'knn';
+      readonly epoch: number;
+      readonly step: number;
+      readonly accuracies: Readonly<Record<string, WidthAccuracy>>;
+      readonly seconds: number;
+    }
+  | {
+      readonly type: 'diagnostics';
+      readonly epoch: number;
+      readonly step: number;
+      readonly diagnostics: Diagnostics;
     }
   | { readonly type: 'checkpoint'; readonly epoch: number; readonly step: number; readonly file: string }
   /** `file` holds a `Profile` of the steps before. */

@@ -6,13 +6,20 @@ import { floatTensor, type Tensor } from '../runtime/session.js';
  */
 const pieceSize = 524288;
 
+/** Elements `start` to `end`, exclusive, of an arena. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Walks the same range of several arenas piece by piece, as tensors over their memory. */
-export function* inPieces(
-  range: { readonly start: number; readonly end: number },
-  ...arenas: readonly Float32Array[]
-): Generator<readonly Tensor[]> {
+export function* inPieces(range: Span, ...arenas: readonly Float32Array[]): Generator<readonly Tensor[]> {
   for (let start = range.start; start < range.end; start += pieceSize) {
-    const end = Math.min(start + pieceSize, range.end);
-    yield arenas.map((arena) => floatTensor(arena.subarray(start, end), [end - start]));
+    yield tensorsOver({ start, end: Math.min(start + pieceSize, range.end) }, ...arenas);
   }
+}
+
+/** The same range of several arenas, as tensors `[n]` over their memory. */
+export function tensorsOver({ start, end }: Span, ...arenas: readonly Float32Array[]): readonly Tensor[] {
+  return arenas.map((arena) => floatTensor(arena.subarray(start, end), [end - start]));
 }

@@ -1,14 +1,17 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig } from '../config/format.js';
 import type { Config } from '../config/schema.js';
-import { openSource } from '../data/source.js';
+import { openSource, type ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import { buildPrograms } from '../methods/index.js';
 import { latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
 import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
 import { checkResumable } from './resume.js';
+import { replaceFile } from '../replaceFile.js';
 import { DeclinedLayers, runTarget } from './runTarget.js';
+import { teacherFile } from './steps/index.js';
 import type { LoopOptions } from './trainingLoop.js';
 
 export interface RunOptions {
@@ -55,12 +58,7 @@ export async function prepareRun(
     onProgress,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   });
-  if (source.length < config.batchSize) {
-    throw new UsageError(
-      `${config.data.source}: ${source.length} image${source.length === 1 ? '' : 's'}, fewer than batchSize ` +
-        `${config.batchSize}; accepted: at least one batch`,
-    );
-  }
+  checkImages(config, source);
   if (checkpoint !== undefined) {
     checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source.fingerprint);
   }
@@ -78,6 +76,7 @@ export async function prepareRun(
     programs,
     targetOf(record, (graph, node) => declined.add(graph, node)),
   );
+  if (config.method.kind === 'seed') await keepTeacher(config.method.teacher, programs);
   await writeTargetRecord(join(runFolder, recordFile), record);
   if (declined.notice) onNotice(declined.notice);
   await writeFile(join(runFolder, 'config.json'), formatConfig(config));
@@ -89,4 +88,39 @@ export async function prepareRun(
     ...(checkpoint !== undefined && { checkpoint }),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   };
+}
+
+/** Throws a UsageError when the images do not fill a batch or lack the labels that the method trains with. */
+function checkImages({ accumulation, batchSize, data, method }: Config, source: ImageSource): void {
+  const total = batchSize * accumulation;
+  if (source.length < total) {
+    const batch = accumulation === 1 ? `batchSize ${batchSize}` : `batchSize times accumulation, ${total}`;
+    throw new UsageError(
+      `${data.source}: ${source.length} image${source.length === 1 ? '' : 's'}, fewer than ${batch}; ` +
+        'accepted: at least one batch',
+    );
+  }
+  if (method.kind !== 'supervised') return;
+  if (source.classes === null) {
+    throw new UsageError(
+      `${data.source}: the images have no labels, which method.kind "supervised" trains with; ` +
+        'accepted: a data set, or a folder with a folder a class',
+    );
+  }
+  if (source.classes.length !== method.classes) {
+    throw new UsageError(
+      `${data.source}: ${source.classes.length} classes, and method.classes is ${method.classes}; ` +
+        `accepted: method.classes=${source.classes.length}`,
+    );
+  }
+}
+
+/** Copies the teacher into the program folder, unless the run has its copy already. */
+async function keepTeacher(path: string, programs: string): Promise<void> {
+  const kept = join(programs, teacherFile);
+  if (existsSync(kept)) return;
+  if (!existsSync(path)) {
+    throw new UsageError(`method.teacher ${path} does not exist; accepted: the path of an ONNX file`);
+  }
+  await replaceFile(kept, (partial) => copyFile(path, partial));
 }

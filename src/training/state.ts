@@ -4,6 +4,7 @@ import { sameShape } from '../graph/graph.js';
 import { formatType } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import { SlimclrError } from '../errors.js';
+import { optimizerOf } from '../optimizers/optimizer.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
 import { Arena } from '../runtime/arena.js';
@@ -24,27 +25,35 @@ export interface ParameterRange {
 /** Everything that training changes. All tensors are views of a few arenas. */
 export class TrainingState {
   readonly parameters: Arena;
-  readonly velocity: Arena;
-  /** Parameters of the key network, laid out like `parameters`; those of the full width are alive. */
-  readonly keys: Arena;
+  /** What the optimiser keeps, by the names of its slots, each laid out like `parameters`. */
+  readonly slots: ReadonlyMap<string, Arena>;
+  /**
+   * Parameters of the key network, laid out like `parameters`; those of the full width are alive. Null for methods
+   * without a momentum encoder.
+   */
+  readonly keys: Arena | null;
   /** Running statistics of the query network (all widths) and the key network. */
   readonly statistics: Arena;
-  readonly queue: Arena;
+  /** Null for methods without a queue. */
+  readonly queue: Arena | null;
   readonly ranges: readonly ParameterRange[];
   readonly #entries: ReadonlyMap<string, ParameterEntry>;
   /** Steps done. */
   step = 0;
 
-  constructor(manifest: Manifest, { method }: Pick<Config, 'method'>) {
+  constructor(manifest: Manifest, { method, optimizer }: Pick<Config, 'method' | 'optimizer'>) {
     const stored = manifest.parameters.map(({ name, shape, layout }) => ({
       name,
       shape: storedShape(shape, layout),
     }));
     this.parameters = new Arena(stored);
-    this.velocity = new Arena(stored);
-    this.keys = new Arena(stored);
+    this.slots = new Map(optimizerOf(optimizer).slots.map((slot) => [slot, new Arena(stored)]));
+    this.keys = manifest.graphs.some(({ kind }) => kind === 'momentum') ? new Arena(stored) : null;
     this.statistics = new Arena(manifest.statistics);
-    this.queue = new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]);
+    this.queue =
+      'queueSize' in method
+        ? new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }])
+        : null;
     this.#entries = new Map(manifest.parameters.map((entry) => [entry.name, entry]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
   }
@@ -53,9 +62,9 @@ export class TrainingState {
   initialize(weights: ReadonlyMap<string, TensorData>, seed: number): void {
     load(this.parameters, weights);
     load(this.statistics, weights);
-    this.keys.data.set(this.parameters.data);
-    this.velocity.data.fill(0);
-    fillQueue(this.queue, seed);
+    this.keys?.data.set(this.parameters.data);
+    for (const { data } of this.slots.values()) data.fill(0);
+    if (this.queue) fillQueue(this.queue, seed);
     this.step = 0;
   }
 
@@ -95,9 +104,9 @@ export class TrainingState {
     return [
       [this.parameters, ''],
       [this.statistics, ''],
-      [this.keys, keyPrefix],
-      [this.velocity, 'velocity.'],
-      [this.queue, ''],
+      ...(this.keys ? [[this.keys, keyPrefix] as const] : []),
+      ...Array.from(this.slots, ([slot, arena]) => [arena, `${slot}.`] as const),
+      ...(this.queue ? [[this.queue, ''] as const] : []),
     ];
   }
 }

@@ -1,18 +1,21 @@
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { viewAugmentations } from '../config/augmentation.js';
 import { viewSize, type Config } from '../config/schema.js';
-import { ViewLoader } from '../data/loader.js';
+import { slimStartEpoch } from '../config/techniques.js';
+import { ViewLoader, type ViewBatch } from '../data/loader.js';
+import { openKnnMonitor, type KnnMonitor } from '../evaluation/knnMonitor.js';
+import { readSafetensors } from '../onnx/safetensors.js';
 import { learningRate } from '../optimizers/schedule.js';
 import { StepProfiler } from '../profile/stepProfiler.js';
 import { readManifest } from '../runtime/programs.js';
-import { readSafetensors } from '../onnx/safetensors.js';
 import { version } from '../version.js';
-import { join } from 'node:path';
-import { checkResumable } from './resume.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
-import type { TrainingEvent } from './events.js';
-import { DivergenceError, MocoV2Step } from './mocoV2Step.js';
+import type { TrainingEvent, WidthAccuracy } from './events.js';
+import { checkResumable } from './resume.js';
 import { TrainingState } from './state.js';
+import { openStep } from './steps/index.js';
+import { DivergenceError, type Step } from './steps/step.js';
 
 export interface LoopOptions {
   readonly config: Config;
@@ -39,25 +42,18 @@ export async function trainingLoop(
   interrupted: () => boolean,
 ): Promise<StopReason> {
   const started = performance.now();
-  const { batchSize, data, epochs, method, seed } = config;
+  const { accumulation, diagnostics, epochs, monitor, seed, techniques } = config;
   const manifest = await readManifest(programs);
   const state = new TrainingState(manifest, config);
-  const loader = await ViewLoader.open({
-    source: data.source,
-    limit: data.limit,
-    seed,
-    batchSize,
-    imageSize: viewSize(config),
-    mean: data.mean,
-    std: data.std,
-    augmentations: viewAugmentations(config.augmentation),
-    workers: data.workers,
-    ...(cacheDirectory !== undefined && { cacheDirectory }),
-  });
-  let step: MocoV2Step | undefined;
+  const loader = await openLoader(config, cacheDirectory);
+  let step: Step | undefined;
+  let knn: KnnMonitor | undefined;
   let profiler: StepProfiler | undefined;
   try {
-    const { stepsPerEpoch, fingerprint } = loader;
+    const { fingerprint } = loader;
+    const stepsPerEpoch = Math.floor(loader.stepsPerEpoch / accumulation);
+    const total = epochs * stepsPerEpoch;
+    const slimStart = slimStartEpoch(techniques.slowStart) * stepsPerEpoch;
     if (checkpoint === undefined) {
       state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
     } else {
@@ -65,7 +61,6 @@ export async function trainingLoop(
       checkResumable(checkpoint, saved, config, fingerprint);
       state.restore(saved.tensors, saved.step);
     }
-    const total = epochs * stepsPerEpoch;
     emit({
       type: 'start',
       version,
@@ -92,21 +87,40 @@ export async function trainingLoop(
       const { path } = await writeCheckpoint(runFolder, saved, config.checkpoint.keep);
       emit({ type: 'checkpoint', epoch, step: state.step, file: path });
     };
+    const stopped = (reason: StopReason) => {
+      emit({ type: 'stop', reason, step: state.step, seconds: secondsSince(started) });
+      return reason;
+    };
 
+    if (monitor.kind !== 'none') {
+      knn = await openKnnMonitor(config, { ...(cacheDirectory !== undefined && { cacheDirectory }) });
+    }
     if (profile) profiler = await StepProfiler.open(runFolder);
-    step = await MocoV2Step.open(programs, manifest, config, state, profiler?.traceFolder);
+    step = await openStep(programs, manifest, config, state, profiler?.traceFolder);
     let last = performance.now();
     while (state.step < total) {
       const index = state.step;
       const epoch = Math.floor(index / stepsPerEpoch);
       const compute = step.computeSeconds;
       const waiting = performance.now();
-      const batch = await loader.batch(epoch, index % stepsPerEpoch);
+      const batches: ViewBatch[] = [];
+      for (let i = 0; i < accumulation; i++) {
+        batches.push(await loader.batch(epoch, (index % stepsPerEpoch) * accumulation + i));
+      }
       const loaderSeconds = (performance.now() - waiting) / 1000;
-      const rate = learningRate(config.schedule, index, total);
-      const allWidths = epoch >= method.slimStartEpoch;
-      const losses = await step.run({ views: batch.views, learningRate: rate, allWidths });
-      loader.recycle(batch);
+      const rate = learningRate(config.schedule, techniques.slowStart, {
+        step: index,
+        steps: total,
+        stepsPerEpoch,
+      });
+      const { losses, diagnostics: measured } = await step.run({
+        batches,
+        learningRate: rate,
+        allWidths: index >= slimStart,
+        steps: { all: index, narrow: Math.max(index - slimStart, 0), total },
+        diagnose: diagnostics.everySteps > 0 && index % diagnostics.everySteps === 0,
+      });
+      for (const batch of batches) loader.recycle(batch);
       const now = performance.now();
       emit({
         type: 'step',
@@ -118,6 +132,7 @@ export async function trainingLoop(
         computeSeconds: step.computeSeconds - compute,
         loaderSeconds,
       });
+      if (measured) emit({ type: 'diagnostics', epoch, step: index, diagnostics: measured });
       last = now;
       reportSkipped();
       const seconds = (performance.now() - waiting) / 1000;
@@ -136,13 +151,17 @@ export async function trainingLoop(
       const due = epochEnds && (epoch + 1) % config.checkpoint.everyEpochs === 0;
       const stop = interrupted() && state.step < total;
       if (due || stop || state.step === total) await save();
-      if (stop) {
-        emit({ type: 'stop', reason: 'interrupted', step: state.step, seconds: secondsSince(started) });
-        return 'interrupted';
+      if (knn && monitor.kind !== 'none' && epochEnds && !stop) {
+        if ((epoch + 1) % monitor.everyEpochs === 0 || state.step === total) {
+          const began = performance.now();
+          const accuracies = inPercent(await knn.evaluate(state.tensors()));
+          emit({ type: 'knn', epoch, step: index, accuracies, seconds: secondsSince(began) });
+          last = performance.now();
+        }
       }
+      if (stop) return stopped('interrupted');
     }
-    emit({ type: 'stop', reason: 'done', step: state.step, seconds: secondsSince(started) });
-    return 'done';
+    return stopped('done');
   } catch (error) {
     if (error instanceof DivergenceError) {
       const { message } = error;
@@ -151,9 +170,34 @@ export async function trainingLoop(
     throw error;
   } finally {
     await step?.close();
+    await knn?.close();
     await profiler?.close();
     await loader.close();
   }
+}
+
+/** The views that a config trains on. */
+export function openLoader(config: Config, cacheDirectory?: string): Promise<ViewLoader> {
+  const { accumulation, augmentation, batchSize, data, seed } = config;
+  return ViewLoader.open({
+    source: data.source,
+    limit: data.limit,
+    seed,
+    batchSize,
+    imageSize: viewSize(config),
+    mean: data.mean,
+    std: data.std,
+    augmentations: viewAugmentations(augmentation),
+    workers: data.workers,
+    prefetch: Math.max(data.workers, accumulation),
+    ...(cacheDirectory !== undefined && { cacheDirectory }),
+  });
+}
+
+function inPercent(shares: Readonly<Record<string, WidthAccuracy>>): Record<string, WidthAccuracy> {
+  return Object.fromEntries(
+    Object.entries(shares).map(([label, { top1, top5 }]) => [label, { top1: 100 * top1, top5: 100 * top5 }]),
+  );
 }
 
 function secondsSince(start: number): number {

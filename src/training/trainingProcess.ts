@@ -1,3 +1,4 @@
+import { TensorBoardLog } from '../tensorboard/tensorBoardLog.js';
 import { EventLog } from './eventLog.js';
 import type { TrainingEvent } from './events.js';
 import { prepareRun, type RunOptions } from './prepareRun.js';
@@ -50,8 +51,10 @@ async function train(options: RunOptions): Promise<void> {
       onNotice: (message) => send({ kind: 'notice', message }),
     });
     const log = new EventLog(options.runFolder);
+    const tensorboard = options.config.tensorboard ? new TensorBoardLog(options.runFolder) : null;
     const onEvent = (event: TrainingEvent) => {
       log.write(event);
+      tensorboard?.write(event);
       send({ kind: 'event', event });
     };
     const reason = await trainingLoop(run, onEvent, () => stopRequested);

@@ -12,6 +12,8 @@ import {
   type ChoiceTable,
 } from '../targets/cpu/choices.js';
 import { cpuTarget } from '../targets/cpu/index.js';
+import { portable } from '../targets/portable.js';
+import type { Target } from '../targets/target.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 import { tune, type MapQuestion } from './tune.js';
@@ -25,6 +27,13 @@ export interface ChooseOptions {
   readonly onNotice?: (message: string) => void;
   readonly probe?: typeof probeBlockedKernels;
   readonly bench?: LayerBench;
+}
+
+/** The target of training graphs on this machine, with the built-in choices: nothing is measured. */
+export async function builtInTarget(runtime: Config['runtime']): Promise<Target> {
+  if (targetName(runtime) === 'portable') return portable;
+  const kernels = await probeBlockedKernels(runtime);
+  return 'reason' in kernels ? portable : cpuTarget(kernels.blockSize);
 }
 
 /** Milliseconds that measuring may take; on a slow machine the narrow widths go without. */

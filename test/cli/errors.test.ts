@@ -37,6 +37,30 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
   it('option value out of range: what is accepted', () =>
     expectUsageError(['knn', output(), '--k', '0'], /'--k <count>' argument '0' is invalid.*>= 1/));
 
+  it('diagnose of no steps', () =>
+    expectUsageError(
+      ['diagnose', output(), '--batches', '0'],
+      /'--batches <count>' argument '0' is invalid.*>= 1/,
+    ));
+
+  it('evaluation: a protocol, a share of labels and widths that there are not', async () => {
+    await expectUsageError(
+      ['probe', output(), '--protocol', 'foo'],
+      /'--protocol <protocol>' argument 'foo' is invalid.* features, ridge, shared, augmented\./,
+    );
+    for (const share of ['0', '101%', 'few']) {
+      await expectUsageError(
+        ['finetune', output(), '--labels', share],
+        /is invalid.*a percentage such as 1%/,
+      );
+    }
+    await expectUsageError(['finetune', output()], /'--labels <share>' not specified/);
+    await expectUsageError(
+      ['finetune', output(), '--labels', '1%', '--widths', '1,half'],
+      /argument '1,half' is invalid.*Accepted: a number/,
+    );
+  });
+
   it('unknown preset: the nearest one', () =>
     expectUsageError(
       ['pretrain', '--preset', 'cifar10-resnet02', '--output', output()],
@@ -117,9 +141,9 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
     );
   });
 
-  for (const command of ['knn', 'probe', 'export', 'report']) {
+  for (const command of ['knn', 'probe', 'export', 'report', 'finetune --labels 1%']) {
     it(`${command} of a folder that is no run`, () =>
-      expectUsageError([command, join(root, 'nowhere')], /nowhere.*accepted/));
+      expectUsageError([...command.split(' '), join(root, 'nowhere')], /nowhere.*accepted/));
   }
 
   it('what the operating system refuses: exit code 1, no talk of a defect', async () => {

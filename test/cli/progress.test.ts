@@ -31,7 +31,7 @@ function record(
       step,
       learningRate: 0.1,
       losses: Object.fromEntries(
-        Object.entries(infoNce).map(([label, value]) => [label, { loss: 90, infoNce: value }]),
+        Object.entries(infoNce).map(([label, value]) => [label, { loss: 90, terms: { info_nce: value } }]),
       ),
       seconds,
       computeSeconds: seconds,
@@ -54,7 +54,7 @@ describe('TrainingProgress', () => {
   });
 
   it('in slow start: the steps of all widths are estimated from the widths, and the time is marked', () => {
-    const training = progress({ method: { slimStartEpoch: 4 } });
+    const training = progress({ techniques: { slowStart: { kind: 'full-width-first', epochs: 4 } } });
     record(training, [0, 100], 2);
     // Key forward 1, query forward and backward 3: (1 + 3 * 1.5) / (1 + 3).
     expect(training.secondsLeft()).to.be.closeTo(300 * 2 + 600 * 2 * 1.375, 1e-9);
@@ -62,7 +62,7 @@ describe('TrainingProgress', () => {
   });
 
   it('after slow start: only steps of all widths count', () => {
-    const training = progress({ method: { slimStartEpoch: 4 } });
+    const training = progress({ techniques: { slowStart: { kind: 'full-width-first', epochs: 4 } } });
     record(training, [0, 400], 2);
     record(training, [400, 410], 7);
     expect(training.secondsLeft()).to.be.closeTo(590 * 7, 1e-9);
@@ -70,7 +70,10 @@ describe('TrainingProgress', () => {
   });
 
   it('one width: slow start changes nothing', () => {
-    const training = progress({ widths: [1], method: { slimStartEpoch: 4 } });
+    const training = progress({
+      widths: [1],
+      techniques: { slowStart: { kind: 'full-width-first', epochs: 4 } },
+    });
     record(training, [0, 100], 2);
     expect(training.secondsLeft()).to.equal(900 * 2);
     expect(training.line()).to.not.contain('~');
@@ -92,7 +95,9 @@ describe('TrainingProgress', () => {
   });
 
   it('the opening names encoder, widths, images, epochs, the start of the sub-networks and where it goes on', () => {
-    expect(progress({ method: { slimStartEpoch: 4 } }, 130).opening()).to.equal(
+    expect(
+      progress({ techniques: { slowStart: { kind: 'full-width-first', epochs: 4 } } }, 130).opening(),
+    ).to.equal(
       'training resnet20 at widths 1, 0.5 on 3200 images of cifar10: 10 epochs of 100 steps, ' +
         'sub-networks from epoch 5, going on after step 130',
     );

@@ -94,6 +94,15 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
     for (const [args, title] of [
       [['knn', run, '--k', '3', ...evaluated], 'kNN, k 3, temperature 0.1: 6 test images against 16 of '],
       [['probe', run, '--epochs', '2', ...evaluated], 'linear probe, 2 epochs'],
+      [['probe', run, '--protocol', 'ridge', ...evaluated], 'linear probe, ridge regression, lambda '],
+      [
+        ['probe', run, '--protocol', 'augmented', '--epochs', '1', ...evaluated],
+        'linear probe, augmented, 1 epochs, learning rate ',
+      ],
+      [
+        ['finetune', run, '--labels', '50%', '--epochs', '2', ...evaluated],
+        'fine-tuning, 2 epochs: trained on 8 images of ',
+      ],
       [['export', run], ''],
       [['report', run], ''],
     ] as const) {

@@ -50,7 +50,8 @@ export function writeTinyConfig(folder: string, source: string, config: ConfigIn
   const file = join(folder, 'tiny.json');
   const tiny: ConfigInput = {
     widths: [1, 0.5],
-    method: { queueSize: 16, slimStartEpoch: 1 },
+    techniques: { slowStart: { kind: 'full-width-first', epochs: 1 } },
+    method: { kind: 'moco-v2', queueSize: 16 },
     runtime: { threads: 1, tune: 'off' },
     epochs: 2,
     batchSize: 8,

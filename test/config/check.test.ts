@@ -6,18 +6,19 @@ const check = (input: ConfigInput) => checkConfig(configSchema.parse(input));
 
 describe('checkConfig', () => {
   it('queue 1000, batch 64: not a multiple', () => {
-    expect(check({ batchSize: 64, method: { queueSize: 1000 } })).to.deep.equal([
+    expect(check({ batchSize: 64, method: { kind: 'moco-v2', queueSize: 1000 } })).to.deep.equal([
       'method.queueSize 1000 is not a multiple of batchSize 64; accepted: multiples of 64',
     ]);
-    expect(check({ batchSize: 64, method: { queueSize: 1024 } })).to.be.empty;
+    expect(check({ batchSize: 64, method: { kind: 'moco-v2', queueSize: 1024 } })).to.be.empty;
   });
 
   it('slow start at or after the last epoch: refused with sub-networks, accepted with one width', () => {
-    const late = { epochs: 8, method: { slimStartEpoch: 8 } };
+    const late = { epochs: 8, techniques: { slowStart: { kind: 'full-width-first', epochs: 8 } } } as const;
     expect(check(late)).to.deep.equal([
-      'method.slimStartEpoch 8 is not below epochs 8, so the sub-networks would never train; accepted: 0 to 7',
+      'techniques.slowStart.epochs 8 is not below epochs 8, so the sub-networks would never train; accepted: 1 to 7',
     ]);
-    expect(check({ ...late, method: { slimStartEpoch: 7 } })).to.be.empty;
+    expect(check({ ...late, techniques: { slowStart: { kind: 'full-width-first', epochs: 7 } } })).to.be
+      .empty;
     expect(check({ ...late, widths: [1] })).to.be.empty;
   });
 
@@ -50,12 +51,14 @@ describe('checkConfig', () => {
       'data.limit 63 does not fill one batch of batchSize 64; accepted: 0 (all images) or at least 64',
     ]);
     expect(check({ batchSize: 64, data: { limit: 64 } })).to.be.empty;
-    expect(check({ schedule: { peak: 0.1, warmupFrom: 0.2 } })).to.deep.equal([
+    expect(check({ schedule: { kind: 'cosine', peak: 0.1, warmupFrom: 0.2 } })).to.deep.equal([
       'schedule.warmupFrom 0.2 is above schedule.peak 0.1; accepted: 0 to 0.1',
     ]);
   });
 
   it('contradictions are all reported, in order', () => {
-    expect(check({ epochs: 1, batchSize: 3, method: { slimStartEpoch: 1 } })).to.have.length(2);
+    expect(
+      check({ epochs: 1, batchSize: 3, techniques: { slowStart: { kind: 'full-width-first', epochs: 1 } } }),
+    ).to.have.length(2);
   });
 });

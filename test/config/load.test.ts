@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { presets } from '../../src/config/presets.js';
 import { loadConfig, parseConfig } from '../../src/config/load.js';
 import { UsageError } from '../../src/errors.js';
 
@@ -34,9 +35,10 @@ describe('loadConfig', () => {
   it('no source: the defaults of the schema', () => {
     const config = loadConfig({});
     expect(config.widths).to.deep.equal([1, 0.75, 0.5, 0.25]);
-    expect(config.method.distillation).to.deep.equal({
-      kind: 'kd',
+    expect(config.techniques.distillation).to.deep.equal({
+      kind: 'kd-logits',
       weight: 0.5,
+      teachers: 'full',
       teacherTemperature: 5,
       studentTemperature: 5,
     });
@@ -69,10 +71,14 @@ describe('loadConfig', () => {
   });
 
   it('another kind of a union drops the keys of the old kind; the same kind keeps them', () => {
-    const off = loadConfig({ set: ['method.distillation.weight=0.3', 'method.distillation.kind=none'] });
-    expect(off.method.distillation).to.deep.equal({ kind: 'none' });
-    const on = loadConfig({ set: ['method.distillation.weight=0.3', 'method.distillation.kind=kd'] });
-    expect(on.method.distillation).to.include({ kind: 'kd', weight: 0.3 });
+    const off = loadConfig({
+      set: ['techniques.distillation.weight=0.3', 'techniques.distillation.kind=none'],
+    });
+    expect(off.techniques.distillation).to.deep.equal({ kind: 'none' });
+    const on = loadConfig({
+      set: ['techniques.distillation.weight=0.3', 'techniques.distillation.kind=kd-logits'],
+    });
+    expect(on.techniques.distillation).to.include({ kind: 'kd-logits', weight: 0.3 });
   });
 
   it('unknown keys: the closest one of that level, the same key of another level, or all of the level', () => {
@@ -85,14 +91,17 @@ describe('loadConfig', () => {
     expect(setError('queueSize=64')).to.equal(
       'config: unknown key "queueSize"; did you mean "method.queueSize"?',
     );
-    expect(setError('teacherTemperature=4')).to.include(
-      'did you mean "method.distillation.teacherTemperature"?',
+    expect(setError('studentTemperature=4')).to.include(
+      'did you mean "techniques.distillation.studentTemperature"?',
     );
     expect(setError('checkpoint.zzzzzz=1')).to.equal(
       'config: unknown key "checkpoint.zzzzzz"; accepted: everyEpochs, keep',
     );
-    expect(setError('method.reweighting.wieght=1')).to.equal(
-      'config: unknown key "method.reweighting.wieght"; accepted: kind',
+    expect(setError('techniques.reweighting.wieght=1')).to.equal(
+      'config: unknown key "techniques.reweighting.wieght"; accepted: kind',
+    );
+    expect(setError('method.kind=moco-v3', 'method.queueSize=4096')).to.equal(
+      'config: method.queueSize does not exist for method.kind "moco-v3"; it belongs to "moco-v2", "seed"',
     );
     expect(setError('__proto__.epochs=3')).to.include('unknown key "__proto__"');
   });
@@ -131,8 +140,14 @@ describe('loadConfig', () => {
     ['widths=[1,0.25,0.5]', 'widths is [1,0.25,0.5]; it must be strictly descending'],
     ['widths=[]', 'widths is []; it must start with 1'],
     ['widths=1', 'widths is 1; accepted: a list, each a number > 0 and <= 1'],
-    ['method.distillation.kind=dkd', 'method.distillation.kind is "dkd"; accepted: "none", "kd"'],
-    ['method.distillation.weight=2', 'method.distillation.weight is 2; accepted: a number >= 0 and <= 1'],
+    [
+      'techniques.distillation.kind=kd',
+      'techniques.distillation.kind is "kd"; accepted: "none", "kd-logits", "kd-features", "mse-features", "mse-logits", "dkd", "atkd"',
+    ],
+    [
+      'techniques.distillation.weight=2',
+      'techniques.distillation.weight is 2; accepted: a number >= 0 and <= 1',
+    ],
     ['checkpoint=often', 'checkpoint is "often"; accepted: an object with the keys everyEpochs, keep'],
   ];
   for (const [assignment, message] of wrong) {
@@ -149,7 +164,7 @@ describe('loadConfig', () => {
 
   it('unknown preset: the closest one and all of them', () => {
     expect(usageError(() => loadConfig({ preset: 'cifar-resnet20' }))).to.equal(
-      'config: unknown preset "cifar-resnet20"; accepted: cifar10-resnet20, cifar10-resnet18, imagenet-resnet50;' +
+      `config: unknown preset "cifar-resnet20"; accepted: ${Object.keys(presets).join(', ')};` +
         ' did you mean "cifar10-resnet20"?',
     );
     expect(usageError(() => loadConfig({ preset: 'toString' }))).to.include('unknown preset "toString"');

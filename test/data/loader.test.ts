@@ -89,6 +89,16 @@ describe('ViewLoader', function () {
     expect(batch.views[0]).not.to.deep.equal(batch.views[1]);
   });
 
+  it('labels: those of the images, in the order of the batch', async () => {
+    const source = await openSource('cifar10', { limit: 100, seed: 7 });
+    await withLoader({}, async (loader) => {
+      expect(loader.classes).to.deep.equal(source.classes);
+      const { indices, labels } = await loader.batch(1, 4);
+      expect(Array.from(labels!)).to.deep.equal(Array.from(indices, (index) => source.labels![index]));
+      expect(new Set(labels).size).to.be.above(1);
+    });
+  });
+
   it('1 worker, 3 workers with other prefetching, and a start in the middle: the same bits', async () => {
     const one = await withLoader({}, (loader) => {
       expect(loader).to.include({ length: 100, stepsPerEpoch: 6 });
@@ -186,6 +196,7 @@ describe('ViewLoader', function () {
       const one = await run(1);
       const two = await run(2);
       expect(two.batches).to.deep.equal(one.batches);
+      expect(one.batches[0]!.labels, 'a folder without classes').to.equal(null);
       expect(one.skipped.map(({ path }) => path)).to.deep.equal(['4.jpg']);
       expect(two.skipped.map(({ path }) => path)).to.deep.equal(['4.jpg']);
     });

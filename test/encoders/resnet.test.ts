@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
 import { countParameters, inferenceGraph } from '../../src/export/inferenceGraph.js';
 import { countMultiplyAdds } from '../../src/programs/flops.js';
-import { Network } from '../../src/programs/network.js';
+import { networkOf } from '../../src/methods/index.js';
 
 /** Parameters and multiply-adds of the encoder at a width with a classifier of so many classes. */
 function size(input: ConfigInput, width: number, classes: number) {
   const config = configSchema.parse(input);
-  const network = new Network(config);
-  const graph = inferenceGraph(network, config, width, classes);
+  const network = networkOf(config);
+  const graph = inferenceGraph(network, config, width, { classes });
   return { parameters: countParameters(network, graph, width), multiplyAdds: countMultiplyAdds(graph) };
 }
 

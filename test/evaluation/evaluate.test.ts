@@ -5,6 +5,7 @@ import { UsageError } from '../../src/errors.js';
 import { readClassifiers } from '../../src/evaluation/classifiers.js';
 import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { evaluateProbe } from '../../src/evaluation/evaluateProbe.js';
+import { ridgeLambdas } from '../../src/evaluation/ridge.js';
 import { sha256File } from '../../src/onnx/hash.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { makeTinyRun, trainedWeights, writeImages, type TinyRun } from './tinyRun.js';
@@ -27,9 +28,11 @@ describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images'
 
   it('kNN with baseline: both encoders tell red from blue at both widths; the result is the file', async () => {
     const result = await evaluateKnn(run.folder, { testSource: run.test, baseline: true, k: 5 });
-    const { k, trainImages, testImages, checkpoint, widths } = result;
-    expect({ k, trainImages, testImages, checkpoint }).to.deep.equal({
+    const { k, source, testSource, trainImages, testImages, checkpoint, widths } = result;
+    expect({ k, source, testSource, trainImages, testImages, checkpoint }).to.deep.equal({
       k: 5,
+      source: run.train,
+      testSource: run.test,
       trainImages: 24,
       testImages: 12,
       checkpoint: 'checkpoints/step-00000003.safetensors',
@@ -58,6 +61,47 @@ describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images'
     ]);
   });
 
+  for (const [protocol, settings] of [
+    ['ridge', {}],
+    ['shared', { epochs: 20 }],
+    ['augmented', { epochs: 60, batchSize: 8 }],
+  ] as const) {
+    it(`probe, ${protocol}: tells red from blue, also with the random encoder; files of its own`, async () => {
+      const options = { testSource: run.test, protocol, baseline: true, ...settings };
+      const result = await evaluateProbe(run.folder, options);
+      expect(result).to.include({ protocol, trainImages: 24, testImages: 12 });
+      for (const { label, trained, random } of result.widths) {
+        expect([trained.top1, random!.top1], label).to.deep.equal([1, 1]);
+      }
+      expect(await written(`probe-${protocol}`)).to.deep.equal(result);
+      const { classifiers } = await readClassifiers(run.folder, protocol);
+      expect([...classifiers.keys()]).to.deep.equal(['w1.00', 'w0.50']);
+      expect((await rejection(readClassifiers(run.folder))).message).to.contain('no linear probe');
+    });
+  }
+
+  it('probe, ridge: lambdas of the grid, one a width; settings of training are refused', async () => {
+    const options = { testSource: run.test, protocol: 'ridge' } as const;
+    const result = await evaluateProbe(run.folder, options);
+    if (result.protocol !== 'ridge') throw new Error(`protocol ${result.protocol}`);
+    expect(result.lambdas).to.have.length(2);
+    expect(ridgeLambdas).to.include.members([...result.lambdas]);
+    const error = await rejection(evaluateProbe(run.folder, { ...options, batchSize: 8 }));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.match(/ridge .*no batchSize$/);
+  });
+
+  it('probe, augmented: the rate is 60 at a batch of 1024 unless told', async () => {
+    const options = { testSource: run.test, protocol: 'augmented', epochs: 1 } as const;
+    const rate = async (settings: { batchSize?: number; learningRate?: number }) => {
+      const result = await evaluateProbe(run.folder, { ...options, ...settings });
+      return result.protocol === 'ridge' ? NaN : result.learningRate;
+    };
+    expect(await rate({})).to.equal((60 * 24) / 1024);
+    expect(await rate({ batchSize: 16 })).to.equal((60 * 16) / 1024);
+    expect(await rate({ learningRate: 3 })).to.equal(3);
+  });
+
   it('limits: that many images of each split', async () => {
     const options = { testSource: run.test, limit: 10, testLimit: 7 };
     const { trainImages, testImages } = await evaluateKnn(run.folder, options);
@@ -82,7 +126,7 @@ describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images'
     expect(again.some((line) => line.includes('random'))).to.be.false;
 
     const { config, network, folder } = run;
-    const tensors = trainedWeights(network, config, 7);
+    const tensors = trainedWeights(network, 7);
     await writeCheckpoint(folder, { config, epoch: 2, step: 6, fingerprint: 'images', tensors }, 2);
     const retrained = await probe();
     expect(retrained).to.not.be.empty;

@@ -6,8 +6,8 @@ import { configSchema, type Config, type ConfigInput } from '../../src/config/sc
 import type { Weights } from '../../src/programs/bindWeights.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { initialWeights } from '../../src/programs/initialWeights.js';
-import { keyPrefix } from '../../src/programs/key.js';
-import { Network } from '../../src/programs/network.js';
+import { networkOf } from '../../src/methods/index.js';
+import type { Network } from '../../src/programs/network.js';
 import { Random } from '../../src/random.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 
@@ -15,7 +15,7 @@ import { writeCheckpoint } from '../../src/training/checkpoint.js';
 export function tinyConfig(input: ConfigInput = {}): Config {
   return configSchema.parse({
     widths: [1, 0.5],
-    method: { queueSize: 16 },
+    method: { kind: 'moco-v2', queueSize: 16 },
     runtime: { threads: 1 },
     epochs: 1,
     batchSize: 8,
@@ -25,8 +25,8 @@ export function tinyConfig(input: ConfigInput = {}): Config {
 }
 
 /** Weights as training could leave them: no gamma is 0 or 1, no statistic is as initialised. */
-export function trainedWeights(network: Network, config: Config, seed = 1): Weights {
-  const initial = initialWeights(network.declarations, seed, keyPrefix, config.widths[0]!);
+export function trainedWeights(network: Network, seed = 1): Weights {
+  const initial = initialWeights(network.declarations, seed);
   const random = new Random(seed, 0x74657374);
   const tensors = new Map<string, TensorData>();
   for (const [name, tensor] of initial) {
@@ -78,8 +78,8 @@ export async function makeTinyRun(): Promise<TinyRun> {
   await writeImages(train, 12, 1);
   await writeImages(test, 6, 2);
   const config = tinyConfig({ data: { source: train } });
-  const network = new Network(config);
-  const weights = trainedWeights(network, config);
+  const network = networkOf(config);
+  const weights = trainedWeights(network);
   const content = { config, epoch: 1, step: 3, fingerprint: 'images', tensors: weights };
   const { path: checkpoint } = await writeCheckpoint(folder, content, 1);
   return { folder, config, network, weights, checkpoint, train, test };

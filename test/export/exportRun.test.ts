@@ -31,6 +31,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
       ['w1.00', 'export/resnet20.w1.00.onnx'],
       ['w0.50', 'export/resnet20.w0.50.onnx'],
     ]);
+    expect([result.provider, result.threads]).to.deep.equal(['cpu', 1]);
     for (const { file, bytes, parameters, maxRelativeError, latency } of result.models) {
       const exported = join(run.folder, file);
       expect((await stat(exported)).size).to.equal(bytes);
@@ -108,12 +109,22 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
     expect(models[1]!.multiplyAdds - plain.models[1]!.multiplyAdds).to.equal(2 * 32);
   });
 
+  it('classifier of a protocol: that one, though there is none of the default', async () => {
+    await evaluateProbe(run.folder, { testSource: run.test, protocol: 'ridge' });
+    const { models } = await exportRun(run.folder, { classifier: 'ridge', widths: [0.5] });
+    const { outputs } = await modelFile(join(run.folder, models[0]!.file));
+    expect(outputs.map(({ name }) => name)).to.deep.equal(['features', 'logits']);
+    expect((await rejection(exportRun(run.folder, { classifier: true }))).message).to.contain(
+      'probe.safetensors',
+    );
+  });
+
   it('classifier without a probe, or of an older checkpoint: UsageError', async () => {
     const missing = await rejection(exportRun(run.folder, { classifier: true }));
     expect(missing).to.be.instanceOf(UsageError);
     await evaluateProbe(run.folder, { testSource: run.test, epochs: 1 });
     const { config, network, folder } = run;
-    const tensors = trainedWeights(network, config, 7);
+    const tensors = trainedWeights(network, 7);
     await writeCheckpoint(folder, { config, epoch: 2, step: 6, fingerprint: 'images', tensors }, 2);
     const stale = await rejection(exportRun(run.folder, { classifier: true }));
     expect(stale).to.be.instanceOf(UsageError);
@@ -130,7 +141,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
 
   it('a model of other weights fails its verification', async () => {
     const { network, config, weights } = run;
-    const subject = { network, config, weights, checkpoint: '' };
+    const subject = { network, config, weights, checkpoint: '', head: false };
     const other = { ...subject, weights: new Map(weights) };
     const beta = weights.get('encoder.bn1.w0.50.beta')!;
     const shifted = Float32Array.from(beta.data as Float32Array, (value, i) =>

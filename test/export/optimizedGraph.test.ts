@@ -8,17 +8,17 @@ import type { EncoderName } from '../../src/config/schema.js';
 import { exportModel } from '../../src/export/exportModel.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { decodeModel, elementCount } from '../../src/onnx/model.js';
-import { Network } from '../../src/programs/network.js';
+import { networkOf } from '../../src/methods/index.js';
 
 /** Operators, with what is fused into each, that ONNX Runtime makes of an exported encoder, and how many of each. */
 async function optimized(name: EncoderName, width: number, folder: string): Promise<Record<string, number>> {
   const config = loadConfig({ preset: 'imagenet-resnet50', set: [`encoder.name=${name}`] });
-  const network = new Network(config);
+  const network = networkOf(config);
   const weights = new Map<string, TensorData>();
   for (const { name, shape } of [...network.declarations.parameters, ...network.declarations.statistics]) {
     weights.set(name, { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)).fill(0.1) });
   }
-  const { bytes } = exportModel({ network, config, weights, checkpoint: '' }, width);
+  const { bytes } = exportModel({ network, config, weights, checkpoint: '', head: false }, width);
   const path = join(folder, 'optimized.onnx');
   const session = await InferenceSession.create(bytes, {
     optimizedModelFilePath: path,

@@ -18,7 +18,10 @@ describe('golden/diffPrograms', () => {
     parent = await mkdtemp(join(tmpdir(), 'slimclr-diff-'));
     await buildPrograms(tinyConfig(), path('base'));
     await buildPrograms(tinyConfig({ seed: 5 }), path('seed'));
-    await buildPrograms(tinyConfig({ optimizer: { momentum: 0.8, decay: ['weight'] } }), path('optimizer'));
+    await buildPrograms(
+      tinyConfig({ optimizer: { kind: 'sgd', momentum: 0.8, decay: ['weight'] } }),
+      path('optimizer'),
+    );
     await buildPrograms(tinyConfig({ widths: [1] }), path('single'));
   });
   after(() => rm(parent, { recursive: true }));

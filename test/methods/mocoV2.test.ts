@@ -1,8 +1,10 @@
 import { expect } from 'chai';
-import type { Config, ConfigInput } from '../../src/config/schema.js';
+import type { Config } from '../../src/config/schema.js';
 import { emitMethod } from '../../src/methods/index.js';
+import { manifestText } from '../../src/golden/manifestText.js';
 import { modelText } from '../../src/onnx/text.js';
 import type { EmittedPrograms } from '../../src/programs/folder.js';
+import type { Manifest } from '../../src/programs/manifest.js';
 import { tinyConfig } from '../programs/tiny.js';
 
 const base = emitMethod(tinyConfig());
@@ -32,16 +34,21 @@ describe('methods/mocoV2', () => {
   });
 
   const queries = ['query.w1.00', 'query.w0.50'];
-  const cases: [string, ConfigInput, string[]][] = [
-    ['no distillation', { method: { distillation: { kind: 'none' } } }, ['query.w0.50']],
-    ['no reweighting', { method: { reweighting: { kind: 'none' } } }, ['query.w1.00']],
-    ['slow start', { method: { slimStartEpoch: 3 } }, []],
+  const cases: [string, Parameters<typeof tinyConfig>[0], string[]][] = [
+    ['no distillation', { techniques: { distillation: { kind: 'none' } } }, ['query.w0.50']],
+    ['no reweighting', { techniques: { reweighting: { kind: 'none' } } }, ['query.w1.00']],
+    ['slow start', { techniques: { slowStart: { kind: 'full-width-first', epochs: 3 } } }, []],
+    [
+      'non-overlapping weights of one sub-network, which are the first channels',
+      { techniques: { weights: 'non-overlapping' } },
+      [],
+    ],
     ['another temperature', { method: { temperature: 0.1 } }, queries],
-    ['another distillation temperature', { method: { distillation: { kind: 'kd', teacherTemperature: 4 } } }, ['query.w0.50']], // prettier-ignore
+    ['another distillation temperature', { techniques: { distillation: { kind: 'kd-logits', teacherTemperature: 4 } } }, ['query.w0.50']], // prettier-ignore
     ['another momentum of the key encoder', { method: { keyMomentum: 0.9 } }, []],
     ['another queue size', { method: { queueSize: 12 } }, queries],
-    ['another momentum of the optimiser', { optimizer: { momentum: 0.8 } }, ['update']],
-    ['another weight decay, roles that decay, schedule and seed', { seed: 1, schedule: { peak: 0.1 }, optimizer: { weightDecay: 0.1, decay: ['weight'] } }, []], // prettier-ignore
+    ['another momentum of the optimiser', { optimizer: { kind: 'sgd', momentum: 0.8 } }, ['update']],
+    ['another weight decay, roles that decay, schedule and seed', { seed: 1, schedule: { kind: 'cosine', peak: 0.1 }, optimizer: { kind: 'sgd', weightDecay: 0.1, decay: ['weight'] } }, []], // prettier-ignore
   ];
   for (const [title, input, expected] of cases) {
     it(`${title}: changes ${expected.join(' and ') || 'no graph'}`, () => {
@@ -49,16 +56,39 @@ describe('methods/mocoV2', () => {
     });
   }
 
-  it('no distillation: no teacher_logits and no distillation loss, and the rest of the interface as before', () => {
+  it('non-overlapping weights of two sub-networks: changes the graphs of the wider one, and combine', () => {
+    const emitted = (weights: 'overlapping' | 'non-overlapping') =>
+      emitMethod(tinyConfig({ widths: [1, 0.5, 0.25], techniques: { weights } })).manifest;
+    const [before, after] = [emitted('overlapping'), emitted('non-overlapping')];
+    const differing = after.graphs.filter(({ sha256 }, i) => before.graphs[i]!.sha256 !== sha256);
+    expect(differing.map(({ name }) => name)).to.deep.equal([
+      'query.w0.50',
+      'combine',
+      'embed.w0.50',
+      'calibrate.w0.50',
+    ]);
+    const interfaces = ({ graphs }: Manifest) =>
+      graphs.map(({ name, parameters, inputs, outputs }) => ({ name, parameters, inputs, outputs }));
+    expect(interfaces(after)).to.deep.equal(interfaces(before));
+    expect(before.parameters.some((parameter) => 'starts' in parameter)).to.equal(false);
+    const weight = after.parameters.find(({ name }) => name === 'encoder.layer2.0.conv1.weight')!;
+    expect(weight.starts).to.deep.equal({ 'w0.50': [8, 4, 0, 0] });
+    expect(after.parameters.map(({ starts, ...rest }) => (void starts, rest))).to.deep.equal(
+      before.parameters,
+    );
+    expect(manifestText(after)).to.include('w0.50=[16,8,3,3]@[8,4,0,0] w0.25=[8,4,3,3]\n');
+  });
+
+  it('no distillation: no teacher.w1.00 and no distillation loss, and the rest of the interface as before', () => {
     const without = entryOf(
-      emitMethod(tinyConfig({ method: { distillation: { kind: 'none' } } })),
+      emitMethod(tinyConfig({ techniques: { distillation: { kind: 'none' } } })),
       'query.w0.50',
     );
     const entry = entryOf(base, 'query.w0.50');
     const lacking = (list: readonly { name: string }[], name: string) =>
       list.filter((item) => item.name !== name);
     expect(without.inputs)
-      .to.deep.equal(lacking(entry.inputs, 'teacher_logits'))
+      .to.deep.equal(lacking(entry.inputs, 'teacher.w1.00'))
       .and.not.deep.equal(entry.inputs);
     expect(without.outputs)
       .to.deep.equal(lacking(entry.outputs, 'distillation'))
@@ -66,11 +96,11 @@ describe('methods/mocoV2', () => {
   });
 
   it('the full width has no teacher', () => {
-    expect(entryOf(base, 'query.w1.00').inputs.map(({ name }) => name)).not.to.include('teacher_logits');
+    expect(entryOf(base, 'query.w1.00').inputs.map(({ name }) => name)).not.to.include('teacher.w1.00');
   });
 
   it('no reweighting: the graphs compute the same, the default of loss_weight alone is 1 and not 1.5', () => {
-    const none = emitMethod(tinyConfig({ method: { reweighting: { kind: 'none' } } }));
+    const none = emitMethod(tinyConfig({ techniques: { reweighting: { kind: 'none' } } }));
     const lambda = ({ programs }: EmittedPrograms) => {
       const { model } = programs.find(({ entry }) => entry.name === 'query.w1.00')!;
       const { data } = model.initializers.find(({ name }) => name === 'loss_weight')!;

@@ -20,7 +20,10 @@ describe('profile of ResNet-20 at widths 1 and 0.5, 18 steps', function () {
     const images = join(folder, 'images');
     await writeImages(images, 24, 1);
     await pretrain({
-      config: tinyConfig(images, { method: { slimStartEpoch: 0 }, runtime: { target: 'portable' } }),
+      config: tinyConfig(images, {
+        techniques: { slowStart: { kind: 'none' } },
+        runtime: { target: 'portable' },
+      }),
       runFolder: folder,
       profile: true,
       onEvent: (event) => events.push(event),

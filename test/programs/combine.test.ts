@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import { leading } from '../../src/graph/region.js';
 import type { Parameter } from '../../src/nn/parameter.js';
+import { blockOfChannels, nonOverlapping, whole } from '../../src/nn/slicing.js';
 import { elementCount } from '../../src/onnx/model.js';
 import { combineProgram, sharedParameters } from '../../src/programs/combine.js';
 import { widthLabel } from '../../src/programs/manifest.js';
@@ -17,42 +19,55 @@ const parameter = (name: string, shape: number[], slice: Parameter['slice']): Pa
   slice,
 });
 const parameters = [
-  parameter('conv', [4, 8, 3, 3], (w) => [4 * w, 8 * w, 3, 3]),
-  parameter('stem', [4, 3, 1, 1], (w) => [4 * w, 3, 1, 1]),
-  parameter('head', [5, 4], (w) => [5, 4 * w]),
-  parameter('bias', [5], () => [5]),
-  parameter('norm', [2], (w) => (w === 0.5 ? [2] : null)),
+  parameter('conv', [4, 8, 3, 3], (w) => leading([4 * w, 8 * w, 3, 3])),
+  parameter('stem', [4, 3, 1, 1], (w) => leading([4 * w, 3, 1, 1])),
+  parameter('head', [5, 4], (w) => leading([5, 4 * w])),
+  parameter('bias', [5], () => leading([5])),
+  parameter('norm', [2], (w) => (w === 0.5 ? leading([2]) : null)),
+];
+const apart = nonOverlapping([1, 0.5, 0.25]);
+const disjoint = [
+  parameter('conv', [8, 12, 3, 3], (w) => blockOfChannels(apart(8, w), apart(12, w), whole(3), whole(3))),
+  parameter('head', [5, 8], (w) => blockOfChannels(whole(5), apart(8, w))),
+  parameter('bias', [5], () => leading([5])),
 ];
 
-describe('programs/combine', () => {
-  it('each gradient is the sum of the blocks of all widths, padded with zeros by a loop', async () => {
-    const program = combineProgram(parameters, widths);
-    const feeds: Record<string, number[]> = {};
-    for (const [i, { name, type }] of program.graph.inputs.entries()) {
-      feeds[name] = normal(new Random(1, i), elementCount(type.shape));
-    }
-    const outputs = await runProgram(program, feeds);
+/** Runs the program on random gradients and compares with a loop over the elements of every block. */
+async function expectSums(parameters: readonly Parameter[], widths: readonly number[]): Promise<void> {
+  const program = combineProgram(parameters, widths);
+  const feeds: Record<string, number[]> = {};
+  for (const [i, { name, type }] of program.graph.inputs.entries()) {
+    feeds[name] = normal(new Random(1, i), elementCount(type.shape));
+  }
+  const outputs = await runProgram(program, feeds);
 
-    for (const { name, shape, slice } of parameters.slice(0, -1)) {
-      const sum = new Array<number>(elementCount(shape)).fill(0);
-      for (const width of widths) {
-        const block = slice(width)!;
-        for (const [i, g] of feeds[`${widthLabel(width)}.grad.${name}`]!.entries()) {
-          // The place of element i of the block in the full tensor, axis by axis.
-          let rest = i;
-          let place = 0;
-          let stride = 1;
-          for (let axis = shape.length - 1; axis >= 0; axis--) {
-            place += (rest % block[axis]!) * stride;
-            rest = Math.floor(rest / block[axis]!);
-            stride *= shape[axis]!;
-          }
-          sum[place]! += g;
+  for (const { name, shape, slice } of parameters) {
+    const sum = new Array<number>(elementCount(shape)).fill(0);
+    for (const width of widths) {
+      const block = slice(width)!;
+      for (const [i, g] of feeds[`${widthLabel(width)}.grad.${name}`]!.entries()) {
+        // The place of element i of the block in the full tensor, axis by axis.
+        let rest = i;
+        let place = 0;
+        let stride = 1;
+        for (let axis = shape.length - 1; axis >= 0; axis--) {
+          place += (block.start[axis]! + (rest % block.shape[axis]!)) * stride;
+          rest = Math.floor(rest / block.shape[axis]!);
+          stride *= shape[axis]!;
         }
+        sum[place]! += g;
       }
-      expectClose(outputs[`grad.${name}`]!, sum, 1e-6);
     }
-  });
+    expectClose(outputs[`grad.${name}`]!, sum, 1e-6);
+  }
+}
+
+describe('programs/combine', () => {
+  it('each gradient is the sum of the blocks of all widths, padded with zeros by a loop', () =>
+    expectSums(parameters.slice(0, -1), widths));
+
+  it('the same of non-overlapping widths, whose blocks share no channel but those of the full width', () =>
+    expectSums(disjoint, [1, 0.5, 0.25]));
 
   it('a parameter of one width only is not shared and does not appear', () => {
     expect(sharedParameters(parameters, widths).map(({ name }) => name)).to.deep.equal([

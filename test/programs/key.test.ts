@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import { keyProgram, momentumProgram } from '../../src/programs/key.js';
-import { queryProgram } from '../../src/programs/query.js';
 import { Random } from '../../src/random.js';
 import { expectClose } from '../support/expectClose.js';
 import { normal } from '../support/samples.js';
-import { runProgram, tinyStep } from './tiny.js';
+import { programOf, queueOf, runProgram, tinyStep } from './tiny.js';
 
 describe('programs/key', () => {
   it('momentum 0.999: m key + (1 - m) query', async () => {
@@ -28,11 +27,11 @@ describe('programs/key', () => {
     const { config, network, weights, images, queue } = tinyStep();
     const { keys } = await runProgram(keyProgram(network, config), { images }, weights);
     const { logits } = await runProgram(
-      queryProgram(network, config, 1),
+      programOf(config, 'query.w1.00'),
       { images, keys: keys!, queue: queue.flat(), loss_weight: [1] },
       weights,
     );
-    const { dimension, queueSize } = config.method;
+    const { dimension, queueSize } = queueOf(config.method);
     for (let n = 0; n < config.batchSize; n++) {
       const key = keys!.slice(n * dimension, (n + 1) * dimension);
       const row = logits!.slice(n * (1 + queueSize), (n + 1) * (1 + queueSize));
@@ -45,7 +44,7 @@ describe('programs/key', () => {
     const { config, network, weights, images, keys, queue } = tinyStep();
     const key = await runProgram(keyProgram(network, config), { images }, weights);
     const query = await runProgram(
-      queryProgram(network, config, 1),
+      programOf(config, 'query.w1.00'),
       { images, keys: keys.flat(), queue: queue.flat(), loss_weight: [1] },
       weights,
     );

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import type { Config } from '../../src/config/schema.js';
 import { calibrateProgram } from '../../src/programs/embed.js';
-import { queryProgram } from '../../src/programs/query.js';
+import { widthLabel } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
 import { expectClose } from '../support/expectClose.js';
 import { forEachTap } from '../support/naiveConvolution.js';
 import { normal } from '../support/samples.js';
-import { runProgram, tinyConfig, tinyStep } from './tiny.js';
+import { programOf, queueOf, runProgram, tinyConfig, tinyStep } from './tiny.js';
 
 const softmax = (row: readonly number[], temperature: number) => {
   const largest = Math.max(...row);
@@ -15,41 +15,41 @@ const softmax = (row: readonly number[], temperature: number) => {
   return powers.map((p) => p / sum);
 };
 
-/** Runs the query program of a width; `teacher_logits` and `loss_weight` 1 unless given. */
+/** Runs the query program of a width; `teacher.w1.00` and `loss_weight` 1 unless given. */
 async function query(
   step: ReturnType<typeof tinyStep>,
   width: number,
   feeds: Record<string, readonly number[]> = {},
 ) {
-  const { config, network, weights, images, keys, queue } = step;
+  const { config, weights, images, keys, queue } = step;
   return runProgram(
-    queryProgram(network, config, width),
+    programOf(config, `query.${widthLabel(width)}`),
     { images, keys: keys.flat(), queue: queue.flat(), loss_weight: [1], ...teacher(config), ...feeds },
     weights,
   );
 }
 
 function teacher({ batchSize, method }: Config) {
-  return { teacher_logits: normal(new Random(7), batchSize * (1 + method.queueSize)) };
+  return { 'teacher.w1.00': normal(new Random(7), batchSize * (1 + queueOf(method).queueSize)) };
 }
 
 describe('programs/query', () => {
   it('losses of the full width and of a sub-network equal the formulas on their logits', async () => {
-    const step = tinyStep(tinyConfig({ method: { distillation: { kind: 'kd', weight: 0.3 } } }));
+    const step = tinyStep(tinyConfig({ techniques: { distillation: { kind: 'kd-logits', weight: 0.3 } } }));
     const { config } = step;
-    const length = 1 + config.method.queueSize;
+    const length = 1 + queueOf(config.method).queueSize;
     const rows = (values: readonly number[]) =>
       Array.from({ length: config.batchSize }, (_, n) => values.slice(n * length, (n + 1) * length));
     const mean = (values: readonly number[]) => values.reduce((a, b) => a + b) / values.length;
     const infoNce = (logits: readonly number[]) =>
-      mean(rows(logits).map((row) => -Math.log(softmax(row, config.method.temperature)[0]!)));
+      mean(rows(logits).map((row) => -Math.log(softmax(row, queueOf(config.method).temperature)[0]!)));
 
     const full = await query(step, 1);
     expectClose(full['loss']!, [infoNce(full['logits']!)], 1e-5);
     expect(full).not.to.have.property('distillation');
 
     const narrow = await query(step, 0.5);
-    const teachers = rows(teacher(config).teacher_logits).map((row) => softmax(row, 5));
+    const teachers = rows(teacher(config)['teacher.w1.00']).map((row) => softmax(row, 5));
     const distillation = mean(
       rows(narrow['logits']!).map((row, n) =>
         softmax(row, 5).reduce((sum, p, j) => sum - teachers[n]![j]! * Math.log(p) * 25, 0),

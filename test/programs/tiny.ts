@@ -1,9 +1,10 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { parseConfig } from '../../src/config/load.js';
+import type { MethodConfig, MethodOf } from '../../src/config/methods.js';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import type { Declarations } from '../../src/nn/parameter.js';
 import { elementCount, encodeModel } from '../../src/onnx/model.js';
-import { Network } from '../../src/programs/network.js';
+import { methodPrograms, networkOf } from '../../src/methods/index.js';
 import type { Program } from '../../src/programs/program.js';
 import { Random } from '../../src/random.js';
 import { emit } from '../../src/targets/emit.js';
@@ -11,17 +12,20 @@ import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
 import { normal, positive } from '../support/samples.js';
 
-type MethodInput = NonNullable<ConfigInput['method']>;
+type MethodInput = Partial<Extract<ConfigInput['method'], { kind: 'moco-v2' }>>;
 
 /** ResNet-20 with two widths on four images of 8x8 pixels: every kind of program, portable, in milliseconds. */
-export function tinyConfig({ method, ...overrides }: ConfigInput = {}): Config {
+export function tinyConfig({
+  method,
+  ...overrides
+}: Omit<ConfigInput, 'method'> & { method?: MethodInput } = {}): Config {
   return parseConfig({
     widths: [1, 0.5],
     batchSize: 4,
     data: { imageSize: 8 },
     runtime: { target: 'portable' },
     ...overrides,
-    method: { queueSize: 8, dimension: 6, temperature: 0.2, ...method } satisfies MethodInput,
+    method: { kind: 'moco-v2', queueSize: 8, dimension: 6, temperature: 0.2, ...method },
   });
 }
 
@@ -78,8 +82,9 @@ export async function runProgram(
 
 /** A tiny network and what its query and key programs read. */
 export function tinyStep(config: Config = tinyConfig()) {
-  const network = new Network(config);
-  const { batchSize, data, method } = config;
+  const network = networkOf(config);
+  const { batchSize, data } = config;
+  const { dimension, queueSize } = queueOf(config.method);
   const rows = (stream: number, count: number, length: number) =>
     Array.from({ length: count }, (_, i) => {
       const row = normal(new Random(stream, i), length);
@@ -92,7 +97,18 @@ export function tinyStep(config: Config = tinyConfig()) {
     weights: randomWeights(network.declarations),
     images: normal(new Random(103), batchSize * 3 * data.imageSize ** 2).map(Math.fround),
     /** Unit rows. */
-    keys: rows(104, batchSize, method.dimension),
-    queue: rows(105, method.queueSize, method.dimension),
+    keys: rows(104, batchSize, dimension),
+    queue: rows(105, queueSize, dimension),
   };
+}
+
+/** The method of tinyConfig. */
+export function queueOf(method: MethodConfig): MethodOf<'moco-v2'> {
+  if (method.kind !== 'moco-v2') throw new Error(`${method.kind} is not moco-v2`);
+  return method;
+}
+
+/** One program of a config's method. */
+export function programOf(config: Config, name: string): Program {
+  return methodPrograms(config).programs.find((program) => program.name === name)!;
 }

@@ -1,37 +1,44 @@
-import { updateProgram } from '../../src/programs/update.js';
-import { Random } from '../../src/random.js';
-import { expectClose } from '../support/expectClose.js';
-import { normal } from '../support/samples.js';
-import { runProgram, tinyConfig } from './tiny.js';
-
-const n = 7;
-const program = updateProgram(tinyConfig({ optimizer: { momentum: 0.8 } }));
+import { expect } from 'chai';
+import { optimizerSchema } from '../../src/config/optimization.js';
+import { updatePrograms } from '../../src/programs/update.js';
 
 describe('programs/update', () => {
-  for (const decay of [0, 0.05]) {
-    it(`SGD with momentum 0.8 and weight decay ${decay}: two steps equal the formula`, async () => {
-      const random = new Random(1);
-      let parameter = normal(random, n);
-      let velocity = normal(random, n);
-      const expected = { parameter: [...parameter], velocity: [...velocity] };
-      for (const rate of [0.1, 0.03]) {
-        const gradient = normal(random, n);
-        const outputs = await runProgram(program, {
-          parameter,
-          gradient,
-          velocity,
-          learning_rate: [rate],
-          weight_decay: [decay],
-        });
-        parameter = outputs['new_parameter']!;
-        velocity = outputs['new_velocity']!;
-        for (let i = 0; i < n; i++) {
-          expected.velocity[i] = 0.8 * expected.velocity[i]! + gradient[i]! + decay * expected.parameter[i]!;
-          expected.parameter[i]! -= rate * expected.velocity[i]!;
-        }
-        expectClose(velocity, expected.velocity, 1e-6);
-        expectClose(parameter, expected.parameter, 1e-6);
-      }
-    });
-  }
+  const listed = (overrides: object, accumulates = false) =>
+    updatePrograms({ optimizer: optimizerSchema.parse(overrides) }, accumulates).map(
+      ({ name, kind }) => `${kind} ${name}`,
+    );
+
+  it('SGD: one graph', () => {
+    expect(listed({ kind: 'sgd' })).to.deep.equal(['update update']);
+  });
+
+  it('LARS: one for pieces and one for whole tensors', () => {
+    expect(listed({ kind: 'lars' })).to.deep.equal(['update update', 'update update.tensor']);
+  });
+
+  it('AdamW on micro-batches with a bounded norm: in the order of a step', () => {
+    const expected = ['accumulate accumulate', 'norm norm', 'update update'];
+    expect(listed({ kind: 'adamw', clipNorm: 1 }, true)).to.deep.equal(expected);
+  });
+
+  it('every graph declares the inputs and outputs of README.md', () => {
+    const optimizer = optimizerSchema.parse({ kind: 'adamw', clipNorm: 1 });
+    const { graph } = updatePrograms({ optimizer }, false).find(({ kind }) => kind === 'update')!;
+    expect(graph.inputs.map(({ name, shape }) => `${name}[${shape.join()}]`)).to.have.members([
+      'parameter[n]',
+      'gradient[n]',
+      'first_moment[n]',
+      'second_moment[n]',
+      'learning_rate[]',
+      'weight_decay[]',
+      'gradient_scale[]',
+      'bias_correction1[]',
+      'bias_correction2[]',
+    ]);
+    expect([...graph.outputs.keys()]).to.have.members([
+      'new_parameter',
+      'new_first_moment',
+      'new_second_moment',
+    ]);
+  });
 });

@@ -1,55 +1,138 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load.js';
-import type { ExportResult, KnnResult, ProbeResult, WidthAccuracy } from '../../src/evaluation/results.js';
-import type { LoggedEvent, TrainingEvent, WidthLoss } from '../../src/training/events.js';
+import { configSchema } from '../../src/config/schema.js';
+import type {
+  DiagnosticsResult,
+  ExportResult,
+  KnnResult,
+  ProbeResult,
+  WidthAccuracy,
+} from '../../src/evaluation/results.js';
+import type { Pictures } from '../../src/report/pictures.js';
+import { thumbnail } from '../../src/report/thumbnail.js';
+import type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from '../../src/training/events.js';
 
 const startTime = Date.parse('2026-01-05T10:00:00Z');
 const labels = ['w1.00', 'w0.75', 'w0.50', 'w0.25'];
+const stepsPerEpoch = 156;
 
-export const exampleConfig = loadConfig({
-  preset: 'cifar10-resnet20',
-  set: ['epochs=8', 'method.slimStartEpoch=2', 'data.limit=10000'],
+export const exampleConfig = configSchema.parse({
+  epochs: 8,
+  batchSize: 64,
+  data: { limit: 10000 },
+  method: { kind: 'moco-v2', queueSize: 1024 },
+  techniques: { slowStart: { kind: 'full-width-first', epochs: 2 } },
+  monitor: { kind: 'knn', everyEpochs: 1 },
+  diagnostics: { everySteps: 26 },
 });
 
-/** A finished run of 8 epochs of 156 steps, each step 0.1 s, a twentieth of it waiting; the sub-networks start at step 312. */
+/**
+ * A finished run of 8 epochs of 156 steps, each step 0.1 s, a twentieth of it waiting; the sub-networks start at
+ * step 312. The monitor runs after each epoch, the diagnostics every 26 steps, the first at step 25.
+ */
 export function exampleEvents(): LoggedEvent[] {
-  const stepsPerEpoch = 156;
   const steps = 8 * stepsPerEpoch;
-  const events: TrainingEvent[] = [
-    {
-      type: 'start',
-      version: '0.1.0',
-      config: exampleConfig,
-      labels,
-      images: 10000,
-      stepsPerEpoch,
-      step: 0,
-    },
-  ];
+  const start = { type: 'start', version: '0.1.0', config: exampleConfig, labels, images: 10000 } as const;
+  const events: TrainingEvent[] = [{ ...start, stepsPerEpoch, step: 0 }];
   for (let step = 0; step < steps; step++) {
     const epoch = Math.floor(step / stepsPerEpoch);
-    const active = epoch < 2 ? 1 : labels.length;
-    const losses: Record<string, WidthLoss> = {};
-    for (const [i, label] of labels.slice(0, active).entries()) {
-      const infoNce = 3.5 + 3.4 * Math.exp(-step / 300) + 0.25 * i + 0.2 * Math.sin(step * (i + 1));
-      const distillation = 5.2 + 0.6 * Math.exp(-(step - 312) / 200) + 0.1 * i;
-      losses[label] =
-        i === 0 ? { loss: infoNce, infoNce } : { loss: (infoNce + distillation) / 2, infoNce, distillation };
-    }
     events.push({
       type: 'step',
       epoch,
       step,
       learningRate: 0.06 * (1 + Math.cos((Math.PI * step) / steps)),
-      losses,
+      losses: exampleLosses(step, epoch < 2 ? 1 : labels.length),
       seconds: 0.1,
       computeSeconds: 0.09,
       loaderSeconds: 0.005,
     });
+    if (step % 26 === 25) {
+      events.push({ type: 'diagnostics', epoch, step, diagnostics: exampleDiagnostics(step, epoch < 2) });
+    }
+    if ((step + 1) % stepsPerEpoch === 0) {
+      const accuracies = Object.fromEntries(
+        labels.map((label, i) => [label, { top1: 50 - 3 * i - 20 * Math.exp(-epoch / 3), top5: 90 }]),
+      );
+      events.push({ type: 'knn', epoch, step, accuracies, seconds: 0.1 });
+    }
   }
   events.push({ type: 'stop', reason: 'done', step: steps, seconds: 0.1 * steps + 3 });
   return events.map((event, i) => ({ ...event, time: new Date(startTime + 100 * i).toISOString() }));
+}
+
+function exampleLosses(step: number, active: number): Record<string, WidthLoss> {
+  const losses = labels.slice(0, active).map((label, i): [string, WidthLoss] => {
+    const info_nce = 3.5 + 3.4 * Math.exp(-step / 300) + 0.25 * i + 0.2 * Math.sin(step * (i + 1));
+    const distillation = 5.2 + 0.6 * Math.exp(-(step - 312) / 200) + 0.1 * i;
+    const terms = i === 0 ? { info_nce } : { info_nce, distillation };
+    return [label, { loss: i === 0 ? info_nce : (info_nce + distillation) / 2, terms }];
+  });
+  return Object.fromEntries(losses);
+}
+
+const layers = Array.from({ length: 9 }, (_, i) => [1, 2].map((conv) => `encoder.stage${1 + Math.floor(i / 3)}.${i % 3}.conv${conv}.weight`)).flat(); // prettier-ignore
+
+/** Norms and ratios as the paper has them; the narrowest width's embeddings collapse. */
+function exampleDiagnostics(step: number, fullWidthOnly: boolean): Diagnostics {
+  const wobble = (seed: number) => 0.1 * Math.sin(step / 40 + 2 * seed);
+  const pairs = labels.flatMap((wide, i) => labels.slice(i + 1).map((narrow, j) => ({ wide, narrow, i, j })));
+  const norm = (i: number) => (0.05 + 0.02 * i) * Math.exp(-step / 900 + wobble(i));
+  return {
+    gradientNorms: Object.fromEntries(
+      labels.map((label, i) => {
+        const rest = i === 0 ? null : norm(i) * (fullWidthOnly ? 1.4 : 0.3);
+        return [label, { region: norm(i), rest, ratio: rest && rest / norm(i) }];
+      }),
+    ),
+    cosines: fullWidthOnly
+      ? []
+      : pairs.map(({ wide, narrow, i, j }) => {
+          const cosine = 0.6 - 0.25 * j - 0.15 * i + wobble(i + j);
+          const ofLayer = (layer: string, l: number) => [layer, cosine - 0.04 * l + wobble(l)] as const;
+          return { wide, narrow, cosine, layers: Object.fromEntries(layers.map(ofLayer)) };
+        }),
+    layerNorms: Object.fromEntries(
+      layers.map((layer, l) => [layer, Object.fromEntries(labels.map((label, i) => [label, norm(i + l)]))]),
+    ),
+    features: Object.fromEntries(
+      labels.map((label, i) => {
+        const std = i === 3 && step > 1000 ? 0.05 : 1 - 0.5 * Math.exp(-step / 200) - 0.05 * i;
+        return [label, { alignment: 0.3 + 0.05 * i + wobble(i), uniformity: -3 * std, std }];
+      }),
+    ),
+    queueAge: { mean: 8.5, max: 16 },
+  };
+}
+
+/** Two images with two views each; two queries with neighbours of both kinds. */
+export async function examplePictures(): Promise<Pictures> {
+  const plain = (...colour: number[]) =>
+    thumbnail({ width: 32, height: 32, data: Uint8Array.from({ length: 3 * 32 * 32 }, (_, i) => colour[i % 3]!) }); // prettier-ignore
+  const [red, blue] = await Promise.all([plain(200, 60, 40), plain(40, 60, 200)]);
+  const query = (image: string, className: string) => ({
+    image,
+    className,
+    widths: labels.map((label, i) => ({
+      label,
+      neighbours: Array.from({ length: 5 }, (_, n) => {
+        const sameClass = n < 5 - i;
+        const other = sameClass === (className === 'red');
+        return {
+          image: other ? red : blue,
+          className: other ? 'red' : 'blue',
+          sameClass,
+          cosine: 0.9 - n / 50,
+        };
+      }),
+    })),
+  });
+  return {
+    views: [
+      { image: red, views: [blue, red] },
+      { image: blue, views: [red, blue] },
+    ],
+    neighbours: [query(red, 'red'), query(blue, 'blue')],
+  };
 }
 
 const accuracies = (trained: number[], random: number[]): WidthAccuracy[] =>
@@ -62,6 +145,7 @@ const accuracies = (trained: number[], random: number[]): WidthAccuracy[] =>
 
 const common = {
   source: 'cifar10',
+  testSource: 'cifar10',
   trainImages: 50000,
   testImages: 10000,
   checkpoint: 'checkpoints/epoch-0008.safetensors',
@@ -78,6 +162,7 @@ export const exampleKnn: KnnResult = {
 
 export const exampleProbe: ProbeResult = {
   kind: 'probe',
+  protocol: 'features',
   epochs: 100,
   learningRate: 0.3,
   batchSize: 256,
@@ -88,6 +173,8 @@ export const exampleProbe: ProbeResult = {
 export const exampleExport: ExportResult = {
   kind: 'export',
   checkpoint: common.checkpoint,
+  provider: 'cpu',
+  threads: 2,
   models: exampleConfig.widths.map((width, i) => ({
     label: labels[i]!,
     width,
@@ -98,6 +185,18 @@ export const exampleExport: ExportResult = {
     latency: [1.234, 0.912, 0.523, 0.3][i]!,
     maxRelativeError: 1e-6,
   })),
+};
+
+/** As the events of step 1247, but for the collapse. */
+export const exampleDiagnosis: DiagnosticsResult = {
+  kind: 'diagnostics',
+  source: 'cifar10',
+  checkpoint: common.checkpoint,
+  step: 1248,
+  batches: 8,
+  batchImages: 64,
+  seconds: 2,
+  diagnostics: { ...exampleDiagnostics(1247, false), features: exampleDiagnostics(900, false).features! },
 };
 
 /** Writes a run folder; what is not given is not there. */

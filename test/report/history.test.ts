@@ -1,9 +1,12 @@
 import { expect } from 'chai';
-import { imagesPerSecond, trainingHistory } from '../../src/report/history.js';
+import { imagesPerSecond, trainingHistory, withDiagnosis } from '../../src/report/history.js';
 import type { LoggedEvent } from '../../src/training/events.js';
-import { exampleEvents } from './exampleRun.js';
+import { exampleDiagnosis, exampleEvents } from './exampleRun.js';
 
-/** The example run killed after step 400 and resumed from the checkpoint of step 312, an hour later. */
+/**
+ * The example run killed after step 400 and resumed from the checkpoint of step 312, an hour later; each step takes
+ * longer now, and the monitor and the diagnostics say so.
+ */
 function resumedEvents(): LoggedEvent[] {
   const events = exampleEvents();
   const [start] = events;
@@ -12,10 +15,13 @@ function resumedEvents(): LoggedEvent[] {
     time: new Date(Date.parse(event.time) + 3_600_000).toISOString(),
   });
   const resumed = { ...start, step: 312 } as LoggedEvent;
+  const after = (step: number) => (event: LoggedEvent) => 'step' in event && event.step > step;
   const repeated = events
-    .slice(1 + 312)
-    .map((event) => later(event.type === 'step' ? { ...event, seconds: 0.2 } : event));
-  return [...events.slice(0, 1 + 401), later(resumed), ...repeated];
+    .slice(events.findIndex(after(311)))
+    .map((event) =>
+      later(event.type === 'step' || event.type === 'knn' ? { ...event, seconds: 0.2 } : event),
+    );
+  return [...events.slice(0, events.findIndex(after(400))), later(resumed), ...repeated];
 }
 
 describe('trainingHistory', () => {
@@ -32,8 +38,32 @@ describe('trainingHistory', () => {
     expect(history.steps.map(({ step }) => step)).to.deep.equal(Array.from({ length: 1248 }, (_, i) => i));
     expect(history.steps[311]?.seconds).to.equal(0.1);
     expect(history.steps[312]?.seconds).to.equal(0.2);
-    // 401 steps logged 0.1 s apart by the killed process, then the seconds of the second one's stop.
-    expect(history.seconds).to.be.closeTo(40.1 + 127.8, 1e-9);
+    // 401 steps, 15 diagnostics and 2 monitors logged 0.1 s apart by the killed process, then the seconds of the
+    // second one's stop.
+    expect(history.seconds).to.be.closeTo(41.8 + 127.8, 1e-9);
+  });
+
+  it('the same: each diagnosis once, and the monitor of the checkpoint it resumed from is kept', () => {
+    const { diagnostics, knn } = trainingHistory(resumedEvents());
+    expect(diagnostics.map(({ step }) => step)).to.deep.equal(
+      Array.from({ length: 48 }, (_, i) => 26 * i + 25),
+    );
+    expect(knn.map(({ step, seconds }) => [step, seconds])).to.deep.equal(
+      Array.from({ length: 8 }, (_, i) => [156 * i + 155, i < 2 ? 0.1 : 0.2]),
+    );
+  });
+
+  it('resumed from a checkpoint before the last monitor: that one is gone until it runs again', () => {
+    const events = exampleEvents().filter(({ type }) => type !== 'stop');
+    const resumed = { ...events[0]!, step: 400 } as LoggedEvent;
+    expect(trainingHistory([...events, resumed]).knn.map(({ step }) => step)).to.deep.equal([155, 311]);
+  });
+
+  it('micro-batches: a step has the images of all of them', () => {
+    const events = exampleEvents().map((event): LoggedEvent =>
+      event.type === 'start' ? { ...event, config: { ...event.config, accumulation: 4 } } : event,
+    );
+    expect(imagesPerSecond(trainingHistory(events))).to.be.closeTo(4 * 640, 1e-6);
   });
 
   it('a run that is going on: no stop, the time up to its last event', () => {
@@ -50,5 +80,23 @@ describe('trainingHistory', () => {
       time: '2026-01-05T10:00:00Z',
     };
     expect(trainingHistory([skipped, skipped]).skipped).to.deep.equal([skipped]);
+  });
+});
+
+describe('withDiagnosis', () => {
+  const history = trainingHistory(exampleEvents());
+  const steps = (step: number) =>
+    withDiagnosis(history, { ...exampleDiagnosis, step }).diagnostics.map((event) => event.step);
+
+  it('stands at the step of its checkpoint, and in place of what was measured there', () => {
+    expect(steps(1248).slice(-2)).to.deep.equal([1247, 1248]);
+    expect(steps(30).slice(0, 3)).to.deep.equal([25, 30, 51]);
+    expect(steps(25)).to.have.length(48);
+    const [first] = withDiagnosis(history, { ...exampleDiagnosis, step: 25 }).diagnostics;
+    expect(first!.diagnostics).to.equal(exampleDiagnosis.diagnostics);
+  });
+
+  it('none: the history as it is', () => {
+    expect(withDiagnosis(history, undefined)).to.equal(history);
   });
 });

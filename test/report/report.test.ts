@@ -1,14 +1,25 @@
 import { expect } from 'chai';
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { renderReport, writeReport } from '../../src/report/report.js';
 import { readRun } from '../../src/report/run.js';
-import type { LoggedEvent } from '../../src/training/events.js';
-import { exampleEvents, exampleExport, exampleKnn, exampleProbe, logText, writeRun } from './exampleRun.js';
+import type { LoggedEvent, WidthLoss } from '../../src/training/events.js';
+import type { Chart } from '../../src/report/charts.js';
+import type { Pictures } from '../../src/report/pictures.js';
+import {
+  exampleDiagnosis,
+  exampleEvents,
+  exampleExport,
+  exampleKnn,
+  exampleProbe,
+  examplePictures,
+  logText,
+  writeRun,
+} from './exampleRun.js';
 
 const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
   (name) => spawnSync(name, ['--version']).status === 0,
@@ -26,11 +37,29 @@ async function openPage(file: string, profile: string): Promise<{ dom: string; c
   return { dom: stdout, console: stderr.split('\n').filter((line) => line.includes('CONSOLE')) };
 }
 
-/** Elements inside the marks of that kind ("line", "dot", "rule") of the chart with that id. */
+/** The figure of the chart with that id. */
+function figureOf(dom: string, id: string): string {
+  return dom.split('<figure class="chart').find((part) => part.includes(` id="${id}"`)) ?? '';
+}
+
+/** Elements inside the marks of that kind ("line", "dot", "cell") of the chart with that id. */
 function markCount(dom: string, id: string, mark: string, element: string): number {
-  const figure = dom.split('<figure class="chart" id="').find((part) => part.startsWith(`${id}"`)) ?? '';
-  const groups = figure.split('<g aria-label="').filter((part) => part.startsWith(`${mark}"`));
-  return groups.join('').split('</g>')[0]!.split(`<${element} `).length - 1;
+  const groups = figureOf(dom, id).split('<g aria-label="').filter((part) => part.startsWith(`${mark}"`)); // prettier-ignore
+  return groups.reduce((count, group) => count + group.split('</g>')[0]!.split(`<${element} `).length - 1, 0);
+}
+
+type Step = Extract<LoggedEvent, { type: 'step' }>;
+
+/** The step as if it had one width with a loss of one term. */
+function withLosses(step: Step, label: string, loss: number): Step {
+  return { ...step, losses: { [label]: { loss, terms: { info_nce: loss } } satisfies WidthLoss } };
+}
+
+const noPictures: Pictures = { views: 'No images.', neighbours: 'No features.' };
+
+/** The charts that a page holds. */
+function chartsOf(page: string): Chart[] {
+  return JSON.parse(/id="charts">(.*?)<\/script>/s.exec(page)![1]!) as Chart[];
 }
 
 describe('report.html', () => {
@@ -40,38 +69,119 @@ describe('report.html', () => {
 
   const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
 
-  it('a complete run in Chromium: every chart has its lines, dots and rule; the console is clean', async function () {
+  it('a complete run in Chromium: every chart has its marks, the pictures are there; the console is clean', async function () {
     if (chromium === undefined) this.skip();
     this.timeout(90_000);
-    const file = await writeReport(writeRun(root, { log: logText(exampleEvents()), results }));
+    const run = await readRun(writeRun(root, { log: logText(exampleEvents()), results }));
+    const file = join(root, 'report.html');
+    writeFileSync(file, await renderReport(run, await examplePictures()));
     const { dom, console } = await openPage(file, join(root, 'profile'));
     expect(console).to.deep.equal([]);
-    for (const id of ['knn', 'probe']) {
+    for (const id of ['knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency']) {
       expect(markCount(dom, id, 'line', 'path'), `lines of ${id}`).to.equal(2);
       expect(markCount(dom, id, 'dot', 'circle'), `dots of ${id}`).to.equal(8);
     }
-    const lines = { loss: 4, 'info-nce': 4, distillation: 3, 'learning-rate': 1, speed: 1, loader: 1 };
-    for (const [id, count] of Object.entries(lines)) {
+    const overSteps = {
+      loss: 4,
+      'loss-info_nce': 4,
+      'loss-distillation': 3,
+      'learning-rate': 1,
+      speed: 1,
+      loader: 1,
+      'knn-monitor': 4,
+      alignment: 4,
+      uniformity: 4,
+      std: 4,
+      // The full width has no rest.
+      'gradient-norms': 4 + 3,
+      'gradient-ratios': 3,
+      cosines: 6,
+    };
+    for (const [id, count] of Object.entries(overSteps)) {
       expect(markCount(dom, id, 'line', 'path'), `lines of ${id}`).to.equal(count);
+      expect(figureOf(dom, id), id).to.include('>sub-networks start<');
     }
-    expect(dom.split('>sub-networks start<')).to.have.length(1 + Object.keys(lines).length);
+    expect(markCount(dom, 'cosine-map', 'cell', 'rect')).to.equal(16);
+    expect(markCount(dom, 'layer-cosine-map', 'cell', 'rect')).to.equal(18 * 6);
+    expect(figureOf(dom, 'std')).to.include('>collapse<');
+    expect(
+      chartsOf(dom)
+        .map(({ id }) => id)
+        .sort(),
+    ).to.deep.equal(
+      ['cosine-map', 'layer-cosine-map', 'knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency', ...Object.keys(overSteps)].sort(), // prettier-ignore
+    );
+    expect(dom.split('alt="view 1"')).to.have.length(1 + 2);
+    expect(dom.split('class="same"')).to.have.length(1 + 2 * (5 + 4 + 3 + 2));
+    expect(dom).to.include('Collapsed at step 1247: the embeddings of w0.25 (0.050)');
+    expect(dom).to.include('batch 1, onnxruntime-node, cpu, threads: 2');
   });
 
-  it('a run killed in its first step, in Chromium: the notes, no chart, a clean console', async function () {
+  it('a run killed in its first step, in Chromium: sentences, no chart, a clean console', async function () {
     if (chromium === undefined) this.skip();
     this.timeout(90_000);
     const log = logText(exampleEvents().slice(0, 2)).slice(0, -9);
     const { dom, console } = await openPage(
-      await writeReport(writeRun(root, { log })),
+      await writeReport(writeRun(root, { log }), { cacheDirectory: join(root, 'cache') }),
       join(root, 'profile'),
     );
     expect(console).to.deep.equal([]);
     expect(dom).to.include('The last line of events.jsonl is torn').and.include('running or killed');
-    expect(dom).to.include('nothing to draw yet').and.not.include('<figure');
+    expect(dom).to.not.include('<figure').and.not.include('<img');
+    for (const text of [
+      'Accuracy is drawn against multiply-adds',
+      'The training images are not available any more: data set cifar10 is not in ',
+      'This run has logged no training step yet.',
+      'The kNN monitor has not run yet.',
+      'Gradients and features are measured every 26 steps, which has not happened yet.',
+      'Nearest neighbours are shown once `slimclr knn ',
+    ]) {
+      expect(dom).to.include(text);
+    }
+  });
+
+  it('a run without monitor, diagnostics and distillation: how to get them; a loss of one term is not drawn twice', async () => {
+    const events = exampleEvents().flatMap((event): LoggedEvent[] => {
+      if (event.type === 'knn' || event.type === 'diagnostics') return [];
+      if (event.type !== 'start') return [event.type === 'step' ? withLosses(event, 'w1.00', 1) : event];
+      return [{ ...event, config: { ...event.config, monitor: { kind: 'none' }, diagnostics: { everySteps: 0 } } }]; // prettier-ignore
+    });
+    const page = await renderReport(await readRun(writeRun(root, { log: logText(events) })), noPictures);
+    expect(page).to.include('This run had no monitor; `--set monitor.kind=knn`');
+    expect(page.split('`--set diagnostics.everySteps=100`')).to.have.length(1 + 2);
+    expect(page).to.include('No images.').and.include('No features.');
+    expect(chartsOf(page).map(({ id, title }) => [id, title])).to.deep.equal([
+      ['loss', 'Loss of each width (InfoNCE)'],
+      ['learning-rate', 'Learning rate'],
+      ['speed', 'Training speed'],
+      ['loader', 'Time spent waiting for the loader'],
+    ]);
+  });
+
+  it('a run diagnosed after training, probed in two ways: heat maps of the diagnosis, a table of the protocols', async () => {
+    const log = logText(exampleEvents().filter(({ type }) => type !== 'diagnostics'));
+    const ridge = { ...exampleProbe, protocol: 'ridge' };
+    const run = writeRun(root, { log, results: { 'probe-ridge': ridge, diagnostics: exampleDiagnosis } });
+    const page = await renderReport(await readRun(run), noPictures);
+    const titles = chartsOf(page).map(({ title }) => title);
+    expect(titles).to.include('Cosine between the gradients of two widths at step 1248');
+    expect(page).to.not.include('Collapsed at step').and.not.include('diagnostics.everySteps=100');
+    expect(page).to.match(/<th scope="col">ridge<\/th>.*\n<tr><th scope="row">1\.00<\/th><td>55\.4<\/td>/);
+  });
+
+  it('25 times the steps: still below 3 MB', async () => {
+    const [start, ...others] = exampleEvents() as [Extract<LoggedEvent, { type: 'start' }>, LoggedEvent];
+    const repeated = Array.from({ length: 25 }, (_, n) =>
+      others.map((event) => ('step' in event ? { ...event, step: event.step + 1248 * n } : event)),
+    );
+    const log = logText([start, ...repeated.flat()]);
+    const file = await writeReport(writeRun(root, { log, results }), { cacheDirectory: join(root, 'cache') });
+    expect(statSync(file).size).to.be.below(3e6);
   });
 
   it('loads nothing: the page names no other address but those inside its inlined libraries', async () => {
-    const file = await writeReport(writeRun(root, { log: logText(exampleEvents()), results }));
+    const run = writeRun(root, { log: logText(exampleEvents()), results });
+    const file = await writeReport(run, { cacheDirectory: join(root, 'cache') });
     expect(file).to.equal(join(root, 'report.html'));
     const page = readFileSync(file, 'utf8').replace(/<script>.*?<\/script>/gs, '');
     expect(page).to.not.match(/https?:|<link[^>]*href="(?!data:)|<script[^>]*src|@import|url\(/);
@@ -89,23 +199,20 @@ describe('report.html', () => {
         labels: [hostile],
         config: { ...start.config, data: { ...start.config.data, source: hostile } },
       },
-      ...others.map((event) =>
-        event.type === 'step' ? { ...event, losses: { [hostile]: { loss: 1, infoNce: 1 } } } : event,
-      ),
+      ...others.map((event) => (event.type === 'step' ? withLosses(event, hostile, 1) : event)),
       { type: 'skipped', path: hostile, reason: 'truncated', time: start.time },
     ];
-    const page = await renderReport(await readRun(writeRun(root, { log: logText(events) })));
+    const page = await renderReport(await readRun(writeRun(root, { log: logText(events) })), noPictures);
     const visible = page.replace(/<script.*?<\/script>/gs, '');
     expect(visible).to.include('&#60;img').and.not.include('<img').and.not.include('<!--');
-    const data = /<script type="application\/json" id="charts">(.*?)<\/script>/s.exec(page)![1]!;
-    expect(data).to.include('onerror');
-    expect((JSON.parse(data) as { series: { name: string }[] }[])[0]!.series[0]!.name).to.equal(hostile);
+    const [loss] = chartsOf(page);
+    expect(loss?.kind === 'lines' && loss.series[0]!.name).to.equal(hostile);
   });
 
   it('a diverged run: its message and its finite losses', async () => {
     const events = exampleEvents().slice(0, 20);
     const last = events.at(-1) as Extract<LoggedEvent, { type: 'step' }>;
-    const diverged = { ...last, losses: { 'w1.00': { loss: NaN, infoNce: NaN } } };
+    const diverged = withLosses(last, 'w1.00', NaN);
     const stop = {
       type: 'stop',
       reason: 'diverged',
@@ -115,10 +222,9 @@ describe('report.html', () => {
       time: last.time,
     } as const;
     const log = logText([...events.slice(0, -1), diverged, stop]);
-    const page = await renderReport(await readRun(writeRun(root, { log })));
+    const page = await renderReport(await readRun(writeRun(root, { log })), noPictures);
     expect(page).to.include('<dd>diverged</dd>').and.include('Training stopped: loss is NaN');
-    const data = /id="charts">(.*?)<\/script>/s.exec(page)![1]!;
-    const charts = JSON.parse(data) as { id: string; series: { points: unknown[] }[] }[];
-    expect(charts.find(({ id }) => id === 'loss')!.series[0]!.points).to.have.length(18);
+    const loss = chartsOf(page).find(({ id }) => id === 'loss');
+    expect(loss?.kind === 'lines' && loss.series[0]!.points).to.have.length(18);
   });
 });

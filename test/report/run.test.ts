@@ -7,6 +7,7 @@ import { UsageError } from '../../src/errors.js';
 import { readRun } from '../../src/report/run.js';
 import {
   exampleConfig,
+  exampleDiagnosis,
   exampleEvents,
   exampleExport,
   exampleKnn,
@@ -24,7 +25,25 @@ describe('readRun', () => {
     const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
     const events = exampleEvents();
     const run = await readRun(writeRun(root, { log: logText(events), results }));
-    expect(run).to.deep.equal({ folder: root, config: exampleConfig, events, ...results, notes: [] });
+    expect(run).to.deep.equal({
+      folder: root,
+      config: exampleConfig,
+      events,
+      ...results,
+      otherProbes: [],
+      diagnosis: undefined,
+      notes: [],
+    });
+  });
+
+  it('probes of other protocols and a diagnosis: read where they are, nothing noted where not', async () => {
+    const ridge = { ...exampleProbe, protocol: 'ridge', lambdas: [1, 1, 1, 1] };
+    const augmented = { ...exampleProbe, protocol: 'augmented' };
+    const results = { 'probe-ridge': ridge, 'probe-augmented': augmented, diagnostics: exampleDiagnosis };
+    const run = await readRun(writeRun(root, { log: '', results }));
+    expect(run.otherProbes).to.deep.equal([ridge, augmented]);
+    expect(run.diagnosis).to.deep.equal(exampleDiagnosis);
+    expect(run.notes.join('\n')).to.not.match(/diagnostics|probe-/);
   });
 
   it('a log torn in its last line: the events before it, and a note', async () => {

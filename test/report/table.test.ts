@@ -11,6 +11,8 @@ const run: Run = {
   knn: exampleKnn,
   probe: exampleProbe,
   export: exampleExport,
+  otherProbes: [],
+  diagnosis: undefined,
   notes: [],
 };
 

@@ -61,8 +61,11 @@ export async function runGraph(graph: Graph, feeds: Tensors, options: RunOptions
 
 function tensor(name: string, { dtype, shape }: TensorType, values: readonly number[] | undefined): Tensor {
   if (!values) throw new Error(`no values for input ${name}`);
+  // A symbolic dimension is as long as the values make it.
+  const known = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
+  const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / known));
   // From plain numbers ONNX Runtime makes the typed array of any dtype; the overload named here stands for all.
-  return new Tensor(dtype as 'float32', values, shape.map(Number));
+  return new Tensor(dtype as 'float32', values, dims);
 }
 
 function elements(name: string, { dtype, shape }: TensorType, result: Tensor): number[] {

@@ -55,6 +55,29 @@ describe('tools/reference: comparison with PyTorch', () => {
     expect(compareOne('w0.50.loss', [7.0001], [7], [7.0001]).within).to.equal(false);
   });
 
+  it('gradient of a bias that float64 finds to be 0: measured by the weight gradient of its layer, so is its velocity', () => {
+    const compareBias = (bias: number, truth: number) => {
+      const [w, b, v] = [
+        'w0.50.grad.head.fc1.weight',
+        'w0.50.grad.head.fc1.bias',
+        'new.velocity.head.fc1.bias',
+      ];
+      const [sum, sumOfBias] = ['grad.head.fc1.weight', 'grad.head.fc1.bias'];
+      const tensors = (make: typeof single | typeof double, value: number) =>
+        new Map(
+          [w, sum]
+            .map((name) => [name, make([2, 4])] as const)
+            .concat([b, sumOfBias, v].map((name) => [name, make([value])] as const)),
+        );
+      const float64 = tensors(double, truth);
+      return [...errorsOf(tensors(single, bias), float64)]
+        .filter(([name]) => name.endsWith('bias'))
+        .map(([, error]) => error!.largest);
+    };
+    for (const error of compareBias(4e-6, 1e-17)) expect(error).to.be.closeTo(1e-6, 1e-9);
+    for (const error of compareBias(1.5e-6, 1e-6)) expect(error).to.be.closeTo(0.5, 1e-6);
+  });
+
   it('NaN on any side is out of bound', () => {
     for (const [ours, truth, pytorch] of [
       [

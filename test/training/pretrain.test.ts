@@ -44,10 +44,10 @@ describe('pretrain', function () {
     expect(steps.map(({ step }) => step)).to.deep.equal(Array.from({ length: 18 }, (_, i) => i));
     for (const { step, losses } of steps) {
       expect(Object.keys(losses)).to.deep.equal(step < 6 ? ['w1.00'] : ['w1.00', 'w0.50']);
-      expect(losses['w1.00']).to.have.all.keys('loss', 'infoNce');
+      expect(losses['w1.00']).to.have.all.keys('loss', 'terms');
       if (step >= 6) {
-        const { loss, infoNce, distillation } = losses['w0.50']!;
-        expect(loss).to.be.closeTo((infoNce + distillation!) / 2, 1e-4);
+        const { loss, terms } = losses['w0.50']!;
+        expect(loss).to.be.closeTo((terms['info_nce']! + terms['distillation']!) / 2, 1e-4);
       }
     }
     expect(events(reference).at(-1)).to.include({ type: 'stop', reason: 'done', step: 18 });
@@ -146,7 +146,7 @@ describe('pretrain', function () {
 
   it('a rate that blows up stops with width and step in the message and keeps the last checkpoint', async () => {
     const run = join(folder, 'diverging');
-    const config = tinyConfig(source, { schedule: { peak: 1e30, warmup: 0.5 } });
+    const config = tinyConfig(source, { schedule: { kind: 'cosine', peak: 1e30, warmup: 0.5 } });
     const error = await rejection(pretrain({ config, runFolder: run }));
     expect(error).to.be.instanceOf(SlimclrError);
     expect(error.message).to.match(/^loss of width w1\.00 is (NaN|-?Infinity) at step \d+; /);
@@ -158,7 +158,10 @@ describe('pretrain', function () {
     expect(again).to.be.instanceOf(UsageError);
     expect(again.message).to.match(/already holds a run; --resume/);
 
-    const other = tinyConfig(source, { method: { temperature: 0.5 }, data: { workers: 2 } });
+    const other = tinyConfig(source, {
+      method: { kind: 'moco-v2', queueSize: 32, temperature: 0.5 },
+      data: { workers: 2 },
+    });
     const mismatch = await rejection(pretrain({ config: other, runFolder: reference, resume: true }));
     expect(mismatch).to.be.instanceOf(UsageError);
     expect(mismatch.message).to.include('method.temperature is 0.2 there, 0.5 here');
@@ -187,7 +190,7 @@ describe('pretrain', function () {
   });
 
   it('fewer images than a batch: usage error before anything is written', async () => {
-    const config = tinyConfig(source, { batchSize: 64, method: { queueSize: 64 } });
+    const config = tinyConfig(source, { batchSize: 64, method: { kind: 'moco-v2', queueSize: 64 } });
     const run = join(folder, 'few');
     const error = await rejection(pretrain({ config, runFolder: run }));
     expect(error).to.be.instanceOf(UsageError);

@@ -6,10 +6,11 @@ export function tinyConfig(source: string, input: ConfigInput = {}): Config {
     widths: [1, 0.5],
     epochs: 3,
     batchSize: 8,
-    schedule: { peak: 0.05, warmup: 0 },
+    schedule: { kind: 'cosine', peak: 0.05, warmup: 0 },
     ...input,
     runtime: { threads: 1, tune: 'off', ...input.runtime },
-    method: { queueSize: 32, slimStartEpoch: 1, ...input.method },
+    method: input.method ?? { kind: 'moco-v2', queueSize: 32 },
+    techniques: { slowStart: { kind: 'full-width-first', epochs: 1 }, ...input.techniques },
     data: { source, imageSize: 16, ...input.data },
   });
 }

@@ -10,8 +10,8 @@ import { SlimclrError } from '../../src/errors.js';
 import { exportModel } from '../../src/export/exportModel.js';
 import { writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import { initialWeights } from '../../src/programs/initialWeights.js';
-import { keyPrefix } from '../../src/programs/key.js';
-import { Network } from '../../src/programs/network.js';
+import { networkOf } from '../../src/methods/index.js';
+import type { Network } from '../../src/programs/network.js';
 import { Random } from '../../src/random.js';
 import { floatTensor, type Tensor } from '../../src/runtime/session.js';
 import { formatCase, formatSummary, type InferCase, type Side } from './inferReport.js';
@@ -61,7 +61,7 @@ export async function benchInfer(args: string[]): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'slimclr-bench-'));
   const rivals: Rival[] = [];
   try {
-    const network = new Network(config);
+    const network = networkOf(config);
     const weights = drawWeights(network);
     const images = drawImages(Math.max(...options.batch));
     const files = {
@@ -76,7 +76,10 @@ export async function benchInfer(args: string[]): Promise<void> {
     }
     const cases: InferCase[] = [];
     for (const width of options.width) {
-      const { bytes, multiplyAdds } = exportModel({ network, config, weights, checkpoint: '' }, width);
+      const { bytes, multiplyAdds } = exportModel(
+        { network, config, weights, checkpoint: '', head: false },
+        width,
+      );
       const path = join(work, `slimclr.${width}.onnx`);
       await writeFile(path, bytes);
       const models: Model[] = [{ side: 'slimclr', name: 'slimclr export', path }];
@@ -220,7 +223,7 @@ function median(values: readonly number[]): number {
  * whose batch norms are as initialised.
  */
 function drawWeights({ declarations }: Network): Map<string, TensorData> {
-  const weights = initialWeights(declarations, config.seed, keyPrefix, config.widths[0]!);
+  const weights = initialWeights(declarations, config.seed);
   const random = new Random(config.seed);
   for (const [name, { data }] of weights) {
     if (name.endsWith('.weight')) continue;

@@ -8,7 +8,7 @@ import { viewSize, type Config } from '../../src/config/schema.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
 import { readManifest } from '../../src/runtime/programs.js';
-import { MocoV2Step } from '../../src/training/mocoV2Step.js';
+import { openStep } from '../../src/training/steps/index.js';
 import { TrainingState } from '../../src/training/state.js';
 
 const folder = process.argv[2]!;
@@ -17,13 +17,18 @@ const config = manifest.config as Config;
 const { seed, batchSize, schedule } = config;
 const state = new TrainingState(manifest, config);
 state.initialize((await readSafetensors(join(folder, manifest.weights))).tensors, seed);
-const step = await MocoV2Step.open(folder, manifest, config, state);
+const step = await openStep(folder, manifest, config, state);
 const views = [randomImages(0), randomImages(1)] as const;
 
 print({ ready: `slimclr, target ${manifest.target}` });
 for await (const _ of createInterface({ input: process.stdin })) {
   const start = performance.now();
-  const losses = await step.run({ views, learningRate: schedule.peak, allWidths: true });
+  const { losses } = await step.run({
+    batches: [{ views, labels: null }],
+    learningRate: schedule.peak,
+    allWidths: true,
+    steps: { all: 0, narrow: 0, total: 1 },
+  });
   const seconds = (performance.now() - start) / 1000;
   print({ seconds, losses: manifest.labels.map((label) => losses[label]!.loss) });
 }

@@ -45,17 +45,24 @@ interface Rule {
 
 /** The first matching rule holds; `$1` in a quantity's name is the width. */
 const rules: readonly Rule[] = [
-  { pattern: /^keys$/, quantity: 'keys', tolerance: 1e-5, excusable: true },
+  { pattern: /^keys[12]?$/, quantity: 'keys', tolerance: 1e-5, excusable: true },
   {
-    pattern: /^(w[\d.]+)\.(?:loss|info_nce|distillation)$/,
+    pattern: /^(w[\d.]+)\.(?:loss|info_nce|nt_xent|cross_entropy|seed|distillation)$/,
     quantity: '$1 losses',
     tolerance: 1e-5,
     excusable: false,
   },
+  { pattern: /^(w[\d.]+)\.embedding$/, quantity: '$1 embeddings', tolerance: 1e-5, excusable: true },
   { pattern: /^(w[\d.]+)\.logits$/, quantity: '$1 logits', tolerance: 1e-5, excusable: true },
   { pattern: /^(w[\d.]+)\.grad\..*$/, quantity: '$1 gradients', tolerance: 1e-4, excusable: true },
   { pattern: /^grad\..*$/, quantity: 'summed gradients', tolerance: 1e-4, excusable: true },
-  { pattern: /^new\.velocity\..*$/, quantity: 'SGD velocities', tolerance: 1e-4, excusable: true },
+  {
+    pattern: /^new\.(?:velocity|first_moment|second_moment)\..*$/,
+    quantity: 'slots of the optimiser',
+    tolerance: 1e-4,
+    excusable: true,
+  },
+  { pattern: /^new\.queue$/, quantity: 'queue', tolerance: 1e-5, excusable: true },
   {
     pattern: /^new\.key\..*\.running_.*$/,
     quantity: 'key batch-norm statistics',
@@ -73,8 +80,10 @@ export function errorsOf(tensors: Tensors, float64: Tensors): Map<string, Tensor
   for (const name of new Set([...float64.keys(), ...tensors.keys()])) {
     if (!rules.some(({ pattern }) => pattern.test(name))) continue;
     const [tensor, truth] = [tensors.get(name), float64.get(name)];
-    const comparable = tensor && truth && fits(tensor.shape, truth.shape);
-    errors.set(name, comparable ? errorOf(padded(tensor, truth.shape), truth.data as Float64Array) : null);
+    if (tensor && truth && fits(tensor.shape, truth.shape)) {
+      const values = padded(tensor, truth.shape);
+      errors.set(name, errorOf(values, truth.data as Float64Array, scaleOf(name, float64)));
+    } else errors.set(name, null);
   }
   return errors;
 }
@@ -145,16 +154,40 @@ function judge(
 }
 
 /** NaN if any element is. */
-function errorOf(values: Float32Array, truth: Float64Array): TensorError {
-  let [largest, size, squares, total] = [0, 0, 0, 0];
+function errorOf(values: Float32Array, truth: Float64Array, scale: TensorError): TensorError {
+  let [largest, squares] = [0, 0];
   for (let i = 0; i < truth.length; i++) {
     const difference = Math.abs(values[i]! - truth[i]!);
     largest = Math.max(largest, difference);
-    size = Math.max(size, Math.abs(truth[i]!));
     squares += difference * difference;
-    total += truth[i]! * truth[i]!;
   }
-  return { largest: largest / (size || 1), l2: Math.sqrt(squares / (total || 1)) };
+  return { largest: largest / (scale.largest || 1), l2: Math.sqrt(squares) / (scale.l2 || 1) };
+}
+
+/**
+ * What errors of a tensor are divided by: its own size. The gradient of a bias that a batch norm subtracts again is 0,
+ * and what float64 finds is rounding; there it is the size of the same layer's weight gradient, for the gradient and
+ * for what the optimiser remembers of it.
+ */
+function scaleOf(name: string, float64: Tensors): TensorError {
+  const own = sizeOf(float64.get(name)!);
+  const [, prefix, layer] = /^(?:new\.velocity|new\.first_moment|(.*\.)?grad)\.(.*)\.bias$/.exec(name) ?? [];
+  const [bias, weight] = ['bias', 'weight'].map((role) =>
+    float64.get(`${prefix ?? ''}grad.${layer}.${role}`),
+  );
+  if (!bias || !weight) return own;
+  const [zero, size] = [sizeOf(bias), sizeOf(weight)];
+  if (zero.largest > 1e-12 * size.largest) return own;
+  return { largest: Math.max(own.largest, size.largest), l2: Math.max(own.l2, size.l2) };
+}
+
+function sizeOf({ data }: TensorData): TensorError {
+  let [largest, squares] = [0, 0];
+  for (const value of data as Float64Array) {
+    largest = Math.max(largest, Math.abs(value));
+    squares += value * value;
+  }
+  return { largest, l2: Math.sqrt(squares) };
 }
 
 /** Whether `block` can be the leading block of a tensor of this shape, as a width's gradient is. */

@@ -1,12 +1,13 @@
-import type { Config } from '../../src/config/schema.js';
-import type { TensorData } from '../../src/onnx/safetensors.js';
-import type { Manifest } from '../../src/programs/manifest.js';
+import { viewSize, type Config } from '../../src/config/schema.js';
 import { elementCount } from '../../src/onnx/model.js';
+import type { TensorData } from '../../src/onnx/safetensors.js';
+import { optimizerOf } from '../../src/optimizers/optimizer.js';
+import type { Manifest } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
 
 /**
  * Values for everything one training step reads, by the names in README.md: what `drawGradientInputs` gives,
- * parameters of the key encoder, SGD velocities.
+ * parameters of the key encoder, slots of the optimiser.
  *
  * Initial values would hide mistakes: where gamma is 0 the gradients behind it are 0, a key encoder equal to
  * the query encoder does not move, and a velocity of 0 has no momentum. So all of them are drawn, at about
@@ -19,7 +20,11 @@ export function drawInputs(
   shift = 0,
 ): Map<string, TensorData> {
   const draws = new Draws(manifest, seed, shift, drawGradientInputs(manifest, config, seed, shift));
-  for (const { name, shape } of manifest.parameters) draws.uniform(`velocity.${name}`, shape, 0, 0.01);
+  for (const slot of optimizerOf(config.optimizer).slots) {
+    // A mean of squares is not negative.
+    const [mean, spread] = slot === 'second_moment' ? [1e-4, 5e-5] : [0, 0.01];
+    for (const { name, shape } of manifest.parameters) draws.uniform(`${slot}.${name}`, shape, mean, spread);
+  }
   const shapes = new Map(manifest.parameters.map(({ name, shape }) => [name, shape]));
   for (const { name, kind } of manifest.graphs.find(({ kind }) => kind === 'key')?.inputs ?? []) {
     if (kind === 'parameter') draws.parameter(name, shapes.get(name.replace(/^key\./, ''))!);
@@ -28,7 +33,7 @@ export function drawInputs(
 }
 
 /**
- * What losses and gradients depend on: both views, queue, keys, parameters, running statistics. The keys are drawn,
+ * What losses and gradients depend on: views, labels, queue, keys, parameters, running statistics. The keys are drawn,
  * so that every implementation contrasts with the same ones; those that its key encoder computes are compared for
  * themselves.
  *
@@ -37,18 +42,23 @@ export function drawInputs(
  */
 export function drawGradientInputs(
   manifest: Manifest,
-  { batchSize, data, method }: Config,
+  config: Config,
   seed: number,
   shift = 0,
 ): Map<string, TensorData> {
+  const { accumulation, batchSize, method } = config;
   const draws = new Draws(manifest, seed, shift, new Map());
-  const images = [batchSize, 3, data.imageSize, data.imageSize];
+  const count = batchSize * accumulation;
+  const images = [count, 3, viewSize(config), viewSize(config)];
   draws.uniform('view1', images, 0, Math.sqrt(3));
   draws.uniform('view2', images, 0, Math.sqrt(3));
-  draws.uniform('queue', [method.queueSize, method.dimension], 0, 1);
-  draws.uniform('keys', [batchSize, method.dimension], 0, 1);
-  normalizeRows(draws.values.get('queue')!);
-  normalizeRows(draws.values.get('keys')!);
+  if ('queueSize' in method) draws.directions('queue', method.queueSize, method.dimension);
+  if (method.kind === 'moco-v2') draws.directions('keys', count, method.dimension);
+  if (method.kind === 'moco-v3') {
+    draws.directions('keys1', count, method.dimension);
+    draws.directions('keys2', count, method.dimension);
+  }
+  if (method.kind === 'supervised') draws.integers('labels', count, method.classes);
   for (const { name, shape } of manifest.parameters) draws.parameter(name, shape);
   for (const { name, shape } of manifest.statistics) {
     if (name.endsWith('.running_var')) draws.uniform(name, shape, 1, 0.5);
@@ -76,6 +86,19 @@ class Draws {
     const data = new Float32Array(elementCount(shape));
     for (let i = 0; i < data.length; i++) data[i] = random.uniform(mean - spread, mean + spread);
     this.values.set(name, { dtype: 'float32', shape, data });
+  }
+
+  /** Rows of length 1. */
+  directions(name: string, rows: number, columns: number): void {
+    this.uniform(name, [rows, columns], 0, 1);
+    normalizeRows(this.values.get(name)!);
+  }
+
+  /** From 0 to `limit` - 1. */
+  integers(name: string, count: number, limit: number): void {
+    this.uniform(name, [count], limit / 2, limit / 2);
+    const data = this.values.get(name)!.data as Float32Array;
+    data.forEach((value, i) => (data[i] = Math.min(Math.floor(value), limit - 1)));
   }
 
   parameter(name: string, shape: readonly number[]): void {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keep the query encoder away from the points where its gradient jumps.
+"""Keep the trained network away from the points where its gradient jumps.
 
 python3 margins.py FOLDER --inputs inputs.safetensors --out moved.safetensors
 
@@ -8,9 +8,10 @@ becomes the largest. Among millions of units some lie within rounding error of s
 fall is chance: two float32 runs of PyTorch itself, with and without oneDNN, differ in single units and then in
 whole gradient tensors. A comparison of gradients means something at weights where this does not happen:
 
-- each channel's beta (in the head, each bias) moves by at most REACH to where 0 lies farthest from all of the
-  channel's values, layer by layer;
-- pixels of view 1 move where the two largest elements of a max-pool window are closer than CLOSE.
+- each channel's beta (where no batch norm precedes the ReLU, each bias) moves by at most REACH to where 0 lies
+  farthest from all of the channel's values, layer by layer;
+- pixels of the views that the trained network sees move where the two largest elements of a max-pool window are
+  closer than CLOSE.
 
 The file written holds the moved tensors only.
 """
@@ -18,15 +19,15 @@ The file written holds the moved tensors only.
 import argparse
 import json
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import safetensors_io
-from moco_v2 import build_model
-from slimclr_reference import ResNet, SwitchableBatchNorm2d, parameters, statistics
+from methods import METHODS
+from slimclr_reference import BATCH_NORMS, ResNet, SlimmableLinear, SwitchableBatchNorm, block, parameters
 
 REACH = 0.05
 STEPS = 2001
@@ -37,7 +38,7 @@ NUDGE = 0.1
 
 def widest_margin(values: Tensor) -> Tensor:
     """For each row of [C, M] values, the shift within REACH that keeps the row farthest from 0. [C]."""
-    ordered = values.sort(dim=1).values
+    ordered = values.sort(dim=1).values.contiguous()
     points = torch.linspace(-REACH, REACH, STEPS, dtype=values.dtype).expand(len(values), -1).contiguous()
     after = torch.searchsorted(ordered, points)
     last = ordered.shape[1] - 1
@@ -50,7 +51,7 @@ def widest_margin(values: Tensor) -> Tensor:
 def separate_maxima(encoder: ResNet, images: Tensor) -> None:
     """Move pixels of [N, 3, H, W] images until every window of the max pool has a clear winner."""
     while True:
-        # Batch norm with gamma > 0 and ReLU keep the order, and a width's channels are the first of these.
+        # Batch norm with gamma > 0 and ReLU keep the order, and a width's channels are some of these.
         x = encoder.conv1(images, 1.0)
         padded = F.pad(x, (1, 1, 1, 1), value=-torch.inf)
         windows = padded.unfold(2, 3, 2).unfold(3, 3, 2).flatten(4)  # [N, C, H / 4, W / 4, 9]
@@ -63,46 +64,71 @@ def separate_maxima(encoder: ResNet, images: Tensor) -> None:
         images[n, :, 4 * row, 4 * column] += NUDGE
 
 
-def place_margins(config: dict, widths: Sequence[float], tensors: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Parameters that moved, and view 1 if it did, by name. `tensors` as for `train_step`, in float64."""
-    query = build_model(config, widths, torch.float64)
-    with torch.no_grad():
-        for name, tensor in {**parameters(query), **statistics(query)}.items():
-            tensor.copy_(tensors[name])
-    images = tensors["view1"].clone()
-    if query.encoder.maxpool is not None:
-        with torch.no_grad():
-            separate_maxima(query.encoder, images)
-    # `relu2` follows `bn2`; the stem's `relu` follows `bn1`.
-    modules = dict(query.encoder.named_modules())
+@torch.no_grad()
+def place_margins(config: dict, tensors: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Parameters that moved, and views that did, by name. `tensors` as for `train_step`, in float64."""
+    moved = {name: tensor.clone() for name, tensor in tensors.items() if name in ("view1", "view2")}
+    method = METHODS[config["method"]["kind"]](config, {**tensors, **moved})
+    network = method.network
+    if network.encoder.maxpool is not None:
+        for view in method.views:
+            separate_maxima(network.encoder, moved[view])
+    passes = method.passes()
+    # One run over all passes, so that a layer's values of all of them are there when its beta moves.
+    modules = dict(network.named_modules())
+    biased: List[SlimmableLinear] = []
+    values: Dict[SlimmableLinear, List[List[Tensor]]] = {}
     for path, module in modules.items():
-        if isinstance(module, nn.ReLU):
-            norm = modules[path.replace("relu", "bn") if path != "relu" else "bn1"]
-            module.register_forward_pre_hook(_move_beta(norm))
-    # All widths share the head's bias, so it has to wait for the values of all.
-    hidden: List[Tensor] = []
-    query.head.relu.register_forward_pre_hook(lambda _module, inputs: hidden.append(inputs[0].T))
-    with torch.no_grad():
-        for width in widths:
-            query(images, width)
-        bias = query.head.fc1.bias
-        for channel in range(len(bias)):
-            values = torch.cat([rows[channel] for rows in hidden if channel < len(rows)])
-            bias[channel] += widest_margin(values[None])[0]
+        if isinstance(module, BATCH_NORMS):
+            _normalize_each(module, len(passes))
+        elif isinstance(module, nn.ReLU):
+            # `relu2` follows `bn2`, `relu` follows `bn1`; in the head of MoCo v2 it follows `fc1`.
+            parent, _, name = path.rpartition(".")
+            number = name[len("relu") :] or "1"
+            prefix = f"{parent}." if parent else ""
+            if f"{prefix}bn{number}" in modules:
+                module.register_forward_pre_hook(_move_beta(modules[f"{prefix}bn{number}"]))
+            else:
+                biased.append(modules[f"{prefix}fc{number}"])
+    for layer in biased:
+        values[layer] = [[] for _ in layer.bias]
+        layer.register_forward_hook(_keep(values[layer]))
+    for width in method.widths:
+        network(torch.cat(passes), width)
+    # Widths share a bias, so it has to wait for the values of all.
+    for layer, channels in values.items():
+        layer.bias += torch.stack([widest_margin(torch.cat(channel)[None])[0] for channel in channels])
     return {
         name: tensor.detach()
-        for name, tensor in {**parameters(query), "view1": images}.items()
+        for name, tensor in {**parameters(network), **moved}.items()
         if not torch.equal(tensor, tensors[name])
     }
 
 
-def _move_beta(switchable: SwitchableBatchNorm2d) -> Callable[[nn.Module, tuple], Tensor]:
+def _normalize_each(norm: nn.Module, passes: int) -> None:
+    """Let a batch norm treat the parts of its input as the batches that they are."""
+    whole = norm.forward
+    norm.forward = lambda x: torch.cat([whole(part) for part in x.chunk(passes)])
+
+
+def _move_beta(switchable: SwitchableBatchNorm) -> Callable[[nn.Module, tuple], Tensor]:
     def hook(_module: nn.Module, inputs: tuple) -> Tensor:
-        (x,) = inputs  # [N, C, H, W]
+        (x,) = inputs  # [N, C, H, W] or [N, C]
         (norm,) = [norm for norm in switchable.values() if norm.num_features == x.shape[1]]
         shift = widest_margin(x.transpose(0, 1).flatten(1))
         norm.bias += shift
-        return x + shift[None, :, None, None]
+        return x + shift.view(-1, *[1] * (x.dim() - 2))
+
+    return hook
+
+
+def _keep(channels: List[List[Tensor]]) -> Callable[[nn.Module, tuple, Tensor], None]:
+    """Collect a linear layer's outputs of all widths, by channel."""
+
+    def hook(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+        _, width = inputs
+        for channel, values in zip(channels[block(layer.out_features, width)], output.T):
+            channel.append(values)
 
     return hook
 
@@ -116,7 +142,7 @@ def main() -> None:
     manifest = json.loads((arguments.folder / "manifest.json").read_text())
     stored = safetensors_io.read(arguments.inputs)
     tensors = {name: torch.tensor(array, dtype=torch.float64) for name, array in stored.items()}
-    moved = place_margins(manifest["config"], manifest["widths"], tensors)
+    moved = place_margins(manifest["config"], tensors)
     safetensors_io.write(arguments.out, {name: tensor.float().numpy() for name, tensor in moved.items()})
 
 

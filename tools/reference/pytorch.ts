@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SlimclrError } from '../../src/errors.js';
 import { readSafetensors, writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
+import type { Moment } from './trainingStep.js';
 
 type Tensors = Map<string, TensorData>;
 
@@ -45,16 +46,23 @@ export class Pytorch {
     return this.run('margins.py', inputs, []);
   }
 
-  /** One training step (run_reference.py), in float64 or in float32. Results are named as in README.md. */
+  /**
+   * One training step (run_reference.py), in float64 or in float32. Results are named as in README.md.
+   * `weightDecay` is the config's.
+   */
   runStep(
     inputs: Tensors,
     format: 'float64' | MemoryFormat,
-    { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
+    { learningRate, steps, slowStart }: Moment,
+    weightDecay: number,
   ): Promise<Tensors> {
-    const rates = ['--lr', String(learningRate), '--wd', String(weightDecay)];
-    const dtype = format === 'float64' ? format : 'float32';
-    const flags = format === 'channels_last' ? ['--channels-last'] : [];
-    return this.run('run_reference.py', inputs, ['--dtype', dtype, ...flags, ...rates]);
+    return this.run('run_reference.py', inputs, [
+      ...['--dtype', format === 'float64' ? format : 'float32'],
+      ...(format === 'channels_last' ? ['--channels-last'] : []),
+      ...['--lr', String(learningRate), '--wd', String(weightDecay)],
+      ...['--steps', String(steps.all), String(steps.narrow), String(steps.total)],
+      ...(slowStart ? ['--slow-start'] : []),
+    ]);
   }
 
   private async run(script: string, inputs: Tensors, options: readonly string[]): Promise<Tensors> {

@@ -1,10 +1,11 @@
-"""Slimmable residual encoders and heads in PyTorch, the independent half of the comparison in README.md.
+"""Slimmable layers and residual encoders in PyTorch, the independent half of the comparison in README.md.
 
 A layer takes the width explicitly: `layer(x, width)` uses `weight[:int(out * width), :int(in * width)]`.
 Convolution, linear layer and batch norm are PyTorch's own; nothing here differentiates or normalises by hand.
 """
 
-from typing import Dict, Optional, Sequence, Type, Union
+import re
+from typing import Dict, List, Optional, Sequence, Type, Union
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,28 @@ def width_label(width: float) -> str:
     return f"w{short if float(short) == width else width}"
 
 
+class Width(float):
+    """A width whose channels are not the first ones: they follow those of the `narrower` widths."""
+
+    narrower: Sequence[float] = ()
+
+
+def widths_of(config: dict) -> List[Width]:
+    """The widths of a config. With `non-overlapping` weights each width below 1 has channels of its own."""
+    widths = [Width(width) for width in config["widths"]]
+    if config["techniques"]["weights"] == "non-overlapping":
+        for index, width in enumerate(widths):
+            if width != 1:
+                width.narrower = widths[index + 1 :]
+    return widths
+
+
+def block(channels: int, width: float) -> slice:
+    """Which of a layer's channels a width uses."""
+    start = sum(int(channels * narrower) for narrower in getattr(width, "narrower", ()))
+    return slice(start, start + int(channels * width))
+
+
 class SlimmableConv2d(nn.Conv2d):
     """Convolution without bias, padded to keep the size at stride 1. [N, C_in, H, W] -> [N, C_out, H', W']."""
 
@@ -25,38 +48,60 @@ class SlimmableConv2d(nn.Conv2d):
         self.slice_input = slice_input
 
     def forward(self, x: Tensor, width: float) -> Tensor:
-        rows = int(self.out_channels * width)
-        columns = int(self.in_channels * width) if self.slice_input else self.in_channels
-        return F.conv2d(x, self.weight[:rows, :columns], None, self.stride, self.padding)
+        rows = block(self.out_channels, width)
+        columns = block(self.in_channels, width) if self.slice_input else slice(None)
+        return F.conv2d(x, self.weight[rows, columns], None, self.stride, self.padding)
 
 
 class SlimmableLinear(nn.Linear):
-    """Linear layer with bias. [N, C_in] -> [N, C_out]; the last layer of a network keeps all its outputs."""
+    """Linear layer. [N, C_in] -> [N, C_out]; the last layer of a network keeps all its outputs."""
 
-    def __init__(self, in_features: int, out_features: int, slice_output: bool = True):
-        super().__init__(in_features, out_features)
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        slice_input: bool = True,
+        slice_output: bool = True,
+    ):
+        super().__init__(in_features, out_features, bias)
+        self.slice_input = slice_input
         self.slice_output = slice_output
 
     def forward(self, x: Tensor, width: float) -> Tensor:
-        rows = int(self.out_features * width) if self.slice_output else self.out_features
-        columns = int(self.in_features * width)
-        return F.linear(x, self.weight[:rows, :columns], self.bias[:rows])
+        rows = block(self.out_features, width) if self.slice_output else slice(None)
+        columns = block(self.in_features, width) if self.slice_input else slice(None)
+        return F.linear(x, self.weight[rows, columns], None if self.bias is None else self.bias[rows])
 
 
-class SwitchableBatchNorm2d(nn.ModuleDict):
+def module_label(width: float) -> str:
+    """`w0_25`: a module's name holds no dot; `_dotted` below undoes it."""
+    return width_label(width).replace(".", "_")
+
+
+class SwitchableBatchNorm(nn.ModuleDict):
     """One complete batch norm per width (Yu et al., ICLR 2019). momentum 0.1, eps 1e-5."""
 
-    def __init__(self, channels: int, widths: Sequence[float]):
-        # A module's name holds no dot: `w0.25` is registered as `w0_25`; `_norm_path` below undoes it.
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[float],
+        norm: Type[Union[nn.BatchNorm1d, nn.BatchNorm2d]],
+        slim: bool = True,
+        affine: bool = True,
+    ):
+        size = lambda width: int(channels * width) if slim else channels
         super().__init__(
-            {
-                width_label(width).replace(".", "_"): nn.BatchNorm2d(int(channels * width), eps=1e-5, momentum=0.1)
-                for width in widths
-            }
+            {module_label(width): norm(size(width), eps=1e-5, momentum=0.1, affine=affine) for width in widths}
         )
 
     def forward(self, x: Tensor, width: float) -> Tensor:
-        return self[width_label(width).replace(".", "_")](x)
+        return self[module_label(width)](x)
+
+
+def SwitchableBatchNorm2d(channels: int, widths: Sequence[float]) -> SwitchableBatchNorm:
+    """Of feature maps [N, C, H, W]."""
+    return SwitchableBatchNorm(channels, widths, nn.BatchNorm2d)
 
 
 class Shortcut(nn.Module):
@@ -184,42 +229,18 @@ def build_encoder(name: str, stem: str, widths: Sequence[float]) -> ResNet:
     return ResNet(block, depths, channels, stem, widths)
 
 
-class MocoV2Head(nn.Module):
-    """Linear(C -> C), ReLU, Linear(C -> dimension). [N, int(C * width)] -> [N, dimension]."""
-
-    def __init__(self, channels: int, dimension: int):
-        super().__init__()
-        self.fc1 = SlimmableLinear(channels, channels)
-        self.relu = nn.ReLU()
-        self.fc2 = SlimmableLinear(channels, dimension, slice_output=False)
-
-    def forward(self, x: Tensor, width: float) -> Tensor:
-        return self.fc2(self.relu(self.fc1(x, width)), width)
-
-
-class Embedder(nn.Module):
-    """Encoder, head and L2 normalisation. [N, 3, H, W] -> [N, dimension], rows of length 1."""
-
-    def __init__(self, encoder: ResNet, head: nn.Module):
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-
-    def forward(self, x: Tensor, width: float) -> Tensor:
-        return F.normalize(self.head(self.encoder(x, width), width), dim=1)
-
-
 def parameters(model: nn.Module) -> Dict[str, Tensor]:
     """Trained tensors by the names of manifest.json: `encoder.conv1.weight`, `encoder.bn1.w0.25.gamma`, ..."""
     named = {}
     for path, module in model.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-            named[f"{_norm_path(path)}.gamma"] = module.weight
-            named[f"{_norm_path(path)}.beta"] = module.bias
+        if isinstance(module, BATCH_NORMS):
+            if module.affine:
+                named[f"{_dotted(path)}.gamma"] = module.weight
+                named[f"{_dotted(path)}.beta"] = module.bias
         elif isinstance(module, (nn.Conv2d, nn.Linear)):
-            named[f"{path}.weight"] = module.weight
+            named[f"{_dotted(path)}.weight"] = module.weight
             if module.bias is not None:
-                named[f"{path}.bias"] = module.bias
+                named[f"{_dotted(path)}.bias"] = module.bias
     return named
 
 
@@ -227,13 +248,19 @@ def statistics(model: nn.Module) -> Dict[str, Tensor]:
     """Running statistics of batch norm by the names of manifest.json: `encoder.bn1.w0.25.running_mean`, ..."""
     named = {}
     for path, module in model.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-            named[f"{_norm_path(path)}.running_mean"] = module.running_mean
-            named[f"{_norm_path(path)}.running_var"] = module.running_var
+        if isinstance(module, BATCH_NORMS):
+            named[f"{_dotted(path)}.running_mean"] = module.running_mean
+            named[f"{_dotted(path)}.running_var"] = module.running_var
     return named
 
 
-def _norm_path(path: str) -> str:
-    """`encoder.bn1.w0_25` -> `encoder.bn1.w0.25`."""
-    head, _, label = path.rpartition(".")
-    return f"{head}.{label.replace('_', '.')}"
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def _dotted(path: str) -> str:
+    """`encoder.bn1.w0_25` -> `encoder.bn1.w0.25`. The batch norms of a head of a width's own have that width's name
+    too: `head.w0_25.bn1.w1_00` -> `head.w0.25.bn1.w0.25`."""
+    labels = re.findall(r"\bw\d+_\d+\b", path)
+    if not labels:
+        return path
+    return re.sub(r"\bw\d+_\d+\b", labels[0], path).replace(labels[0], labels[0].replace("_", "."))

@@ -1,68 +1,26 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Tensor } from 'onnxruntime-node';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
 import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
-import type { GraphEntry, Manifest, ParameterEntry } from '../../src/programs/manifest.js';
-import { scalarTensor, Session } from '../../src/runtime/session.js';
+import { cut, embedded, leading } from '../../src/graph/region.js';
+import { blockOf, type GraphEntry, type Manifest, type ParameterEntry } from '../../src/programs/manifest.js';
+import { Session } from '../../src/runtime/session.js';
 import { blocksOf, pack, unpack } from '../../src/targets/parameterLayout.js';
 
 type Tensors = Map<string, TensorData>;
 
-/** Programs in a folder or in memory. */
+/** Programs in memory. */
 export interface Programs {
   readonly manifest: Manifest;
   /** The graph of that entry as an ONNX file holds it. */
   read(entry: GraphEntry): Uint8Array;
 }
 
-export function programsOf(folder: string, manifest: Manifest): Programs {
-  return { manifest, read: ({ file }) => readFileSync(join(folder, file)) };
-}
-
 /**
- * One training step, graph by graph in the order of training, without the trainer: momentum, key, queries, combine,
- * update. Inputs and results are named as in README.md; parameters and gradients among them are row-major,
- * whatever layout the graphs keep. A gradient may have more channels than its width uses, as many as fill the
- * kernels' blocks.
- */
-export async function runStep(
-  programs: Programs,
-  inputs: ReadonlyMap<string, TensorData>,
-  rates: { learningRate: number; weightDecay: number },
-): Promise<Tensors> {
-  const moved = await runMomentum(programs, inputs);
-  const results = await runGradients(programs, new Map([...inputs, ...moved]));
-  for (const [name, value] of moved) results.set(`new.${name}`, value);
-  for (const [name, value] of await runUpdate(programs, new Map([...inputs, ...results]), rates)) {
-    results.set(name, value);
-  }
-  return results;
-}
-
-/** The key encoder's parameters after they followed the query encoder's. */
-async function runMomentum(programs: Programs, inputs: ReadonlyMap<string, TensorData>): Promise<Tensors> {
-  const { method } = programs.manifest.config as Config;
-  const moved: Tensors = new Map();
-  const session = await open(programs, 'momentum');
-  const key = graph(programs, 'key');
-  for (const { name } of key.inputs.filter(({ kind }) => kind === 'parameter')) {
-    const tensor = inputs.get(name)!;
-    const outputs = await session.run({
-      query: flat(inputs.get(name.replace(/^key\./, ''))!),
-      key: flat(tensor),
-      momentum: new Tensor('float64', Float64Array.of(method.keyMomentum), []),
-    });
-    moved.set(name, { ...tensor, data: outputs['new_key']!.data as Float32Array });
-  }
-  await session.close();
-  return moved;
-}
-
-/**
- * Keys, losses, logits, statistics and gradients, of each width and summed. Parameters of the key encoder that are
+ * Keys, losses, logits, statistics and gradients of MoCo v2, of each width and summed, without the code that trains.
+ * Inputs and results are named as in README.md; parameters and gradients among them are row-major, whatever layout the
+ * graphs keep. A gradient may have more channels than its width uses, as many as fill the kernels' blocks. Parameters of the key encoder that are
  * not among the inputs are the query encoder's.
  */
 export async function runGradients(
@@ -117,7 +75,7 @@ export async function runGradients(
     const lossWeight = defaultOf(programs, graph(programs, name), 'loss_weight');
     await runGraph(name, `${label}.`, (input) => {
       if (input === 'images') return image('view1');
-      if (input === 'teacher_logits') return raw.get(`${labels[0]}.logits`);
+      if (input.startsWith('teacher.')) return raw.get(`${input.slice('teacher.'.length)}.logits`);
       return input === 'loss_weight' ? lossWeight : undefined;
     });
   }
@@ -127,31 +85,6 @@ export async function runGradients(
     const [only] = Object.keys(slices);
     if (!results.has(`grad.${name}`)) results.set(`grad.${name}`, results.get(`${only}.grad.${name}`)!);
   }
-  return results;
-}
-
-/** SGD, whose graph is element-wise: the order of elements does not matter. */
-async function runUpdate(
-  programs: Programs,
-  inputs: ReadonlyMap<string, TensorData>,
-  { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
-): Promise<Tensors> {
-  const results: Tensors = new Map();
-  const session = await open(programs, 'update');
-  for (const { name, shape, decay } of programs.manifest.parameters) {
-    const outputs = await session.run({
-      parameter: flat(inputs.get(name)!),
-      gradient: flat(inputs.get(`grad.${name}`)!),
-      velocity: flat(inputs.get(`velocity.${name}`)!),
-      learning_rate: scalarTensor(learningRate),
-      weight_decay: scalarTensor(decay ? weightDecay : 0),
-    });
-    const whole = (output: string) =>
-      ({ dtype: 'float32', shape, data: outputs[output]!.data as Float32Array }) as const;
-    results.set(`new.${name}`, whole('new_parameter'));
-    results.set(`new.velocity.${name}`, whole('new_velocity'));
-  }
-  await session.close();
   return results;
 }
 
@@ -167,16 +100,21 @@ function open(programs: Programs, name: string): Promise<Session> {
 
 /**
  * The gradient of a parameter as a graph returns it, in the parameter's layout: of a width the block it uses,
- * rounded up to the layout's blocks, of no width the whole.
+ * rounded up to the layout's blocks, of no width the whole. A block that is not the leading one comes as the whole
+ * gradient, zeros around it.
  */
-function rowMajor(data: Float32Array, { shape, layout, slices }: ParameterEntry, width?: string): TensorData {
-  const block = blocksOf(layout);
+export function rowMajor(data: Float32Array, parameter: ParameterEntry, width?: string): TensorData {
+  const { shape, layout, slices, starts } = parameter;
+  const units = blocksOf(layout);
   const used = (width !== undefined && slices[width]) || shape;
   const rounded = used.map((d, axis) => {
-    const unit = [block.outputs, block.inputs][axis] ?? 1;
+    const unit = [units.outputs, units.inputs][axis] ?? 1;
     return Math.ceil(d / unit) * unit;
   });
-  return { dtype: 'float32', shape: rounded, data: unpack(data, rounded, layout) };
+  const block = unpack(data, rounded, layout);
+  if (width === undefined || !starts?.[width]) return { dtype: 'float32', shape: rounded, data: block };
+  const region = blockOf(parameter, width);
+  return { dtype: 'float32', shape, data: embedded(cut(block, rounded, leading(used)), region, shape) };
 }
 
 /** The value a graph file gives to an input that nobody feeds; what the file says is part of what is compared. */
@@ -185,8 +123,4 @@ function defaultOf(programs: Programs, entry: GraphEntry, input: string): Tensor
   const { type, data } = initializers.find(({ name }) => name === input) ?? {};
   if (data?.kind !== 'inline') throw new SlimclrError(`${entry.file}: input ${input} has no default`);
   return new Tensor('float32', data.values as Float32Array, type!.shape as number[]);
-}
-
-function flat({ data }: TensorData): Tensor {
-  return new Tensor('float32', data as Float32Array, [data.length]);
 }

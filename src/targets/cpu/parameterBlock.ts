@@ -5,31 +5,45 @@ import type { Kernels } from './kernels.js';
 import type { Rule } from './lowering.js';
 import type { ParameterForm, Placed } from './placed.js';
 
-/** Slice of the leading block of a parameter: whole blocks of channels, which may hold more than was asked for. */
+/**
+ * Slice of a parameter that starts at a block's first channel: whole blocks of channels, which may hold more than was
+ * asked for. One that starts within a block is left to the row-major order, and put in blocks of its own.
+ */
 export const slice: Rule = (l, node) => {
   const x = l.of(node.inputs[0]!);
   const { starts, axes, steps } = node.attributes as SliceAttributes;
   const form = formOf(x);
-  if (!form || steps || starts.some((start) => start !== 0) || axes.some((axis) => axis > 1)) return null;
+  if (!form || steps || axes.some((axis) => axis > 1)) return null;
   const { k } = l;
+  const start = [0, 1].map((axis) => starts[axes.indexOf(axis)] ?? 0);
+  const origin = originOf(k, form, start, x.dims);
+  if (!origin) return null;
+  const [row, column] = origin;
   const shape = wholeBlocks(k, form, node.outputs[0]!.dims);
   const [rows, columns] = stored(k, shape);
   const value = k.reshape(x.get(form), stored(k, x.get(form).dims));
-  const cut = k.slice(k.slice(value, 1, 0, columns), 0, 0, rows);
+  const cut = k.slice(k.slice(value, 1, column, column + columns), 0, row, row + rows);
   return [l.placed(node.outputs[0]!, form, k.reshape(cut, shape))];
 };
 
-/** Pad of a parameter's leading block with zeros to a larger one. */
+/** Pad of a parameter's block with zeros to a larger one, in which it starts at a block's first channel. */
 export const pad: Rule = (l, node) => {
   const x = l.of(node.inputs[0]!);
   const { pads } = node.attributes as PadAttributes;
   const form = formOf(x);
-  if (!form || pads.some((n, i) => n > 0 && i !== 4 && i !== 5)) return null;
+  if (!form || pads.some((n, i) => n > 0 && i % 4 > 1)) return null;
   const { k } = l;
+  const origin = originOf(k, form, pads, x.dims);
+  if (!origin) return null;
+  const [row, column] = origin;
   const shape = wholeBlocks(k, form, node.outputs[0]!.dims);
   const [rows, columns] = stored(k, shape);
   const value = k.reshape(x.get(form), stored(k, x.get(form).dims));
-  const grown = k.pad(value, [0, 0, 0], [rows - value.dims[0]!, columns - value.dims[1]!, 0]);
+  const grown = k.pad(
+    value,
+    [row, column, 0],
+    [rows - row - value.dims[0]!, columns - column - value.dims[1]!, 0],
+  );
   return [l.placed(node.outputs[0]!, form, k.reshape(grown, shape))];
 };
 
@@ -48,8 +62,19 @@ function wholeBlocks(k: Kernels, form: ParameterForm, dims: readonly number[]): 
   return [k.padded(outputs), form === 'kernel' ? k.padded(inputs) : inputs, kh, kw];
 }
 
+/** Where output and input channels start in a stored parameter `[K, C, kh, kw]`; null within a block of channels. */
+function originOf(
+  k: Kernels,
+  form: ParameterForm,
+  [output = 0, input = 0]: readonly number[],
+  [, , ...window]: readonly number[],
+): readonly [number, number, number] | null {
+  const inner = form === 'kernel' ? k.block : 1;
+  return output % k.block === 0 && input % inner === 0 ? stored(k, [output, input, ...window]) : null;
+}
+
 /**
- * `[K/B, C kh kw, B]` (`storedShape` of parameterLayout.ts), in which a leading block is a leading part of both axes.
+ * `[K/B, C kh kw, B]` (`storedShape` of parameterLayout.ts), in which whole blocks of channels are a range of both axes.
  * Outputs of a graph have this shape; ending in another one would end in a copy.
  */
 function stored(k: Kernels, [outputs, inputs, kh, kw]: readonly number[]): [number, number, number] {

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import { parseConfig } from '../../../src/config/load.js';
 import type { ConfigInput } from '../../../src/config/schema.js';
-import { mocoV2Programs } from '../../../src/methods/mocoV2.js';
 import { emitPrograms } from '../../../src/programs/folder.js';
 import type { GraphEntry } from '../../../src/programs/manifest.js';
-import { Network } from '../../../src/programs/network.js';
+import { methodPrograms } from '../../../src/methods/index.js';
 import { builtIn, type Choices } from '../../../src/targets/cpu/choices.js';
 import { cpuTarget } from '../../../src/targets/cpu/index.js';
 import { portable } from '../../../src/targets/portable.js';
@@ -24,6 +23,7 @@ interface Case {
   /** Betas of most channels are about +-shift, so that means are far larger than standard deviations. */
   readonly shift?: number;
   readonly choices?: Choices;
+  readonly weights?: 'non-overlapping';
 }
 
 /** Every recipe that a choice can take, whether it pays or not. */
@@ -51,6 +51,22 @@ const cases: readonly Case[] = [
   },
   { title: 'ResNet-20, widths 0.8 and 0.3', encoder: resnet20, size: 12, batch: 4, widths: [1, 0.8, 0.3] },
   { title: 'ResNet-20, stride over an odd map, left to portable', encoder: resnet20, size: 10, batch: 6 },
+  {
+    title: 'ResNet-20, non-overlapping widths that start within a block and between blocks',
+    encoder: resnet20,
+    size: 16,
+    batch: 6,
+    widths: [1, 0.5, 0.25],
+    weights: 'non-overlapping',
+  },
+  {
+    title: 'ResNet-18, non-overlapping widths, stem of 64 channels',
+    encoder: { name: 'resnet18', stem: 'cifar' },
+    size: 12,
+    batch: 5,
+    widths: [1, 0.4, 0.25],
+    weights: 'non-overlapping',
+  },
   { title: 'ResNet-20, betas of +-5', encoder: resnet20, size: 16, batch: 8, shift: 5 },
   { title: 'ResNet-18, maps 12, 6, 3, 2', encoder: { name: 'resnet18', stem: 'cifar' }, size: 12, batch: 5 },
   {
@@ -66,19 +82,26 @@ const cases: readonly Case[] = [
  * random values. Running means are close to the batch's, as after some steps, and no ReLU input is within rounding
  * error of 0, so that the gradients do not jump between the two.
  */
-async function compareTargets({ encoder, size, batch, widths, shift, choices }: Case): Promise<Errors> {
+async function compareTargets({
+  encoder,
+  size,
+  batch,
+  widths,
+  shift,
+  choices,
+  weights,
+}: Case): Promise<Errors> {
   const config = parseConfig({
     encoder,
     data: { imageSize: size },
     batchSize: batch,
-    method: { queueSize: 4 * batch, dimension: 16 },
+    method: { kind: 'moco-v2', queueSize: 4 * batch, dimension: 16 },
     runtime: { threads: 2 },
     ...(widths && { widths }),
+    ...(weights && { techniques: { weights } }),
   });
-  const network = new Network(config);
-  const programs = mocoV2Programs(network, config).filter(({ kind }) =>
-    ['key', 'query', 'combine'].includes(kind),
-  );
+  const { network, programs: all } = methodPrograms(config);
+  const programs = all.filter(({ kind }) => ['key', 'query', 'combine'].includes(kind));
   const emitFor = (target: Target) => {
     const emitted = emitPrograms(network, config, target, programs);
     const bytes = new Map(emitted.programs.map(({ entry, bytes }) => [entry.name, bytes]));

@@ -173,7 +173,7 @@ describe('tools/bench: step', () => {
   it('our side: ResNet-20, batch 8 at 8x8: each line is one step that learns', async function () {
     this.timeout(60_000);
     const folder = mkdtempSync(join(tmpdir(), 'slimclr-test-'));
-    const config = { data: { imageSize: 8 }, method: { queueSize: 16 }, batchSize: 8 };
+    const config = { data: { imageSize: 8 }, method: { kind: 'moco-v2', queueSize: 16 }, batchSize: 8 };
     try {
       await buildPrograms(parseConfig(config), folder);
       const args = [worker, folder];

@@ -51,6 +51,13 @@ class SlimclrStep:
         # The gradient of a slice has the strides of the whole. PyTorch adds into it as fast as into any other.
         warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout contract")
         self.method = config["method"]
+        techniques = config["techniques"]
+        self.distillation = techniques["distillation"]
+        kind, teachers = self.distillation["kind"], self.distillation.get("teachers")
+        if self.method["kind"] != "moco-v2" or kind not in ("none", "kd-logits") or teachers == "larger":
+            raise ValueError(
+                f"{self.method['kind']} with {kind} from {teachers}; accepted: moco-v2 with none, or kd-logits from full"
+            )
         widths = config["widths"]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         networks = [Network(config, width).to(memory_format=self.memory_format) for width in widths]
@@ -59,7 +66,7 @@ class SlimclrStep:
             share_weights(narrow, self.full)
         self.key = Network(config, widths[0]).to(memory_format=self.memory_format).requires_grad_(False)
         self.key.load_state_dict(self.full.state_dict())
-        self.weights = loss_weights(widths, self.method["reweighting"]["kind"])
+        self.weights = loss_weights(widths, techniques["reweighting"]["kind"])
         self.targets = torch.zeros(config["batchSize"], dtype=torch.long)
         queue = torch.randn(self.method["queueSize"], self.method["dimension"])
         self.queue = F.normalize(queue, dim=1)
@@ -82,8 +89,8 @@ class SlimclrStep:
             positive = (features * keys).sum(1, keepdim=True)
             logits = torch.cat([positive, features @ self.queue.T], 1)  # [N, 1 + K]
             loss = F.cross_entropy(logits / self.method["temperature"], self.targets)
-            kd = self.method["distillation"]
-            if kd["kind"] == "kd":
+            kd = self.distillation
+            if kd["kind"] == "kd-logits":
                 if index == 0:
                     soft_targets = F.softmax(logits.detach() / kd["teacherTemperature"], 1)
                 else:

@@ -12,8 +12,9 @@ from network import Network
 from slimclr_step import SlimclrStep
 
 sys.path.append(str(Path(__file__).parents[2] / "reference"))
-import moco_v2  # noqa: E402
+from methods import Moment  # noqa: E402
 from slimclr_reference import width_label  # noqa: E402
+from train_step import train_step  # noqa: E402
 
 RATE, DECAY = 0.1, 0.01
 
@@ -23,15 +24,28 @@ def config(encoder: str, stem: str) -> dict:
         "encoder": {"name": encoder, "stem": stem},
         "widths": [1, 0.75, 0.5, 0.25],
         "batchSize": 4,
-        "method": {
-            "temperature": 0.2,
-            "keyMomentum": 0.9,
-            "dimension": 8,
-            "queueSize": 12,
-            "distillation": {"kind": "kd", "weight": 0.4, "teacherTemperature": 4, "studentTemperature": 3},
+        "accumulation": 1,
+        "method": {"kind": "moco-v2", "temperature": 0.2, "keyMomentum": 0.9, "dimension": 8, "queueSize": 12},
+        "techniques": {
+            "distillation": {
+                "kind": "kd-logits",
+                "weight": 0.4,
+                "teachers": "full",
+                "teacherTemperature": 4,
+                "studentTemperature": 3,
+            },
             "reweighting": {"kind": "sum-of-others"},
+            "head": "slimmable",
+            "weights": "overlapping",
         },
-        "optimizer": {"momentum": 0.9, "weightDecay": DECAY, "decay": ["weight", "gamma"]},
+        "optimizer": {
+            "kind": "sgd",
+            "momentum": 0.9,
+            "nesterov": False,
+            "clipNorm": 0,
+            "weightDecay": DECAY,
+            "decay": ["weight", "gamma"],
+        },
         "schedule": {"peak": RATE},
     }
 
@@ -75,7 +89,7 @@ class Step(unittest.TestCase):
         inputs = {name: tensor.detach().clone() for name, tensor in inputs.items()}
 
         losses = step.run(*views)
-        expected = moco_v2.train_step(case, case["widths"], inputs, RATE, DECAY)
+        expected = train_step(case, inputs, Moment(RATE, DECAY))
 
         for width, loss in zip(case["widths"], losses):
             self.assertAlmostEqual(loss, expected[f"{width_label(width)}.loss"].item(), places=10)

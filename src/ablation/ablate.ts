@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
+import { SlimclrError, UsageError } from '../errors.js';
+import type { TrainingEvent } from '../training/events.js';
+import { version } from '../version.js';
+import { finishedRuns, writeAblation } from './files.js';
+import type { AblationEvaluation, AblationFailure, AblationResult } from './results.js';
+import { performRun } from './run.js';
+import { summarize } from './statistics.js';
+import { defaultTable, variantsOf, type AblationTable } from './variants.js';
+
+/** One of the runs that an ablation consists of. */
+export interface PlannedRun {
+  readonly variant: string;
+  readonly seed: number;
+  readonly folder: string;
+  /** Its place among the runs that were asked for, from 1, and their number. */
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface AblateOptions {
+  /** The base config. */
+  readonly config: Config;
+  /** Created if need be: a run folder `<variant>/seed-<n>` for each run, ablation.json, .md and .html. */
+  readonly folder: string;
+  /** Runs of each variant; their seeds count from that of the config. Default 2. */
+  readonly seeds?: number;
+  /** Default: the three techniques (`defaultTable`). */
+  readonly table?: AblationTable;
+  /** Names of the variants to run; default all of the table. */
+  readonly variants?: readonly string[];
+  /** Labelled images that the evaluations use. */
+  readonly evaluation?: AblationEvaluation;
+  readonly cacheDirectory?: string;
+  /** Told what happens in a training. */
+  readonly onEvent?: (run: PlannedRun, event: TrainingEvent) => void;
+  /** Told what takes long beside training; the next message replaces it. */
+  readonly onProgress?: (run: PlannedRun, message: string) => void;
+  /** Told what a person should know, such as that a run failed. */
+  readonly onNotice?: (run: PlannedRun, message: string) => void;
+  /** Aborting it ends the ablation after the current step, with a checkpoint, or after the current evaluation. */
+  readonly signal?: AbortSignal;
+}
+
+export const defaultSeeds = 2;
+
+/**
+ * Trains and evaluates variants of a config, each with several seeds, and compares them. All variants of a seed run
+ * before the next seed, so that a table of some runs compares like with like. What is finished in the folder is not
+ * done again, an interrupted training goes on from its checkpoint. A training that fails (divergence) is in
+ * `failures`, and the others go on.
+ * Throws a UsageError for a bad table and for a folder of another ablation.
+ */
+export async function ablate(options: AblateOptions): Promise<AblationResult> {
+  const { config, folder, seeds = defaultSeeds, table = defaultTable, signal } = options;
+  const { testLimit, testSource, limit } = options.evaluation ?? {};
+  // In a fixed order, and without what is undefined: the file is compared as text.
+  const evaluation = {
+    ...(limit !== undefined && { limit }),
+    ...(testSource !== undefined && { testSource }),
+    ...(testLimit !== undefined && { testLimit }),
+  };
+  if (!Number.isInteger(seeds) || seeds < 1) {
+    throw new UsageError(`seeds is ${seeds}; accepted: an integer >= 1`);
+  }
+  const variants = variantsOf(config, table, options.variants);
+  const planned = Array.from({ length: seeds }, (_, i) => config.seed + i).flatMap((seed) =>
+    variants.map((variant) => ({ variant, seed })),
+  );
+  const runs = [...(await finishedRuns(folder, { config, table, evaluation }))];
+  const failures: AblationFailure[] = [];
+  const isFinished = ({ variant, seed }: (typeof planned)[number]) =>
+    runs.some((run) => run.variant === variant.name && run.seed === seed);
+  const result = (): AblationResult => ({
+    kind: 'ablation',
+    version,
+    config,
+    table,
+    evaluation,
+    complete: planned.every(isFinished),
+    runs,
+    failures,
+    variants: summarize(Object.keys(table), runs),
+  });
+  await writeAblation(folder, result());
+  for (const [i, part] of planned.entries()) {
+    if (signal?.aborted) break;
+    if (isFinished(part)) continue;
+    const { variant, seed } = part;
+    const run: PlannedRun = {
+      variant: variant.name,
+      seed,
+      folder: join(folder, variant.name, `seed-${seed}`),
+      index: i + 1,
+      count: planned.length,
+    };
+    try {
+      const finished = await performRun(run, { ...variant.config, seed }, { ...options, evaluation });
+      if (finished === null) break;
+      runs.push(finished);
+    } catch (error) {
+      // Wrong usage is wrong for the other runs too.
+      if (!(error instanceof SlimclrError) || error instanceof UsageError) throw error;
+      failures.push({ variant: variant.name, seed, message: error.message });
+      options.onNotice?.(run, error.message);
+    }
+    await writeAblation(folder, result());
+  }
+  return result();
+}

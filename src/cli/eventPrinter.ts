@@ -1,0 +1,39 @@
+import { formatDuration } from '../report/duration.js';
+import type { TrainingEvent } from '../training/events.js';
+import { alarms, knnLine, TrainingProgress } from './progress.js';
+import type { StatusLine } from './statusLine.js';
+
+/** Prints what happens in the run of a folder as it happens; `prefix` begins every line. */
+export function eventPrinter(
+  status: StatusLine,
+  output: string,
+  prefix = '',
+): (event: TrainingEvent) => void {
+  let progress: TrainingProgress | undefined;
+  return (event) => {
+    switch (event.type) {
+      case 'start':
+        progress = new TrainingProgress(event);
+        return status.print(`${prefix}${progress.opening()}`);
+      case 'skipped':
+        return status.print(`${prefix}skipped ${event.path}: ${event.reason}`);
+      case 'step':
+        progress!.record(event);
+        return status.update(() => `${prefix}${progress!.line()}`);
+      case 'knn':
+        return status.print(`${prefix}${knnLine(event)}`);
+      case 'diagnostics':
+        for (const line of alarms(event)) status.print(`${prefix}${line}`);
+        return;
+      case 'checkpoint':
+      case 'profile':
+        return;
+      case 'stop':
+        // What else ends a run is said by what the process prints last.
+        if (event.reason !== 'done') return;
+        return status.print(
+          `${prefix}done after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`,
+        );
+    }
+  };
+}

@@ -1,0 +1,154 @@
+import type { Config } from '../config/schema.js';
+import { ViewLoader } from '../data/loader.js';
+import { subset } from '../data/source.js';
+import { UsageError } from '../errors.js';
+import { learningRate } from '../optimizers/schedule.js';
+import type { Weights } from '../programs/bindWeights.js';
+import { initialWeights } from '../programs/initialWeights.js';
+import { Staging } from '../runtime/staging.js';
+import { builtInTarget } from '../tuning/chooseTarget.js';
+import { balancedSubset } from './balancedSubset.js';
+import { openEvaluation, subject, widthAccuracies, type EvaluationOptions } from './evaluation.js';
+import { extractFeatures } from './features.js';
+import { FinetunedNetwork } from './finetune.js';
+import { classifierAccuracies } from './linearClassifier.js';
+import { labelled, type LabelledImages } from './labelledImages.js';
+import { cropAndFlip, labelTensor } from './probeBatches.js';
+import { writeResult } from './resultFiles.js';
+import type { Accuracy, FinetuneResult } from './results.js';
+import { progressOf } from './runFeatures.js';
+import { chosenWidths, type TrainedRun } from './trainedRun.js';
+
+export interface FinetuneSettings {
+  readonly epochs: number;
+  /** Highest of the cosine schedules of the encoder and of the classifier. */
+  readonly encoderRate: number;
+  readonly classifierRate: number;
+  /** Images of one step; where there are fewer, all of them. */
+  readonly batchSize: number;
+  /** Of the choice of the labelled images and of their order and views. */
+  readonly seed: number;
+}
+
+export const defaultFinetuneSettings: Omit<FinetuneSettings, 'seed'> = {
+  epochs: 50,
+  encoderRate: 0.02,
+  classifierRate: 0.2,
+  batchSize: 64,
+};
+
+/** `seed` is the run's unless given. */
+export interface FinetuneOptions extends EvaluationOptions, Partial<FinetuneSettings> {
+  /** Share of the training images whose labels are used, in (0, 1]; the same number of each class. */
+  readonly labels: number;
+  /** Widths to fine-tune, as the config has them; default all. */
+  readonly widths?: readonly number[];
+}
+
+/**
+ * Semi-supervised evaluation (docs/method.md, evaluation): the encoder and a new linear classifier trained on few
+ * labels, each width on its own copy of the weights, into `results/finetune-<percent>.json` of the run's folder. SGD
+ * with momentum 0.9, no weight decay, cosine schedules, random crops and flips, batch norm in training mode. With
+ * `baseline` the same from the run's random weights. Throws what `evaluateKnn` does, and a UsageError for a width that
+ * the run does not have and settings out of range.
+ */
+export async function evaluateFinetune(runFolder: string, options: FinetuneOptions): Promise<FinetuneResult> {
+  const started = performance.now();
+  const { labels, baseline = false, onProgress } = options;
+  const evaluation = await openEvaluation(runFolder, options);
+  const { run, images } = evaluation;
+  const { config, network } = run;
+  const widths = chosenWidths(config.widths, options.widths);
+  const seed = options.seed ?? config.seed;
+  const chosen = balancedSubset(images.train.labels, images.classes.length, labels, seed);
+  const few: LabelledImages = { ...images, train: labelled(subset(images.train, chosen)) };
+  const settings: FinetuneSettings = {
+    epochs: options.epochs ?? defaultFinetuneSettings.epochs,
+    encoderRate: options.encoderRate ?? defaultFinetuneSettings.encoderRate,
+    classifierRate: options.classifierRate ?? defaultFinetuneSettings.classifierRate,
+    batchSize: Math.min(options.batchSize ?? defaultFinetuneSettings.batchSize, chosen.length),
+    seed,
+  };
+  checkSettings(settings);
+  const finetuned = (encoder: string, weights: Weights) => {
+    const report = progressOf(onProgress, `fine-tuning, ${encoder} encoder, epochs`, settings.epochs);
+    return finetune({ ...run, weights }, widths, few, settings, report);
+  };
+  const trained = await finetuned('trained', run.weights);
+  const random = baseline
+    ? await finetuned('random', initialWeights(network.declarations, config.seed))
+    : null;
+  const result: FinetuneResult = {
+    kind: 'finetune',
+    labels,
+    ...settings,
+    ...subject({ run, images: few }),
+    seconds: (performance.now() - started) / 1000,
+    widths: widthAccuracies(widths, trained, random),
+  };
+  await writeResult(runFolder, result);
+  return result;
+}
+
+function checkSettings({ epochs, batchSize, encoderRate, classifierRate }: FinetuneSettings): void {
+  for (const [name, value] of Object.entries({ epochs, batchSize })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new UsageError(`fine-tuning: ${name} is ${value}; accepted: an integer >= 1`);
+    }
+  }
+  for (const [name, value] of Object.entries({ encoderRate, classifierRate })) {
+    if (!(value >= 0 && value < Infinity)) {
+      throw new UsageError(`fine-tuning: ${name} is ${value}; accepted: a number >= 0`);
+    }
+  }
+}
+
+/** Accuracies on the test images after fine-tuning on the training images, by width. */
+async function finetune(
+  { config, network, weights }: TrainedRun,
+  widths: readonly number[],
+  { train, test, classes }: LabelledImages,
+  { epochs, batchSize, encoderRate, classifierRate, seed }: FinetuneSettings,
+  onEpoch?: (done: number) => void,
+): Promise<Accuracy[]> {
+  const { imageSize, mean, std, workers } = config.data;
+  const target = await builtInTarget(config.runtime);
+  const own: Config = { ...config, batchSize };
+  const networks: FinetunedNetwork[] = [];
+  const views = { seed, batchSize, imageSize, mean, std, augmentations: cropAndFlip, workers };
+  const loader = new ViewLoader(train, views);
+  const staging = new Staging();
+  try {
+    for (const width of widths) {
+      const part = { network, config: own, width, weights, classes: classes.length };
+      networks.push(await FinetunedNetwork.open(part, target));
+    }
+    const { stepsPerEpoch } = loader;
+    const steps = epochs * stepsPerEpoch;
+    const rate = (peak: number, step: number) =>
+      learningRate(
+        { kind: 'cosine', peak, warmup: 0, warmupFrom: 0 },
+        { kind: 'none' },
+        { step, steps, stepsPerEpoch },
+      );
+    for (let step = 0; step < steps; step++) {
+      const batch = await loader.batch(Math.floor(step / stepsPerEpoch), step % stepsPerEpoch);
+      const images = staging.stage(0, batch.views[0], [batchSize, 3, imageSize, imageSize]);
+      const labels = labelTensor(batch.labels!);
+      const rates = { encoder: rate(encoderRate, step), classifier: rate(classifierRate, step) };
+      for (const finetuned of networks) await finetuned.step(images, labels, rates);
+      loader.recycle(batch);
+      if ((step + 1) % stepsPerEpoch === 0) onEpoch?.((step + 1) / stepsPerEpoch);
+    }
+    const encoders = await Promise.all(networks.map((finetuned) => finetuned.encoder()));
+    try {
+      const features = await extractFeatures(test, config, encoders);
+      const classifiers = networks.map((finetuned) => finetuned.classifier());
+      return await classifierAccuracies(classifiers, features, test.labels, config.runtime);
+    } finally {
+      await Promise.all(encoders.map((encoder) => encoder.close()));
+    }
+  } finally {
+    await Promise.all([loader.close(), ...networks.map((finetuned) => finetuned.close())]);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Config } from '../config/schema.js';
+import { datasetNames } from '../data/dataset.js';
+import { openSource, select, subset } from '../data/source.js';
+import { UsageError } from '../errors.js';
+import { networkOf } from '../methods/index.js';
+import type { TensorData } from '../onnx/safetensors.js';
+import { bindWeights } from '../programs/bindWeights.js';
+import { embedProgram } from '../programs/embed.js';
+import { widthLabel } from '../programs/manifest.js';
+import { extractFeatures, FrozenEncoder } from './features.js';
+import { knnAccuracy } from './knn.js';
+import { labelled, openLabelledImages, type LabelledImages } from './labelledImages.js';
+import type { Accuracy } from './results.js';
+
+export interface KnnMonitor {
+  /** Accuracies by width label under these weights, row-major and at full width; they are only read. */
+  evaluate(weights: ReadonlyMap<string, TensorData>): Promise<Record<string, Accuracy>>;
+  close(): Promise<void>;
+}
+
+export interface KnnMonitorOptions {
+  readonly cacheDirectory?: string;
+  readonly onProgress?: (message: string) => void;
+}
+
+/** Of a folder, one image in so many is classified; the others are the neighbours. */
+const oneInFolder = 5;
+
+/**
+ * The kNN evaluation of `evaluateKnn` for an encoder in training, on the images that `monitor` of the config names. It
+ * shares no state and no randomness with training. Throws a UsageError for images without labels.
+ */
+export async function openKnnMonitor(config: Config, options: KnnMonitorOptions = {}): Promise<KnnMonitor> {
+  const { monitor, runtime, widths } = config;
+  if (monitor.kind !== 'knn') throw new Error(`the config has no kNN monitor but ${monitor.kind}`);
+  const images = await monitorImages(config, monitor, options);
+  const { train, test, classes } = images;
+  const network = networkOf(config);
+  const programs = widths.map((width) => embedProgram(network, config, width));
+  const read = new Set(
+    programs.flatMap(({ graph }) =>
+      [...graph.defaults.values()].map((fallback) => (fallback.kind === 'weights' ? fallback.tensor : '')),
+    ),
+  );
+  const settings = { k: monitor.neighbours, temperature: monitor.temperature };
+  return {
+    async evaluate(weights) {
+      // `data` may be a getter that changes the layout: it is asked for once.
+      const known = new Map<string, TensorData>();
+      for (const [name, tensor] of weights) {
+        if (read.has(name)) known.set(name, { ...tensor });
+      }
+      // Weights become constants of the graphs, so sessions are opened anew, which costs much less than what
+      // evaluation with constants saves.
+      const encoders = await Promise.all(
+        programs.map(({ graph }) => FrozenEncoder.of(bindWeights(graph, known), config)),
+      );
+      try {
+        const bank = await extractFeatures(train, config, encoders);
+        const queries = await extractFeatures(test, config, encoders);
+        const accuracies: Record<string, Accuracy> = {};
+        for (const [i, width] of widths.entries()) {
+          accuracies[widthLabel(width)] = await knnAccuracy(
+            { ...bank[i]!, labels: train.labels },
+            { ...queries[i]!, labels: test.labels },
+            classes.length,
+            settings,
+            runtime,
+          );
+        }
+        return accuracies;
+      } finally {
+        await Promise.all(encoders.map((encoder) => encoder.close()));
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+async function monitorImages(
+  config: Config,
+  monitor: Extract<Config['monitor'], { kind: 'knn' }>,
+  options: KnnMonitorOptions,
+): Promise<LabelledImages> {
+  const { trainLimit: limit, testLimit } = monitor;
+  const source = monitor.source === '' ? config.data.source : monitor.source;
+  if (datasetNames.includes(source)) {
+    return openLabelledImages(config, { ...options, source, limit, testLimit });
+  }
+  const { seed } = config;
+  const folder = labelled(await openSource(source, options), 'the kNN monitor');
+  if (folder.length < oneInFolder) {
+    throw new UsageError(
+      `the kNN monitor of ${source}: ${folder.length} labelled images; accepted: at least ${oneInFolder}`,
+    );
+  }
+  const split = (isTest: boolean, limit: number) => {
+    const indices = Uint32Array.from({ length: folder.length }, (_, i) => i).filter(
+      (index) => (index % oneInFolder === oneInFolder - 1) === isTest,
+    );
+    const chosen = select(indices.length, limit, seed).map((position) => indices[position]!);
+    return labelled(subset(folder, chosen));
+  };
+  return { train: split(false, limit), test: split(true, testLimit), classes: folder.classes! };
+}

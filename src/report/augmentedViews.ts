@@ -1,0 +1,53 @@
+import { viewAugmentations } from '../config/augmentation.js';
+import { viewSize, type Config } from '../config/schema.js';
+import { ViewLoader } from '../data/loader.js';
+import { openSource } from '../data/source.js';
+import type { ReportOptions } from './options.js';
+import { denormalized, thumbnail } from './thumbnail.js';
+
+/** A training image and the views of it that training sees in its first epoch, as data URIs. */
+export interface AugmentedImage {
+  readonly image: string;
+  readonly views: readonly string[];
+}
+
+/**
+ * The first images of the first epoch with their views, as the loader of training renders them. Throws a
+ * SlimclrError when the images cannot be opened.
+ */
+export async function augmentedViews(
+  config: Config,
+  count: number,
+  options: ReportOptions = {},
+): Promise<AugmentedImage[]> {
+  const { augmentation, data, method, seed } = config;
+  const { mean, std } = data;
+  const size = viewSize(config);
+  const source = await openSource(data.source, { ...options, limit: data.limit, seed, offline: true });
+  // Views depend on neither the batch size nor the workers.
+  const loader = new ViewLoader(source, {
+    seed,
+    batchSize: Math.min(count, source.length),
+    imageSize: size,
+    mean,
+    std,
+    augmentations: viewAugmentations(augmentation),
+    workers: 1,
+    prefetch: 0,
+  });
+  try {
+    const { indices, views } = await loader.batch(0, 0);
+    const seen = method.kind === 'supervised' ? views.slice(0, 1) : views;
+    const viewOf = (batch: Float32Array, position: number) => {
+      const input = batch.subarray(position * 3 * size * size);
+      return thumbnail(denormalized(input, size, mean, std));
+    };
+    const images = Array.from(indices, async (index, position) => ({
+      image: await thumbnail(await source.read(index)),
+      views: await Promise.all(seen.map((batch) => viewOf(batch, position))),
+    }));
+    return await Promise.all(images);
+  } finally {
+    await loader.close();
+  }
+}

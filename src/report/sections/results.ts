@@ -1,0 +1,140 @@
+import { widthLabel } from '../../programs/manifest.js';
+import { seriesOf, type LineChart } from '../charts.js';
+import { escapeHtml } from '../html.js';
+import type { Run } from '../run.js';
+import { chartsOr, sentence, type Block, type Section } from '../section.js';
+import { seriesColor } from '../style.js';
+import { columnGroups, summarizeWidths, type WidthSummary } from '../summary.js';
+
+/** The summary table, and accuracy against what a width costs. */
+export function resultsSection(run: Run): Section {
+  const widths = summarizeWidths(run);
+  const charts = costs.flatMap((cost) =>
+    evaluations.map((evaluation) => accuracyChart(widths, evaluation, cost, run)),
+  );
+  return {
+    id: 'results',
+    title: 'Results',
+    blocks: [
+      { kind: 'html', html: renderSummary(widths) },
+      ...otherProbes(run),
+      chartsOr(
+        charts,
+        'Accuracy is drawn against multiply-adds and latency once there are results of `slimclr export` and of ' +
+          '`slimclr knn` or `slimclr probe`.',
+      ),
+    ],
+  };
+}
+
+function renderSummary(widths: readonly WidthSummary[]): string {
+  const columns = columnGroups.flatMap((group) => group.columns);
+  const groupHeads = columnGroups.map(
+    (group) => `<th colspan="${group.columns.length}">${group.heading}</th>`,
+  );
+  const heads = columns.map(({ heading }) => `<th scope="col">${heading}</th>`);
+  const rows = widths.map((width) => {
+    const [label, ...cells] = columns.map((column) => column.cell(width));
+    const data = cells.map((text) =>
+      text === undefined ? '<td class="missing">–</td>' : `<td>${text}</td>`,
+    );
+    return `<tr><th scope="row">${label}</th>${data.join('')}</tr>`;
+  });
+  return `<div class="scroll"><table>
+<thead>
+<tr>${groupHeads.join('')}</tr>
+<tr>${heads.join('')}</tr>
+</thead>
+<tbody>
+${rows.join('\n')}
+</tbody>
+</table></div>`;
+}
+
+/** Linear probes of other protocols beside each other, top-1. */
+function otherProbes({ otherProbes }: Run): Block[] {
+  if (otherProbes.length === 0) return [];
+  const widths = [...new Set(otherProbes.flatMap((probe) => probe.widths.map(({ width }) => width)))];
+  const heads = otherProbes.map(({ protocol }) => `<th scope="col">${escapeHtml(protocol)}</th>`);
+  const rows = widths
+    .sort((a, b) => b - a)
+    .map((width) => {
+      const cells = otherProbes.map((probe) => {
+        const accuracy = probe.widths.find((entry) => entry.width === width)?.trained.top1;
+        return accuracy === undefined
+          ? '<td class="missing">–</td>'
+          : `<td>${(100 * accuracy).toFixed(1)}</td>`;
+      });
+      return `<tr><th scope="row">${widthLabel(width).slice(1)}</th>${cells.join('')}</tr>`;
+    });
+  const table = `<table class="narrow">\n<tr><th scope="col">width</th>${heads.join('')}</tr>\n${rows.join('\n')}\n</table>`;
+  return [
+    sentence('Linear probes of other protocols, top-1 in percent:'),
+    { kind: 'html', html: `<div class="scroll">${table}</div>` },
+  ];
+}
+
+const evaluations = [
+  { kind: 'knn', title: 'kNN accuracy' },
+  { kind: 'probe', title: 'Linear probe accuracy' },
+] as const;
+
+const costs = [
+  {
+    id: 'multiply-adds',
+    title: 'multiply-adds',
+    label: 'multiply-adds of one image, millions',
+    of: ({ model }: WidthSummary) => (model?.multiplyAdds ?? NaN) / 1e6,
+  },
+  {
+    id: 'latency',
+    title: 'latency',
+    label: 'median latency of one image, ms',
+    of: ({ model }: WidthSummary) => model?.latency ?? NaN,
+  },
+] as const;
+
+/** The trained encoder beside the random one. */
+function accuracyChart(
+  widths: readonly WidthSummary[],
+  { kind, title }: (typeof evaluations)[number],
+  cost: (typeof costs)[number],
+  run: Run,
+): LineChart | null {
+  const encoders = [
+    { name: 'trained', color: seriesColor(0) },
+    { name: 'random', color: 'var(--muted)' },
+  ] as const;
+  const series = encoders.flatMap((encoder) => {
+    const known = widths.filter((width) => width.model && width[kind]?.[encoder.name]);
+    const [line] = seriesOf(
+      encoder,
+      known.map((width) => [cost.of(width), 100 * width[kind]![encoder.name]!.top1]),
+    );
+    // On the side where the other line is not.
+    const labels = known.map(({ label, [kind]: accuracy }) => ({
+      text: label.slice(1),
+      below: accuracy!.trained.top1 < (accuracy!.random?.top1 ?? 0),
+    }));
+    return line === undefined ? [] : [encoder.name === 'trained' ? { ...line, labels } : line];
+  });
+  if (series.length === 0) return null;
+  return {
+    kind: 'lines',
+    id: `${kind}-${cost.id}`,
+    title: `${title} by ${cost.title}`,
+    ...(cost.id === 'latency' && { caption: latencyCaption(run) }),
+    xLabel: cost.label,
+    yLabel: 'top-1 accuracy, %',
+    series,
+    dots: true,
+    rules: [],
+    yScale: 'zero',
+  };
+}
+
+function latencyCaption({ export: result }: Run): string {
+  // Results of older versions do not say what they were measured on.
+  const where = result?.threads === undefined ? '' : `, ${result.provider}, threads: ${result.threads}`;
+  return `Measured by the export, batch 1, onnxruntime-node${where}.`;
+}

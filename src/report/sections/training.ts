@@ -1,0 +1,97 @@
+import { slimStartEpoch } from '../../config/techniques.js';
+import { seriesOf, stepChart, widthSeries, type LineChart, type Rule } from '../charts.js';
+import { imagesPerStep, type History, type StepEvent } from '../history.js';
+import { chartsOr, type Section } from '../section.js';
+import { seriesColor } from '../style.js';
+
+/** Titles of the terms that the methods name in their events. */
+const termTitles: Readonly<Record<string, string>> = {
+  info_nce: 'InfoNCE',
+  nt_xent: 'NT-Xent',
+  cross_entropy: 'Cross entropy',
+  seed: 'SEED distillation',
+  distillation: 'Distillation',
+};
+
+/** Losses and their terms, learning rate, speed. */
+export function trainingSection(history: History): Section {
+  return {
+    id: 'training',
+    title: 'Training',
+    blocks: [chartsOr(trainingCharts(history), 'This run has logged no training step yet.')],
+  };
+}
+
+/** The step from which all widths train, for charts over steps; none before it is reached. */
+export function slowStartRule({ start, steps }: History): Rule[] {
+  if (start === undefined) return [];
+  const { config, stepsPerEpoch } = start;
+  const at = slimStartEpoch(config.techniques.slowStart) * stepsPerEpoch;
+  const isReached = at <= (steps.at(-1)?.step ?? 0);
+  return config.widths.length > 1 && at > 0 && isReached
+    ? [{ axis: 'x', at, label: 'sub-networks start' }]
+    : [];
+}
+
+function trainingCharts(history: History): (LineChart | null)[] {
+  const { start, steps } = history;
+  if (start === undefined) return [];
+  const { labels, config } = start;
+  const rules = slowStartRule(history);
+  const images = imagesPerStep(config);
+  const names = termNames(steps);
+  // A loss of one term alone is that term.
+  const terms = names.length === 1 ? [] : names;
+  const [only] = names.length === 1 ? names : [];
+  const perStep = (name: string, value: (event: StepEvent) => number) =>
+    seriesOf(
+      { name, color: seriesColor(0) },
+      steps.map((event) => [event.step, value(event)]),
+    );
+  return [
+    stepChart(
+      {
+        id: 'loss',
+        title: `Loss of each width${only === undefined ? '' : ` (${titleOf(only)})`}`,
+        yLabel: 'loss, nats',
+      },
+      widthSeries(labels, steps, ({ step, losses }, label) => [step, losses[label]?.loss]),
+      rules,
+    ),
+    ...terms.map((term) =>
+      stepChart(
+        { id: `loss-${term}`, title: `${titleOf(term)} term of each width`, yLabel: titleOf(term) },
+        widthSeries(labels, steps, ({ step, losses }, label) => [step, losses[label]?.terms[term]]),
+        rules,
+      ),
+    ),
+    stepChart(
+      { id: 'learning-rate', title: 'Learning rate', yLabel: 'learning rate', yScale: 'zero' },
+      perStep('learning rate', ({ learningRate }) => learningRate),
+      rules,
+    ),
+    stepChart(
+      { id: 'speed', title: 'Training speed', yLabel: 'images per second', yScale: 'zero' },
+      perStep('images per second', ({ seconds }) => images / seconds),
+      rules,
+    ),
+    stepChart(
+      { id: 'loader', title: 'Time spent waiting for the loader', yLabel: 'share of the step, %', yScale: 'zero' }, // prettier-ignore
+      perStep('waiting', ({ seconds, loaderSeconds }) => (100 * loaderSeconds) / seconds),
+      rules,
+    ),
+  ];
+}
+
+/** Of all widths and steps, in the order in which they first appear. */
+function termNames(steps: readonly StepEvent[]): string[] {
+  const names = new Set<string>();
+  for (const { losses } of steps) {
+    for (const { terms } of Object.values(losses)) for (const name of Object.keys(terms)) names.add(name);
+  }
+  return [...names];
+}
+
+function titleOf(term: string): string {
+  return termTitles[term] ?? term;
+}

@@ -1,0 +1,55 @@
+import { SlimclrError } from '../../errors.js';
+import type { Session } from '../../runtime/session.js';
+import type { Diagnostics, WidthLoss } from '../events.js';
+
+/** Images of one micro-batch. */
+export interface MicroBatch {
+  /** `[N, 3, S, S]` each. */
+  readonly views: readonly [Float32Array, Float32Array];
+  /** Classes `[N]`; null where the images have none. */
+  readonly labels: Int32Array | null;
+}
+
+export interface StepCounts {
+  /** Steps done before this one. */
+  readonly all: number;
+  /** Those of them that trained all widths. */
+  readonly narrow: number;
+  /** Steps of the whole training. */
+  readonly total: number;
+}
+
+export interface StepInput {
+  /** As many as the config accumulates. */
+  readonly batches: readonly MicroBatch[];
+  readonly learningRate: number;
+  /** False during the slow start: only the full width trains, with loss weight 1. */
+  readonly allWidths: boolean;
+  readonly steps: StepCounts;
+  /** Measure gradients and features. */
+  readonly diagnose?: boolean;
+  /** False: compute losses and gradients and change no parameter. Statistics and keys move all the same. */
+  readonly update?: boolean;
+}
+
+export interface StepResult {
+  /** By width label, averaged over the micro-batches. */
+  readonly losses: Readonly<Record<string, WidthLoss>>;
+  readonly diagnostics?: Diagnostics;
+}
+
+/** One training step of a method, as docs/method.md lists it. Changes the state in place. */
+export interface Step {
+  /** By the name of the graph, in the order of the manifest. */
+  readonly sessions: ReadonlyMap<string, Session>;
+  /** Seconds spent inside ONNX Runtime since the start. */
+  readonly computeSeconds: number;
+  /** Throws a DivergenceError when a loss is not finite, before the parameters change. */
+  run(input: StepInput): Promise<StepResult>;
+  close(): Promise<void>;
+}
+
+/** Losses that are not finite: training cannot go on. */
+export class DivergenceError extends SlimclrError {
+  override name = 'DivergenceError';
+}

@@ -1,0 +1,285 @@
+import { viewSize, type Config } from '../../config/schema.js';
+import { lossWeights } from '../../losses/reweighting.js';
+import { keyPrefix } from '../../programs/key.js';
+import type { GraphKind, Manifest } from '../../programs/manifest.js';
+import { lessonOf, teachersOf } from '../../programs/query.js';
+import { widthLabel } from '../../programs/manifest.js';
+import {
+  float64Scalar,
+  floatTensor,
+  scalarTensor,
+  Session,
+  type Tensor,
+  type Tensors,
+} from '../../runtime/session.js';
+import { Staging } from '../../runtime/staging.js';
+import type { WidthLoss } from '../events.js';
+import { GradientSum } from '../gradientSum.js';
+import { OptimizerStep } from '../optimizerStep.js';
+import { inPieces } from '../pieces.js';
+import type { TrainingState } from '../state.js';
+import { DivergenceError, type MicroBatch, type StepInput } from './step.js';
+
+/** Graphs that a step runs; the others are for evaluation. */
+const stepKinds: readonly GraphKind[] = [
+  'momentum',
+  'key',
+  'features',
+  'normalize',
+  'query',
+  'combine',
+  'accumulate',
+  'norm',
+  'update',
+];
+
+/** What the loss of one forward and backward pass stands for in a step. */
+export interface PassWeights {
+  /** Factor of its gradients. */
+  readonly gradient: number;
+  /** Factor of its losses in those that the step reports. */
+  readonly loss: number;
+}
+
+/** What a width predicted in a pass, `[R, C]` and `[R, D]`, by its label. */
+export interface WidthOutputs {
+  readonly logits: Tensor;
+  readonly embedding?: Tensor;
+}
+
+/**
+ * What the steps of all methods are made of: sessions, the feeding of parameters and statistics from the state, passes
+ * of all widths with their gradients, the optimiser. A method's step says in which order.
+ */
+export class StepRunner {
+  readonly sessions: ReadonlyMap<string, Session>;
+  readonly config: Config;
+  readonly manifest: Manifest;
+  readonly state: TrainingState;
+  readonly gradients: GradientSum;
+  /** By width label: where the query graphs write what the method, other widths and the diagnostics read. */
+  readonly outputs: ReadonlyMap<string, WidthOutputs>;
+  readonly #staging = new Staging();
+  readonly #optimizer: OptimizerStep;
+  readonly #lambdas: readonly number[];
+  #losses = new Map<string, { loss: number; terms: Record<string, number> }>();
+
+  private constructor(
+    config: Config,
+    manifest: Manifest,
+    state: TrainingState,
+    sessions: ReadonlyMap<string, Session>,
+  ) {
+    this.config = config;
+    this.manifest = manifest;
+    this.state = state;
+    this.sessions = sessions;
+    this.gradients = new GradientSum(manifest, state.parameters);
+    this.#optimizer = new OptimizerStep(
+      sessions,
+      config.optimizer,
+      manifest.parameters,
+      state,
+      this.gradients.total,
+    );
+    this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
+    this.outputs = new Map(
+      manifest.labels.map((label) => {
+        const { outputs } = this.#session(`query.${label}`).entry;
+        const zeros = (name: string) => {
+          const shape = outputs.find((output) => output.name === name)?.shape as
+            readonly number[] | undefined;
+          return shape && zeroTensor(shape);
+        };
+        const embedding = zeros('embedding');
+        return [label, { logits: zeros('logits')!, ...(embedding && { embedding }) }];
+      }),
+    );
+  }
+
+  /** Opens the graphs of a step. Errors are those of `Session.open`. */
+  static async open(
+    folder: string,
+    manifest: Manifest,
+    config: Config,
+    state: TrainingState,
+    traceFolder?: string,
+  ): Promise<StepRunner> {
+    const names = manifest.graphs.filter(({ kind }) => stepKinds.includes(kind)).map(({ name }) => name);
+    const sessions = new Map<string, Session>();
+    const options = { ...config.runtime, traceFolder };
+    for (const name of names) sessions.set(name, await Session.open(folder, manifest, name, options));
+    return new StepRunner(config, manifest, state, sessions);
+  }
+
+  get computeSeconds(): number {
+    let seconds = 0;
+    for (const session of this.sessions.values()) seconds += session.seconds;
+    return seconds;
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.sessions.values()) await session.close();
+  }
+
+  /** Shape of one view of a micro-batch. */
+  get viewShape(): readonly [number, number, number, number] {
+    const size = viewSize(this.config);
+    return [this.config.batchSize, 3, size, size];
+  }
+
+  /** One view of a micro-batch, 0 or 1, as a tensor that holds it until the same is asked of the next step. */
+  view({ views }: MicroBatch, view: 0 | 1, microBatch = 0): Tensor {
+    return this.#staging.stage(2 * microBatch + view, views[view], this.viewShape);
+  }
+
+  /** key = momentum key + (1 - momentum) query, parameters only. */
+  async moveKeys(momentum: number): Promise<void> {
+    const { parameters, keys, ranges } = this.state;
+    const scalar = float64Scalar(momentum);
+    for (const range of ranges.filter(({ fullWidth }) => fullWidth)) {
+      for (const [query, key] of inPieces(range, parameters.data, keys!.data)) {
+        await this.#session('momentum').runInto(
+          { query: query!, key: key!, momentum: scalar },
+          { new_key: key! },
+        );
+      }
+    }
+  }
+
+  /** Writes the key network's embeddings of a view into `keys`; its batch norm statistics move on. */
+  async embedKeys(images: Tensor, keys: Tensor): Promise<void> {
+    const session = this.#session('key');
+    await session.runInto({ images, ...this.#weights(session) }, { keys, ...this.#newStatistics(session) });
+  }
+
+  /** Runs a graph of the folder that reads parameters and statistics, or neither, and changes nothing of the state. */
+  async run(name: string, feeds: Tensors, outputs: Tensors): Promise<void> {
+    const session = this.#session(name);
+    await session.runInto({ ...feeds, ...this.#weights(session) }, outputs);
+  }
+
+  /** Begins a step: its losses and gradients are those of the passes that follow. */
+  begin(): void {
+    this.#losses = new Map();
+    this.gradients.begin();
+  }
+
+  /**
+   * Forward and backward of all active widths on one batch, wide first; adds their losses and gradients to the step's.
+   * `feeds` are the inputs that the method's objective has beside the teachers' predictions. `onGradients` is told of
+   * the widths that trained while each width's gradient stands for itself. Throws a DivergenceError.
+   */
+  async pass(
+    allWidths: boolean,
+    weights: PassWeights,
+    feeds: (label: string) => Tensors,
+    onGradients?: (labels: readonly string[]) => void,
+  ): Promise<void> {
+    const labels = allWidths ? this.manifest.labels : this.manifest.labels.slice(0, 1);
+    for (const [index, label] of labels.entries()) {
+      await this.#query(index, allWidths, weights, feeds(label));
+      const { loss } = this.#losses.get(label)!;
+      if (!Number.isFinite(loss)) {
+        throw new DivergenceError(
+          `loss of width ${label} is ${loss} at step ${this.state.step}; ` +
+            'a finite loss is needed: lower schedule.peak or lengthen schedule.warmup',
+        );
+      }
+    }
+    onGradients?.(labels);
+    await this.gradients.end(allWidths, this.sessions);
+  }
+
+  /** The losses of the passes since `begin`. */
+  get losses(): Readonly<Record<string, WidthLoss>> {
+    return Object.fromEntries(this.#losses);
+  }
+
+  /** The optimiser over what got gradients; counts the step. */
+  async update({ learningRate, allWidths, steps, update = true }: StepInput): Promise<void> {
+    if (!update) return;
+    const counts = { all: steps.all + 1, narrow: steps.narrow + 1 };
+    await this.#optimizer.run({ learningRate, allWidths, steps: counts });
+    this.state.step += 1;
+  }
+
+  /** Forward and backward of one width; gradients and batch norm statistics are written in place. */
+  async #query(index: number, allWidths: boolean, weights: PassWeights, inputs: Tensors): Promise<void> {
+    const label = this.manifest.labels[index]!;
+    const session = this.#session(`query.${label}`);
+    const lambda = allWidths ? this.#lambdas[index]! : 1;
+    const loss = scalarTensor(0);
+    const terms = Object.fromEntries(
+      session.entry.outputs
+        .filter(({ name, of, shape }) => name !== 'loss' && of === undefined && shape.length === 0)
+        .map(({ name }) => [name, scalarTensor(0)]),
+    );
+    await session.runInto(
+      {
+        ...inputs,
+        ...this.#lessons(index),
+        ...this.#weights(session),
+        loss_weight: scalarTensor(lambda * weights.gradient),
+      },
+      {
+        loss,
+        ...terms,
+        ...this.outputs.get(label),
+        ...this.gradients.fetches(session.entry, allWidths),
+        ...this.#newStatistics(session),
+      },
+    );
+    const sum = this.#losses.get(label) ?? { loss: 0, terms: {} };
+    sum.loss += weights.loss * valueOf(loss);
+    for (const [name, term] of Object.entries(terms)) {
+      sum.terms[name] = (sum.terms[name] ?? 0) + weights.loss * valueOf(term);
+    }
+    this.#losses.set(label, sum);
+  }
+
+  /** Predictions of the widths that teach one, from the same pass. */
+  #lessons(index: number): Tensors {
+    const { widths, techniques } = this.config;
+    const kind = lessonOf(techniques.distillation);
+    return Object.fromEntries(
+      teachersOf(widths[index]!, this.config)
+        .map(widthLabel)
+        .map((label) => [`teacher.${label}`, this.outputs.get(label)![kind]!]),
+    );
+  }
+
+  /** Parameters and statistics that a graph reads. */
+  #weights(session: Session): Tensors {
+    const { keys, parameters, statistics } = this.state;
+    const feeds: Record<string, Tensor> = {};
+    for (const { name, kind } of session.entry.inputs) {
+      if (kind === 'statistic') feeds[name] = statistics.tensor(name);
+      else if (kind !== 'parameter') continue;
+      else if (name.startsWith(keyPrefix)) feeds[name] = keys!.tensor(name.slice(keyPrefix.length));
+      else feeds[name] = parameters.tensor(name);
+    }
+    return feeds;
+  }
+
+  #newStatistics(session: Session): Tensors {
+    const fetches: Record<string, Tensor> = {};
+    for (const { name, of } of session.entry.outputs) {
+      if (of !== undefined && this.state.statistics.has(of)) fetches[name] = this.state.statistics.tensor(of);
+    }
+    return fetches;
+  }
+
+  #session(name: string): Session {
+    return this.sessions.get(name)!;
+  }
+}
+
+/** A float32 tensor of zeros. */
+export function zeroTensor(shape: readonly number[]): Tensor {
+  return floatTensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+}
+
+function valueOf(tensor: Tensor): number {
+  return (tensor.data as Float32Array)[0]!;
+}

@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UsageError } from '../../src/errors.js';
+import { diagnose } from '../../src/evaluation/diagnose.js';
+import { sha256File } from '../../src/onnx/hash.js';
+import { listCheckpoints } from '../../src/training/checkpoint.js';
+import type { Diagnostics, TrainingEvent } from '../../src/training/events.js';
+import { pretrain } from '../../src/training/pretrain.js';
+import { rejection } from '../support/rejection.js';
+import { tinyConfig } from '../training/tinyConfig.js';
+import { writeImages } from './tinyRun.js';
+
+describe('diagnose', function () {
+  this.timeout(60_000);
+  let root: string;
+  let run: string;
+  /** What training measured, by step. */
+  const measured = new Map<number, Diagnostics>();
+
+  before(async () => {
+    root = mkdtempSync(join(tmpdir(), 'slimclr-diagnose-'));
+    run = join(root, 'run');
+    const source = join(root, 'images');
+    await writeImages(source, 16, 1);
+    const config = tinyConfig(source, {
+      widths: [1, 0.5, 0.25],
+      epochs: 2,
+      accumulation: 2,
+      techniques: { slowStart: { kind: 'none' } },
+      // Keys that move fast, so that it shows which ones are used.
+      method: { kind: 'moco-v2', queueSize: 32, keyMomentum: 0.5 },
+      diagnostics: { everySteps: 1 },
+    });
+    const onEvent = (event: TrainingEvent) => {
+      if (event.type === 'diagnostics') measured.set(event.step, event.diagnostics);
+    };
+    await pretrain({ config, runFolder: run, onEvent });
+  });
+  after(() => rmSync(root, { recursive: true }));
+
+  it('a step from the checkpoint of the first epoch: the numbers that training measured there', async () => {
+    const [first] = await listCheckpoints(run);
+    const before = await sha256File(first!.path);
+    const { diagnostics, ...result } = await diagnose(run, { checkpoint: first!.path, batches: 1 });
+    expect(diagnostics).to.deep.equal(measured.get(2));
+    expect(diagnostics.cosines.map(({ wide, narrow }) => `${wide}-${narrow}`)).to.deep.equal([
+      'w1.00-w0.50',
+      'w1.00-w0.25',
+      'w0.50-w0.25',
+    ]);
+    expect(diagnostics.queueAge).to.deep.equal({ mean: 1.5, max: 2 });
+    expect(result).to.include({ step: 2, batches: 1, batchImages: 16 });
+    expect(await sha256File(first!.path)).to.equal(before);
+    const written: unknown = JSON.parse(readFileSync(join(run, 'results', 'diagnostics.json'), 'utf8'));
+    expect(written).to.deep.equal({ diagnostics, ...result });
+  });
+
+  it('several steps after the end of training: the mean, each step on images and keys of its own', async () => {
+    const one = await diagnose(run, { batches: 1 });
+    const two = await diagnose(run, { batches: 2 });
+    expect(two.step).to.equal(4);
+    expect(two.diagnostics.queueAge).to.deep.equal({ mean: 1.5, max: 2 });
+    const norm = ({ diagnostics }: typeof one) => diagnostics.gradientNorms['w0.25']!.region;
+    expect(norm(two)).to.not.equal(norm(one));
+    expect(norm(two)).to.be.closeTo(norm(one), norm(one) / 2);
+  });
+
+  it('a checkpoint of another config: refused', async () => {
+    const other = join(root, 'other');
+    const config = tinyConfig(join(root, 'images'), {
+      epochs: 1,
+      techniques: { slowStart: { kind: 'none' } },
+    });
+    await pretrain({ config, runFolder: other });
+    const [checkpoint] = await listCheckpoints(other);
+    const error = await rejection(diagnose(run, { checkpoint: checkpoint!.path }));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.match(/the checkpoint is of another config: .*widths/);
+  });
+
+  it('a folder without a run: refused', async () => {
+    const error = await rejection(diagnose(root));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.match(/no checkpoint/);
+  });
+});
