@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { ConfigInput } from './schema.js';
+import type { ConfigInput, EncoderName } from './schema.js';
 import { closest } from './closest.js';
 
 export interface Preset {
@@ -16,8 +16,6 @@ const afterHalf = (epochs: number) => ({
   techniques: { slowStart: { kind: 'full-width-first' as const, epochs: epochs / 2 } },
 });
 
-const cifar10 = { source: 'cifar10', imageSize: 32 };
-
 /** The small networks' features collapse with the paper's initialisation of the head (docs/method.md). */
 const uniform = { headInitialization: 'uniform' as const };
 
@@ -32,29 +30,24 @@ const cifarMocoV3 = {
 } as const;
 const cifarSimclr = { kind: 'simclr', temperature: 0.2, hiddenDimension: 512, ...uniform } as const;
 
-/** ResNet-20, batch 64: sized for a few CPU cores. */
-const resnet20 = (method: Method): ConfigInput => ({
-  encoder: { name: 'resnet20', stem: 'cifar' },
-  data: cifar10,
-  augmentation: { blur: { probability: 0 } },
-  method,
-  ...afterHalf(200),
-  optimizer: { kind: 'sgd', weightDecay: 5e-4 },
-  schedule: { kind: 'cosine', peak: 0.12 },
-  batchSize: 64,
-});
+/** A network with the CIFAR stem on CIFAR-10. */
+const onCifar10 =
+  (name: EncoderName, batchSize: number, peak: number) =>
+  (method: Method): ConfigInput => ({
+    encoder: { name, stem: 'cifar' },
+    data: { source: 'cifar10', imageSize: 32 },
+    augmentation: { blur: { probability: 0 } },
+    method,
+    ...afterHalf(200),
+    optimizer: { kind: 'sgd', weightDecay: 5e-4 },
+    schedule: { kind: 'cosine', peak },
+    batchSize,
+  });
 
-/** ResNet-18 with the CIFAR stem at the field's usual CIFAR settings. */
-const resnet18 = (method: Method): ConfigInput => ({
-  encoder: { name: 'resnet18', stem: 'cifar' },
-  data: cifar10,
-  augmentation: { blur: { probability: 0 } },
-  method,
-  ...afterHalf(200),
-  optimizer: { kind: 'sgd', weightDecay: 5e-4 },
-  schedule: { kind: 'cosine', peak: 0.06 },
-  batchSize: 256,
-});
+/** Sized for a few CPU cores. */
+const resnet20 = onCifar10('resnet20', 64, 0.12);
+/** At the field's usual CIFAR settings. */
+const resnet18 = onCifar10('resnet18', 256, 0.06);
 
 /** The paper's ResNet-50 on ImageNet: total batch 1024, in micro-batches of 32. */
 const imagenet = (epochs: number, recipe: ConfigInput): ConfigInput => ({

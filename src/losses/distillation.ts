@@ -8,6 +8,9 @@ import { klDivergence, softCrossEntropy, type Temperatures } from './softTargets
 /** Which of the C classes is right: the positive in column 0, or the one that int64 labels `[R]` name. */
 export type Target = { readonly kind: 'first-column' } | { readonly kind: 'labels'; readonly labels: Value };
 
+/** The target of every contrastive method. */
+export const firstColumn: Target = { kind: 'first-column' };
+
 type Kind = Exclude<Distillation['kind'], 'none'>;
 export type ActiveDistillation<K extends Kind = Kind> = { [P in K]: DistillationOf<P> }[K];
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { firstColumn } from '../losses/distillation.js';
 import { infoNce } from '../losses/infoNce.js';
 import { queueSimilarities } from '../losses/similarities.js';
 import { mocoHead } from '../nn/heads/mocoHead.js';
@@ -36,5 +37,3 @@ function objective(config: Config, dimension: number, queueSize: number, tempera
     return distilled(pass, config, { name: 'info_nce', loss }, { logits, embedding }, firstColumn);
   };
 }
-
-const firstColumn = { kind: 'first-column' } as const;

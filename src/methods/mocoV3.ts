@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { firstColumn } from '../losses/distillation.js';
 import { infoNce } from '../losses/infoNce.js';
 import { batchSimilarities } from '../losses/similarities.js';
 import { mocoV3Predictor, mocoV3Projector } from '../nn/heads/mocoV3Heads.js';
@@ -46,5 +47,3 @@ function objective(config: Config, dimension: number, temperature: number): Obje
     return distilled(pass, config, { name: 'info_nce', loss }, { logits, embedding }, firstColumn);
   };
 }
-
-const firstColumn = { kind: 'first-column' } as const;

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { firstColumn } from '../losses/distillation.js';
 import { seedLoss } from '../losses/seedLoss.js';
 import { queueSimilarities } from '../losses/similarities.js';
 import { mocoHead } from '../nn/heads/mocoHead.js';
@@ -44,5 +45,3 @@ function objective(
     return distilled(pass, config, { name: 'seed', loss }, { logits, embedding }, firstColumn);
   };
 }
-
-const firstColumn = { kind: 'first-column' } as const;

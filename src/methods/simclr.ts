@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.js';
 import type { Graph, Value } from '../graph/graph.js';
+import { firstColumn } from '../losses/distillation.js';
 import { infoNce } from '../losses/infoNce.js';
 import { viewSimilarities } from '../losses/similarities.js';
 import { simclrHead } from '../nn/heads/simclrHead.js';
@@ -56,5 +57,3 @@ function withOthers(b: Builder, graph: Graph, own: Value, name: string, count: n
   const others = graph.input(name, { dtype: 'float32', shape: [count, dimension] });
   return b.op('Concat', [own, others], { axis: 0 });
 }
-
-const firstColumn = { kind: 'first-column' } as const;

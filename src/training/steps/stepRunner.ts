@@ -1,9 +1,8 @@
 import { viewSize, type Config } from '../../config/schema.js';
 import { lossWeights } from '../../losses/reweighting.js';
 import { keyPrefix } from '../../programs/key.js';
-import type { GraphKind, Manifest } from '../../programs/manifest.js';
+import { widthLabel, type GraphKind, type Manifest } from '../../programs/manifest.js';
 import { lessonOf, teachersOf } from '../../programs/query.js';
-import { widthLabel } from '../../programs/manifest.js';
 import {
   float64Scalar,
   floatTensor,

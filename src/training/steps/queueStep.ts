@@ -1,0 +1,42 @@
+import type { Tensor } from '../../runtime/session.js';
+import { KeyQueue } from './keyQueue.js';
+import { MethodStep } from './methodStep.js';
+import type { MicroBatch, StepInput } from './step.js';
+import { zeroTensor, type StepRunner } from './stepRunner.js';
+
+/** A step whose queries of view 1 are compared with a key of their own and a queue of older keys. */
+export abstract class QueueStep extends MethodStep {
+  /** Of each micro-batch, `[N, D]`. */
+  readonly #keys: readonly Tensor[];
+  readonly #queue: KeyQueue;
+
+  constructor(runner: StepRunner, { dimension }: { readonly dimension: number }) {
+    super(runner);
+    const { accumulation, batchSize } = runner.config;
+    this.#keys = Array.from({ length: accumulation }, () => zeroTensor([batchSize, dimension]));
+    this.#queue = new KeyQueue(runner.state);
+  }
+
+  /** Writes the keys of a micro-batch, whose view 1 is in `view1`. */
+  protected abstract embedKeys(batch: MicroBatch, view1: Tensor, keys: Tensor): Promise<void>;
+
+  protected async passes(input: StepInput): Promise<void> {
+    const share = 1 / input.batches.length;
+    for (const [i, batch] of input.batches.entries()) {
+      const images = this.runner.view(batch, 0);
+      const keys = this.#keys[i]!;
+      await this.embedKeys(batch, images, keys);
+      const feeds = { images, keys, queue: this.#queue.tensor };
+      await this.pass(
+        input,
+        { gradient: share, loss: share },
+        () => feeds,
+        () => keys,
+      );
+    }
+  }
+
+  protected override finish(): void {
+    this.#queue.replaceOldest(this.#keys);
+  }
+}
