@@ -6,7 +6,7 @@ import { version } from '../version.js';
 import { finishedRuns, writeAblation } from './files.js';
 import type { AblationEvaluation, AblationFailure, AblationResult } from './results.js';
 import { performRun } from './run.js';
-import { summarize } from './statistics.js';
+import { expectedSeconds, summarize } from './statistics.js';
 import { defaultTable, variantsOf, type AblationTable } from './variants.js';
 
 /** One of the runs that an ablation consists of. */
@@ -17,6 +17,8 @@ export interface PlannedRun {
   /** Its place among the runs that were asked for, from 1, and their number. */
   readonly index: number;
   readonly count: number;
+  /** Estimate of what it and the runs after it take, from those that are done; null before the first is. */
+  readonly secondsLeft: number | null;
 }
 
 export interface AblateOptions {
@@ -39,7 +41,7 @@ export interface AblateOptions {
   readonly onProgress?: (run: PlannedRun, message: string) => void;
   /** Told what a person should know, such as that a run failed. */
   readonly onNotice?: (run: PlannedRun, message: string) => void;
-  /** Aborting it ends the ablation after the current step, with a checkpoint, or after the current evaluation. */
+  /** Aborting it ends the ablation after the current step, with a checkpoint, or an evaluation at once. */
   readonly signal?: AbortSignal;
 }
 
@@ -94,6 +96,13 @@ export async function ablate(options: AblateOptions): Promise<AblationResult> {
       folder: join(folder, variant.name, `seed-${seed}`),
       index: i + 1,
       count: planned.length,
+      secondsLeft: expectedSeconds(
+        planned
+          .slice(i)
+          .filter((later) => !isFinished(later))
+          .map((later) => later.variant.name),
+        runs,
+      ),
     };
     try {
       const finished = await performRun(run, { ...variant.config, seed }, { ...options, evaluation });

@@ -28,21 +28,24 @@ export async function performRun(
   const onProgress = (message: string) => options.onProgress?.(run, message);
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
   if (!(await train(run, config, options))) return null;
-  if (signal?.aborted) return null;
-  const evaluated = { ...evaluation, ...cache, onProgress };
-  const knn = await evaluateKnn(run.folder, evaluated);
-  if (signal?.aborted) return null;
-  const ridge = await evaluateProbe(run.folder, { ...evaluated, protocol: 'ridge' });
-  const history = trainingHistory((await readRun(run.folder)).events);
-  return {
-    variant: run.variant,
-    seed: run.seed,
-    trainingSeconds: history.seconds,
-    evaluationSeconds: knn.seconds + ridge.seconds,
-    knn: knn.widths,
-    ridge: ridge.widths,
-    gradients: gradientMeans(history),
-  };
+  const evaluated = { ...evaluation, ...cache, ...(signal && { signal }), onProgress };
+  try {
+    const knn = await evaluateKnn(run.folder, evaluated);
+    const ridge = await evaluateProbe(run.folder, { ...evaluated, protocol: 'ridge' });
+    const history = trainingHistory((await readRun(run.folder)).events);
+    return {
+      variant: run.variant,
+      seed: run.seed,
+      trainingSeconds: history.seconds,
+      evaluationSeconds: knn.seconds + ridge.seconds,
+      knn: knn.widths,
+      ridge: ridge.widths,
+      gradients: gradientMeans(history),
+    };
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return null;
+    throw error;
+  }
 }
 
 /** Whether training is finished. */

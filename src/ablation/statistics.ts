@@ -35,8 +35,23 @@ function summaryOf(name: string, runs: readonly AblationRun[]): VariantSummary {
     })),
     ratio: gradients('ratio'),
     cosine: gradients('cosine'),
-    seconds: spreadOf(runs.map((run) => run.trainingSeconds + run.evaluationSeconds))!,
+    seconds: spreadOf(runs.map(secondsOf))!,
   };
+}
+
+/** Time that runs of these variants will take: each the mean of its variant, or else of all; null of no runs. */
+export function expectedSeconds(variants: readonly string[], runs: readonly AblationRun[]): number | null {
+  const mean = (own: readonly AblationRun[]) => meanOf(own.map(secondsOf));
+  const all = mean(runs);
+  if (all === null) return null;
+  return variants.reduce(
+    (sum, name) => sum + (mean(runs.filter(({ variant }) => variant === name)) ?? all),
+    0,
+  );
+}
+
+function secondsOf({ trainingSeconds, evaluationSeconds }: AblationRun): number {
+  return trainingSeconds + evaluationSeconds;
 }
 
 /** Means over what was measured of the narrowest width in the later half of the steps. */

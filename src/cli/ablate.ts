@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { PlannedRun } from '../ablation/ablate.js';
 import type { TrainingEvent } from '../training/events.js';
 import { eventPrinter } from './eventPrinter.js';
 import {
@@ -10,6 +11,7 @@ import {
   type CacheOption,
   type ConfigOptions,
 } from './options.js';
+import { allRunsLeft } from './progress.js';
 import { abortOnSignals } from './signals.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
@@ -78,12 +80,23 @@ async function run(flags: Flags): Promise<void> {
   const { readTable } = await import('../ablation/variants.js');
   const status = new StatusLine();
   const interruption = abortOnSignals((signal) => {
-    status.print(`${signal}: stops after this step or evaluation; a second one exits at once`);
+    status.print(
+      `${signal}: stops, a training after this step with a checkpoint; a second one exits at once`,
+    );
   });
-  let current = 0;
-  let print: (event: TrainingEvent) => void;
-  const prefix = (at: { index: number; count: number; variant: string; seed: number }) =>
-    `${at.index}/${at.count} ${at.variant}, seed ${at.seed}: `;
+  const prefix = (at: PlannedRun) => `${at.index}/${at.count} ${at.variant}, seed ${at.seed}: `;
+  let current: { index: number; print: (event: TrainingEvent) => void; ahead: () => string } | undefined;
+  /** The printer of a run; the time left of all runs counts from the first that is heard of it. */
+  const following = (at: PlannedRun) => {
+    if (current?.index === at.index) return current;
+    const begun = performance.now();
+    const ahead = () => allRunsLeft(at.secondsLeft, (performance.now() - begun) / 1000);
+    return (current = {
+      index: at.index,
+      print: eventPrinter(status, at.folder, prefix(at), ahead),
+      ahead,
+    });
+  };
   const result = await ablate({
     config,
     folder: output,
@@ -97,12 +110,8 @@ async function run(flags: Flags): Promise<void> {
     },
     ...libraryOptions({ ...(cache !== undefined && { cache }) }),
     signal: interruption.signal,
-    onEvent: (at, event) => {
-      if (at.index !== current) print = eventPrinter(status, at.folder, prefix(at));
-      current = at.index;
-      print(event);
-    },
-    onProgress: (at, message) => status.update(() => `${prefix(at)}${message}`),
+    onEvent: (at, event) => following(at).print(event),
+    onProgress: (at, message) => status.update(() => `${prefix(at)}${following(at).ahead()}${message}`),
     onNotice: (at, message) => status.print(`${prefix(at)}${message}`),
   }).finally(() => {
     status.clear();

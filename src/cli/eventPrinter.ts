@@ -3,11 +3,15 @@ import type { TrainingEvent } from '../training/events.js';
 import { alarms, knnLine, TrainingProgress } from './progress.js';
 import type { StatusLine } from './statusLine.js';
 
-/** Prints what happens in the run of a folder as it happens; `prefix` begins every line. */
+/**
+ * Prints what happens in the run of a folder as it happens; `prefix` begins every line, `ahead` stands before the
+ * state of training in the line that changes.
+ */
 export function eventPrinter(
   status: StatusLine,
   output: string,
   prefix = '',
+  ahead = () => '',
 ): (event: TrainingEvent) => void {
   let progress: TrainingProgress | undefined;
   return (event) => {
@@ -19,7 +23,7 @@ export function eventPrinter(
         return status.print(`${prefix}skipped ${event.path}: ${event.reason}`);
       case 'step':
         progress!.record(event);
-        return status.update(() => `${prefix}${progress!.line()}`);
+        return status.update(() => `${prefix}${ahead()}${progress!.line()}`);
       case 'knn':
         return status.print(`${prefix}${knnLine(event)}`);
       case 'diagnostics':

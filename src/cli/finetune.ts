@@ -57,7 +57,7 @@ export function finetuneCommand(): Command {
   return addEvaluationOptions(command).action(async (run: string, flags: Flags) => {
     const { evaluateFinetune } = await import('../evaluation/evaluateFinetune.js');
     const status = new StatusLine();
-    const onProgress = (message: string) => status.show(message);
+    const onProgress = (message: string) => status.update(() => message);
     const result = await evaluateFinetune(run, { ...libraryOptions(flags), onProgress });
     status.clear();
     const { labels, epochs, trainImages, testImages, source } = result;

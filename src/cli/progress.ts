@@ -109,6 +109,14 @@ export class TrainingProgress {
   }
 }
 
+/**
+ * Time left of an ablation, before the state of one of its runs: what was left when the run began less the time since.
+ * Empty where it is not known.
+ */
+export function allRunsLeft(secondsLeft: number | null, elapsed: number): string {
+  return secondsLeft === null ? '' : `all runs ~${formatDuration(Math.max(secondsLeft - elapsed, 0))} left  `;
+}
+
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -75,11 +75,22 @@ function techniqueProblems({ epochs, method, techniques, widths }: Config): stri
   return problems;
 }
 
-function scheduleProblems({ epochs, schedule }: Config): string[] {
+function scheduleProblems({ epochs, schedule, techniques: { slowStart } }: Config): string[] {
   const problems: string[] = [];
   if (schedule.warmupFrom > schedule.peak) {
     problems.push(
       `schedule.warmupFrom ${schedule.warmupFrom} is above schedule.peak ${schedule.peak}; accepted: 0 to ${schedule.peak}`,
+    );
+  }
+  // The warm-up goes on towards this peak only where it is longer than the slow start.
+  if (
+    slowStart.kind !== 'none' &&
+    slowStart.peak > 0 &&
+    schedule.warmupFrom > slowStart.peak &&
+    schedule.warmup * epochs > slowStart.epochs
+  ) {
+    problems.push(
+      `schedule.warmupFrom ${schedule.warmupFrom} is above techniques.slowStart.peak ${slowStart.peak}; accepted: 0 to ${slowStart.peak}`,
     );
   }
   const late = schedule.kind === 'step' ? schedule.epochs.filter((epoch) => epoch >= epochs) : [];

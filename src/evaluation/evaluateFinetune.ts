@@ -16,7 +16,7 @@ import { labelled, type LabelledImages } from './labelledImages.js';
 import { cropAndFlip, labelTensor } from './probeBatches.js';
 import { writeResult } from './resultFiles.js';
 import type { Accuracy, FinetuneResult } from './results.js';
-import { progressOf } from './runFeatures.js';
+import { progressOf, report, type EncoderSetup, type Watch } from './runFeatures.js';
 import { chosenWidths, type TrainedRun } from './trainedRun.js';
 
 export interface FinetuneSettings {
@@ -54,7 +54,7 @@ export interface FinetuneOptions extends EvaluationOptions, Partial<FinetuneSett
  */
 export async function evaluateFinetune(runFolder: string, options: FinetuneOptions): Promise<FinetuneResult> {
   const started = performance.now();
-  const { labels, baseline = false, onProgress } = options;
+  const { labels, baseline = false } = options;
   const evaluation = await openEvaluation(runFolder, options);
   const { run, images } = evaluation;
   const { config, network } = run;
@@ -70,10 +70,8 @@ export async function evaluateFinetune(runFolder: string, options: FinetuneOptio
     seed,
   };
   checkSettings(settings);
-  const finetuned = (encoder: string, weights: Weights) => {
-    const report = progressOf(onProgress, `fine-tuning, ${encoder} encoder, epochs`, settings.epochs);
-    return finetune({ ...run, weights }, widths, few, settings, report);
-  };
+  const finetuned = (encoder: EncoderSetup['kind'], weights: Weights) =>
+    finetune({ ...run, weights }, encoder, widths, few, settings, options);
   const trained = await finetuned('trained', run.weights);
   const random = baseline
     ? await finetuned('random', initialWeights(network.declarations, config.seed))
@@ -106,10 +104,11 @@ function checkSettings({ epochs, batchSize, encoderRate, classifierRate }: Finet
 /** Accuracies on the test images after fine-tuning on the training images, by width. */
 async function finetune(
   { config, network, weights }: TrainedRun,
+  encoder: EncoderSetup['kind'],
   widths: readonly number[],
   { train, test, classes }: LabelledImages,
   { epochs, batchSize, encoderRate, classifierRate, seed }: FinetuneSettings,
-  onEpoch?: (done: number) => void,
+  watch: Watch,
 ): Promise<Accuracy[]> {
   const { imageSize, mean, std, workers } = config.data;
   const target = await builtInTarget(config.runtime);
@@ -138,11 +137,12 @@ async function finetune(
       const rates = { encoder: rate(encoderRate, step), classifier: rate(classifierRate, step) };
       for (const finetuned of networks) await finetuned.step(images, labels, rates);
       loader.recycle(batch);
-      if ((step + 1) % stepsPerEpoch === 0) onEpoch?.((step + 1) / stepsPerEpoch);
+      report(watch, `fine-tuning, ${encoder} encoder, step ${step + 1} of ${steps}`);
     }
     const encoders = await Promise.all(networks.map((finetuned) => finetuned.encoder()));
     try {
-      const features = await extractFeatures(test, config, encoders);
+      const onBatch = progressOf(watch, `features of test images, ${encoder} encoder`, test.length);
+      const features = await extractFeatures(test, config, encoders, onBatch);
       const classifiers = networks.map((finetuned) => finetuned.classifier());
       return await classifierAccuracies(classifiers, features, test.labels, config.runtime);
     } finally {

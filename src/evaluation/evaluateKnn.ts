@@ -9,7 +9,14 @@ import {
 import { defaultKnnSettings, knnAccuracy, type KnnSettings } from './knn.js';
 import { writeResult } from './resultFiles.js';
 import type { Accuracy, KnnResult } from './results.js';
-import { encoderFeatures, randomEncoder, trainedEncoder, type EncoderSetup } from './runFeatures.js';
+import {
+  encoderFeatures,
+  randomEncoder,
+  report,
+  trainedEncoder,
+  type EncoderSetup,
+  type Watch,
+} from './runFeatures.js';
 
 export type KnnOptions = EvaluationOptions & Partial<KnnSettings>;
 
@@ -20,14 +27,13 @@ export type KnnOptions = EvaluationOptions & Partial<KnnSettings>;
 export async function evaluateKnn(runFolder: string, options: KnnOptions = {}): Promise<KnnResult> {
   const started = performance.now();
   const { k = defaultKnnSettings.k, temperature = defaultKnnSettings.temperature } = options;
-  const { baseline = false, onProgress } = options;
+  const { baseline = false } = options;
   const evaluation = await openEvaluation(runFolder, options);
   const { run, images } = evaluation;
   const { widths } = run.config;
-  const accuracies = (encoder: EncoderSetup) =>
-    everyWidth(evaluation, encoder, { k, temperature }, onProgress);
+  const accuracies = (encoder: EncoderSetup) => everyWidth(evaluation, encoder, { k, temperature }, options);
   const trained = await accuracies(trainedEncoder(run));
-  const random = baseline ? await accuracies(randomEncoder(run, images, onProgress)) : null;
+  const random = baseline ? await accuracies(randomEncoder(run, images, options)) : null;
   const result: KnnResult = {
     kind: 'knn',
     k: Math.min(k, images.train.length),
@@ -44,13 +50,13 @@ async function everyWidth(
   { run, images }: Evaluation,
   encoder: EncoderSetup,
   settings: KnnSettings,
-  onProgress?: (message: string) => void,
+  watch: Watch,
 ): Promise<Accuracy[]> {
   const { widths, runtime } = run.config;
   const { train, test, classes } = images;
   const accuracies: Accuracy[] = [];
-  for (const [i, features] of (await encoderFeatures(run, images, encoder, onProgress)).entries()) {
-    onProgress?.(`kNN, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
+  for (const [i, features] of (await encoderFeatures(run, images, encoder, watch)).entries()) {
+    report(watch, `kNN, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
     const bank = { ...features.train, labels: train.labels };
     const queries = { ...features.test, labels: test.labels };
     accuracies.push(await knnAccuracy(bank, queries, classes.length, settings, runtime));

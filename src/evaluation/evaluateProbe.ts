@@ -20,8 +20,10 @@ import {
   encoderFeatures,
   progressOf,
   randomEncoder,
+  report,
   trainedEncoder,
   type EncoderSetup,
+  type Watch,
 } from './runFeatures.js';
 
 /** `protocol` is `features` unless given, `seed` the run's. The `ridge` protocol takes the seed only. */
@@ -47,7 +49,7 @@ type Probe = (
   evaluation: Evaluation,
   encoder: EncoderSetup,
   settings: ProbeSettings,
-  onProgress?: (message: string) => void,
+  watch: Watch,
 ) => Promise<Probed>;
 
 /** The protocols by name (docs/method.md, evaluation). */
@@ -65,7 +67,7 @@ const probes: Readonly<Record<ProbeProtocol, Probe>> = {
  */
 export async function evaluateProbe(runFolder: string, options: ProbeOptions = {}): Promise<ProbeResult> {
   const started = performance.now();
-  const { protocol = 'features', baseline = false, onProgress } = options;
+  const { protocol = 'features', baseline = false } = options;
   checkOptions(protocol, options);
   const evaluation = await openEvaluation(runFolder, options);
   const { run, images } = evaluation;
@@ -78,9 +80,9 @@ export async function evaluateProbe(runFolder: string, options: ProbeOptions = {
     seed: options.seed ?? seed,
   };
   checkProbeSettings(settings);
-  const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, onProgress);
+  const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, options);
   const trained = await probed(trainedEncoder(run));
-  const random = baseline ? await probed(randomEncoder(run, images, onProgress)) : null;
+  const random = baseline ? await probed(randomEncoder(run, images, options)) : null;
   await writeClassifiers(runFolder, protocol, {
     checkpoint: run.sha256,
     classes: images.classes,
@@ -122,11 +124,11 @@ async function probeFeatures(
   { run, images }: Evaluation,
   encoder: EncoderSetup,
   settings: ProbeSettings,
-  onProgress?: (message: string) => void,
+  watch: Watch,
 ): Promise<Probed> {
   const { network, config } = run;
   const { widths, runtime } = config;
-  const features = await encoderFeatures(run, images, encoder, onProgress);
+  const features = await encoderFeatures(run, images, encoder, watch);
   const training = {
     widths: features.map((split, i) => {
       const width = widths[i]!;
@@ -135,8 +137,8 @@ async function probeFeatures(
     labels: images.train.labels,
     classes: images.classes.length,
   };
-  const report = progressOf(onProgress, `linear probe, ${encoder.kind} encoder, epochs`, settings.epochs);
-  const classifiers = await trainProbe(layer, training, settings, runtime, report);
+  const onEpoch = progressOf(watch, `linear probe, ${encoder.kind} encoder, epochs`, settings.epochs);
+  const classifiers = await trainProbe(layer, training, settings, runtime, onEpoch);
   return scored(classifiers, features.map(({ test }) => test), run, images); // prettier-ignore
 }
 
@@ -144,15 +146,15 @@ async function probeRidge(
   { run, images }: Evaluation,
   encoder: EncoderSetup,
   { seed }: ProbeSettings,
-  onProgress?: (message: string) => void,
+  watch: Watch,
 ): Promise<Probed> {
   const { widths, runtime } = run.config;
   const { train, classes } = images;
-  const features = await encoderFeatures(run, images, encoder, onProgress);
+  const features = await encoderFeatures(run, images, encoder, watch);
   const classifiers: LinearClassifier[] = [];
   const lambdas: number[] = [];
   for (const [i, split] of features.entries()) {
-    onProgress?.(`ridge regression, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
+    report(watch, `ridge regression, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
     const labelled = { ...split.train, labels: train.labels };
     const settings = { seed, lambdas: ridgeLambdas };
     const { classifier, lambda } = await solveRidge(labelled, classes.length, settings, runtime);
@@ -170,7 +172,7 @@ async function probeAugmented(
   { run, images }: Evaluation,
   encoder: EncoderSetup,
   settings: ProbeSettings,
-  onProgress?: (message: string) => void,
+  watch: Watch,
 ): Promise<Probed> {
   const { epochs, learningRate, batchSize, seed } = settings;
   const { config, network } = run;
@@ -196,8 +198,11 @@ async function probeAugmented(
       factor: 0.1,
     } as const;
     const layers = await SwitchableLayers.open(shape, runtime);
-    const report = progressOf(onProgress, `linear probe, ${encoder.kind} encoder, epochs`, epochs);
-    const classifiers = requireFinite(await trainLayers(layers, batches, epochs, schedule, report), settings);
+    const onEpoch = progressOf(watch, `linear probe, ${encoder.kind} encoder, epochs`, epochs);
+    const classifiers = requireFinite(
+      await trainLayers(layers, batches, epochs, schedule, onEpoch),
+      settings,
+    );
     return await scored(classifiers, await extractFeatures(images.test, config, encoders), run, images);
   } finally {
     await Promise.all([batches.close(), ...encoders.map((frozen) => frozen.close())]);

@@ -1,9 +1,10 @@
 import { widthLabel } from '../programs/manifest.js';
 import { openLabelledImages, type LabelledImages, type LabelledImagesOptions } from './labelledImages.js';
 import type { Accuracy, KnnResult, WidthAccuracy } from './results.js';
+import type { Watch } from './runFeatures.js';
 import { openTrainedRun, type TrainedRun } from './trainedRun.js';
 
-export interface EvaluationOptions extends LabelledImagesOptions {
+export interface EvaluationOptions extends LabelledImagesOptions, Watch {
   /** Path of a checkpoint; default: the newest of the run. */
   readonly checkpoint?: string;
   /** Evaluate the encoder as it was before training as well. */

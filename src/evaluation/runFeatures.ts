@@ -13,7 +13,13 @@ import type { TrainedRun } from './trainedRun.js';
 /** Features of the images of both splits under one encoder at one width. */
 export type SplitFeatures = Readonly<Record<Split, Features>>;
 
-type Progress = (message: string) => void;
+/** Who follows an evaluation. */
+export interface Watch {
+  /** Told what takes long; the next message replaces it. */
+  readonly onProgress?: (message: string) => void;
+  /** Aborting it ends the evaluation with the reason, after the current batch, epoch or width. */
+  readonly signal?: AbortSignal;
+}
 
 /** An encoder whose features are asked for, and what makes cached ones its own. */
 export interface EncoderSetup {
@@ -53,7 +59,7 @@ export function trainedEncoder({ weights }: TrainedRun): EncoderSetup {
 export function randomEncoder(
   { config, network }: TrainedRun,
   { train }: LabelledImages,
-  onProgress?: Progress,
+  watch: Watch,
 ): EncoderSetup {
   const { seed, batchSize } = config;
   const weights = initialWeights(network.declarations, seed);
@@ -62,7 +68,7 @@ export function randomEncoder(
     weights,
     identity: `calibrated on ${train.fingerprint} batch ${batchSize} seed ${seed}`,
     async prepare(missing) {
-      const report = progressOf(onProgress, 'calibrating the random encoder', train.length);
+      const report = progressOf(watch, 'calibrating the random encoder', train.length);
       const statistics = await calibrate(network, config, missing, weights, train, report);
       return new Map([...weights, ...statistics]);
     },
@@ -74,7 +80,7 @@ export async function encoderFeatures(
   run: TrainedRun,
   images: LabelledImages,
   setup: EncoderSetup,
-  onProgress?: Progress,
+  watch: Watch,
 ): Promise<SplitFeatures[]> {
   const { config, network } = run;
   const cache = new FeatureCache(run.folder);
@@ -94,7 +100,7 @@ export async function encoderFeatures(
       );
       try {
         const what = `features of ${split} images, ${setup.kind} encoder`;
-        const report = progressOf(onProgress, what, images[split].length);
+        const report = progressOf(watch, what, images[split].length);
         const computed = await extractFeatures(images[split], config, encoders, report);
         for (const [i, features] of computed.entries()) {
           const { slot, key, width } = wanted[i]!;
@@ -144,17 +150,19 @@ function encoderKey(
 }
 
 /** Reports about every tenth of the way. */
-export function progressOf(
-  onProgress: Progress | undefined,
-  what: string,
-  total: number,
-): ((done: number) => void) | undefined {
-  if (!onProgress) return undefined;
+export function progressOf(watch: Watch, what: string, total: number): (done: number) => void {
   let reported = 0;
   return (done) => {
+    watch.signal?.throwIfAborted();
     const tenth = Math.floor((10 * done) / total);
     if (tenth <= reported) return;
     reported = tenth;
-    onProgress(`${what}: ${done} of ${total}`);
+    watch.onProgress?.(`${what}: ${done} of ${total}`);
   };
+}
+
+/** Reports what is being done, unless it is to end. */
+export function report({ onProgress, signal }: Watch, what: string): void {
+  signal?.throwIfAborted();
+  onProgress?.(what);
 }

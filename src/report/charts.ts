@@ -22,6 +22,8 @@ export interface LineChart extends Figure {
   readonly rules: readonly Rule[];
   /** `zero` starts at 0, `log` is logarithmic. */
   readonly yScale: 'linear' | 'zero' | 'log';
+  /** What the x 0, 1, ... are called, when they are no numbers; the chart then takes the whole width of the page. */
+  readonly xNames?: readonly string[];
 }
 
 export interface Series {

@@ -9,6 +9,9 @@ import type { Chart, HeatMap, LineChart, Series } from './charts.js';
 declare const document: { getElementById(id: string): { textContent: string; append(node: unknown): void } };
 declare const Plot: typeof PlotModule;
 
+/** Pixels between the bars of two series at one x. */
+const barDistance = 7;
+
 const charts = JSON.parse(document.getElementById('charts').textContent) as Chart[];
 for (const chart of charts) {
   document.getElementById(chart.id).append(chart.kind === 'lines' ? drawLines(chart) : drawHeatMap(chart));
@@ -31,10 +34,13 @@ function barEnd(side: 1 | -1): (point: Spread) => number {
 }
 
 function drawLines(chart: LineChart): unknown {
-  const names = [...new Map(chart.series.map(({ name, color }) => [name, color]))];
-  const lines = chart.series.map(({ name, points, labels, spreads, dashed = false }, line) => ({
+  const { series, xNames } = chart;
+  const names = [...new Map(series.map(({ name, color }) => [name, color]))];
+  const lines = series.map(({ name, points, labels, spreads, dashed = false }, line) => ({
     dashed,
-    points: points.map(([x, y], i) => ({ name, line, x, y, spread: spreads?.[i] ?? 0, label: labels?.[i] })),
+    // Bars at one x would hide each other.
+    dx: spreads ? barDistance * (line - (series.length - 1) / 2) : 0,
+    points: points.map(([x, y], i) => ({ name, x, y, spread: spreads?.[i] ?? 0, label: labels?.[i] })),
   }));
   const points = lines.flatMap((line) => line.points);
   const channels = { x: 'x', y: 'y', stroke: 'name' };
@@ -42,7 +48,6 @@ function drawLines(chart: LineChart): unknown {
   const halo = { fill: 'currentColor', stroke: 'var(--panel)', strokeWidth: 4 };
   const rules = { x: chart.rules.filter(({ axis }) => axis === 'x'), y: chart.rules.filter(({ axis }) => axis === 'y') }; // prettier-ignore
   const ruled = { strokeDasharray: '3,3', strokeOpacity: 0.7 };
-  const spread = points.filter((point) => point.spread > 0);
   const labelled = points.filter(({ label }) => label !== undefined);
   return Plot.plot({
     width: 560,
@@ -50,6 +55,7 @@ function drawLines(chart: LineChart): unknown {
     marginTop: 38,
     marginLeft: 56,
     marginBottom: 40,
+    ...(xNames && roomFor(xNames)),
     x: {
       label: chart.xLabel,
       labelArrow: 'none',
@@ -57,6 +63,8 @@ function drawLines(chart: LineChart): unknown {
       ticks: 6,
       nice: chart.dots,
       zero: true,
+      insetRight: Math.max(0, ...lines.map(({ dx }) => dx)),
+      ...(xNames && { ticks: [...xNames.keys()], tickFormat: nameIn(xNames), tickRotate: -45, nice: false }),
     },
     y: {
       label: chart.yLabel,
@@ -74,20 +82,20 @@ function drawLines(chart: LineChart): unknown {
     },
     marks: [
       ...(chart.yScale === 'zero' ? [Plot.ruleY([0], { strokeOpacity: 0.4 })] : []),
-      ...[false, true].map((dashed) =>
-        Plot.lineY(
-          lines.filter((line) => line.dashed === dashed).flatMap((line) => line.points),
-          { ...channels, z: 'line', strokeWidth: 1.5, ...(dashed && { strokeDasharray: '5,3' }) },
+      ...lines.map(({ points, dashed, dx }) =>
+        Plot.lineY(points, {
+          ...channels,
+          strokeWidth: 1.5,
+          dx,
+          ...(dashed && { strokeDasharray: '5,3' }),
+        }),
+      ),
+      ...lines.map(({ points, dx }) =>
+        Plot.ruleX(
+          points.filter(({ spread }) => spread > 0),
+          { x: 'x', y1: barEnd(-1), y2: barEnd(1), stroke: 'name', strokeWidth: 1.5, strokeOpacity: 0.6, dx },
         ),
       ),
-      Plot.ruleX(spread, {
-        x: 'x',
-        y1: barEnd(-1),
-        y2: barEnd(1),
-        stroke: 'name',
-        strokeWidth: 1.5,
-        strokeOpacity: 0.6,
-      }),
       Plot.ruleX(rules.x, { x: 'at', ...ruled }),
       Plot.text(rules.x, { x: 'at', text: 'label', frameAnchor: 'top', dy: -11, ...halo }),
       Plot.ruleY(rules.y, { y: 'at', ...ruled }),
@@ -99,16 +107,31 @@ function drawLines(chart: LineChart): unknown {
         dy: -7,
         ...halo,
       }),
-      ...(chart.dots ? [Plot.dot(points, { x: 'x', y: 'y', fill: 'name', r: 3.5 })] : []),
+      ...(chart.dots
+        ? lines.map(({ points, dx }) => Plot.dot(points, { x: 'x', y: 'y', fill: 'name', r: 3.5, dx }))
+        : []),
       ...[false, true].map((below) =>
         Plot.text(
           labelled.filter(({ label }) => label!.below === below),
           { x: 'x', y: 'y', text: ({ label }: Labelled) => label.text, dy: below ? 12 : -11, ...halo },
         ),
       ),
-      Plot.tip(points, Plot.pointer({ ...channels, fontSize: 12 })),
+      Plot.tip(
+        points,
+        Plot.pointer({ ...channels, fontSize: 12, ...(xNames && { format: { x: nameIn(xNames) } }) }),
+      ),
     ],
   });
+}
+
+function nameIn(xNames: readonly string[]): (x: number) => string {
+  return (x) => xNames[x]!;
+}
+
+/** Size of a chart whose names stand below it at 45 degrees, and margins for them. */
+function roomFor(xNames: readonly string[]): object {
+  const side = 5 * Math.max(...xNames.map((name) => name.length));
+  return { width: 1120, height: 310 + side, marginLeft: Math.max(56, side), marginBottom: 40 + side };
 }
 
 function drawHeatMap({ columns, rows, cells, wide }: HeatMap): unknown {

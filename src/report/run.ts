@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { parseConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
@@ -7,6 +7,7 @@ import { probeName } from '../evaluation/resultFiles.js';
 import type {
   DiagnosticsResult,
   ExportResult,
+  FinetuneResult,
   KnnResult,
   ProbeProtocol,
   ProbeResult,
@@ -22,13 +23,15 @@ export interface Run {
   readonly probe: ProbeResult | undefined;
   /** Of the protocols other than that of `probe`. */
   readonly otherProbes: readonly ProbeResult[];
+  /** The fewest labels first. */
+  readonly finetunes: readonly FinetuneResult[];
   readonly export: ExportResult | undefined;
   readonly diagnosis: DiagnosticsResult | undefined;
   /** What is missing or damaged, one sentence each. */
   readonly notes: readonly string[];
 }
 
-type Result = KnnResult | ProbeResult | ExportResult | DiagnosticsResult;
+type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;
 type ResultOf<Kind extends Result['kind']> = Extract<Result, { kind: Kind }>;
 
 const otherProtocols = ['ridge', 'shared', 'augmented'] as const satisfies readonly ProbeProtocol[];
@@ -57,11 +60,21 @@ export async function readRun(folder: string): Promise<Run> {
     knn: await readExpected(folder, 'knn', notes),
     probe: await readExpected(folder, 'probe', notes),
     otherProbes: (await Promise.all(otherProtocols.map(read))).filter((probe) => probe !== undefined),
+    finetunes: await readFinetunes(folder, notes),
     export: await readExpected(folder, 'export', notes),
     diagnosis: await readResult(folder, 'diagnostics', 'diagnostics', notes),
     notes,
   };
-  const parts = [log, config, run.knn, run.probe, ...run.otherProbes, run.export, run.diagnosis];
+  const parts = [
+    log,
+    config,
+    run.knn,
+    run.probe,
+    ...run.otherProbes,
+    ...run.finetunes,
+    run.export,
+    run.diagnosis,
+  ];
   if (parts.every((part) => part === undefined)) {
     throw new UsageError(
       `${folder} is not the folder of a run; accepted: one with events.jsonl, config.json or results/*.json`,
@@ -71,13 +84,16 @@ export async function readRun(folder: string): Promise<Run> {
 }
 
 /** The text of a file; undefined when there is none. */
-async function readText(folder: string, file: string): Promise<string | undefined> {
-  try {
-    return await readFile(join(folder, file), 'utf8');
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+function readText(folder: string, file: string): Promise<string | undefined> {
+  return readFile(join(folder, file), 'utf8').catch(ifAbsent(undefined));
+}
+
+/** What a path that does not exist is read as. */
+function ifAbsent<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (['ENOENT', 'ENOTDIR'].includes(error.code ?? '')) return value;
     throw error;
-  }
+  };
 }
 
 /** The events of a log that may end in the middle of a line: the process was killed, or writes right now. */
@@ -126,6 +142,16 @@ async function readExpected<Kind extends keyof typeof absence>(
     notes.push(`There is no results/${kind}.json, so ${absence[kind]}.`);
   }
   return result;
+}
+
+/** Results of fine-tuning, one for each share of the labels. */
+async function readFinetunes(folder: string, notes: string[]): Promise<FinetuneResult[]> {
+  const files = await readdir(join(folder, 'results')).catch(ifAbsent([]));
+  const names = files
+    .filter((file) => /^finetune-.*\.json$/.test(file))
+    .map((file) => basename(file, '.json'));
+  const results = await Promise.all(names.map((name) => readResult(folder, name, 'finetune', notes)));
+  return results.filter((result) => result !== undefined).sort((a, b) => a.labels - b.labels);
 }
 
 /** A file of `results/`; undefined when there is none, and, with a note, when it is damaged. */

@@ -41,7 +41,8 @@ function renderBlock(block: Block): string {
 }
 
 function renderFigure({ id, title, caption, ...chart }: Chart): string {
-  const wide = chart.kind === 'heat-map' && chart.wide ? ' wide' : '';
+  const isWide = chart.kind === 'heat-map' ? chart.wide : chart.xNames !== undefined;
+  const wide = isWide ? ' wide' : '';
   const note = caption === undefined ? '' : `<p>${escapeHtml(caption)}</p>`;
   const heading = `<figcaption>${escapeHtml(title)}${note}</figcaption>`;
   return `<figure class="chart${wide}" id="${escapeHtml(id)}">${heading}</figure>`;

@@ -57,8 +57,8 @@ nav a:hover { text-decoration: underline; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .4rem .75rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--muted); font-size: .85rem; }
-thead tr:first-child th { border-bottom: 0; padding-bottom: 0; text-align: center; }
-thead tr:first-child th:not(:empty) { box-shadow: inset 0 -1px var(--line); }
+thead tr:not(:last-child) th { border-bottom: 0; padding-bottom: 0; text-align: center; }
+thead tr:not(:last-child) th:not(:empty) { box-shadow: inset 0 -1px var(--line); }
 tbody th { color: var(--text); font-size: inherit; }
 .scroll + .charts, .charts + .charts, .alarm + .charts { margin-top: 1.25rem; }
 table.narrow { width: auto; }
@@ -70,7 +70,7 @@ figure.chart {
 }
 figure.chart > figcaption { margin-bottom: .4rem; font-weight: 600; font-size: .95rem; }
 figure.chart.wide { grid-column: 1 / -1; overflow-x: auto; }
-figure.chart.wide svg { min-width: 44rem; }
+figure.chart.wide > svg, figure.chart.wide > figure > svg { min-width: 44rem; }
 figure.chart > figcaption p { margin: .1rem 0 0; color: var(--muted); font-weight: 400; font-size: .82rem; }
 figure.chart figure { margin: 0; max-width: 100%; }
 figure.chart [class*=swatches] { --swatchSize: 12px; min-height: 24px; font-size: 12px; }

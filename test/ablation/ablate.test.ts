@@ -22,6 +22,7 @@ describe('ablate', function () {
   let options: AblateOptions;
   let reference: AblationResult;
   const started: string[] = [];
+  const estimates: (number | null)[] = [];
 
   before(async () => {
     root = mkdtempSync(join(tmpdir(), 'slimclr-ablate-'));
@@ -38,8 +39,10 @@ describe('ablate', function () {
     };
     reference = await ablate({
       ...options,
-      onEvent: ({ variant, seed, index, count }, { type }) => {
-        if (type === 'start') started.push(`${index}/${count} ${variant} ${seed}`);
+      onEvent: ({ variant, seed, index, count, secondsLeft }, { type }) => {
+        if (type !== 'start') return;
+        started.push(`${index}/${count} ${variant} ${seed}`);
+        estimates.push(secondsLeft);
       },
     });
   });
@@ -69,6 +72,12 @@ describe('ablate', function () {
     expect(text('ablation.html')).to.contain('"spreads":[').and.contain('<th scope="row">naive</th>');
   });
 
+  it('time left at the start of a run: its own and that of the later ones, from the finished ones', () => {
+    const seconds = reference.runs.map((run) => run.trainingSeconds + run.evaluationSeconds);
+    const [naive, all] = [seconds[0]!, seconds[1]!];
+    expect(estimates).to.deep.equal([null, naive + naive + naive, naive + all, all]);
+  });
+
   it('keeps one checkpoint of a run', async () => {
     expect(await listCheckpoints(join(options.folder, 'all', 'seed-1'))).to.have.length(1);
   });
@@ -78,7 +87,7 @@ describe('ablate', function () {
     expect(again).to.deep.equal(reference);
   });
 
-  it('aborted in a training, then in an evaluation: partial tables, then the same numbers', async () => {
+  it('aborted in a training, then in an evaluation, which ends at once: partial tables, then the same numbers', async () => {
     const folder = join(root, 'aborted');
     const training = new AbortController();
     const first = await ablate({
@@ -94,6 +103,7 @@ describe('ablate', function () {
     expect(readFileSync(join(folder, 'ablation.md'), 'utf8')).to.contain('So far: runs are missing');
     const evaluation = new AbortController();
     const resumed: string[] = [];
+    const evaluating: string[] = [];
     const second = await ablate({
       ...options,
       folder,
@@ -102,9 +112,11 @@ describe('ablate', function () {
         if (event.type === 'start') resumed.push(`${variant} ${seed} ${event.step}`);
       },
       onProgress: (_, message) => {
-        if (message.startsWith('kNN')) evaluation.abort();
+        evaluating.push(message);
+        if (message.startsWith('features of train')) evaluation.abort();
       },
     });
+    expect(evaluating.at(-1)).to.match(/^features of train images, trained encoder: /);
     // The wish to stop reaches the training process some steps later.
     expect(resumed.join()).to.match(/^all 0 ([4-9]|1[01])$/);
     expect(second.runs).to.have.length(1);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { AblationRun } from '../../src/ablation/results.js';
-import { gradientMeans, spreadOf, summarize } from '../../src/ablation/statistics.js';
+import { expectedSeconds, gradientMeans, spreadOf, summarize } from '../../src/ablation/statistics.js';
 import { ablationTables } from '../../src/ablation/tables.js';
 import type { History } from '../../src/report/history.js';
 import { tinyConfig } from '../training/tinyConfig.js';
@@ -55,6 +55,13 @@ describe('statistics of an ablation', () => {
       ['naive', '-', '-', '1 min 00 s'],
       ['all', '3.000 ± 1.414', '-', '1 min 01 s'],
     ]);
+  });
+
+  it('expected time: the mean of the variant, of all where it has no run; null of no runs', () => {
+    const runs = [run('all', 0, 0, null), run('all', 4, 0, null), run('naive', 8, 0, null)];
+    expect(expectedSeconds(['all', 'naive', 'distillation'], runs)).to.equal(62 + 68 + 64);
+    expect(expectedSeconds([], runs)).to.equal(0);
+    expect(expectedSeconds(['all'], [])).to.equal(null);
   });
 
   it('gradients: means over the later half, of the narrowest width, without what is not finite', () => {

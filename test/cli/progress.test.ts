@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { TrainingProgress } from '../../src/cli/progress.js';
+import { allRunsLeft, TrainingProgress } from '../../src/cli/progress.js';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
 
 const stepsPerEpoch = 100;
@@ -102,5 +102,13 @@ describe('TrainingProgress', () => {
         'sub-networks from epoch 5, going on after step 130',
     );
     expect(progress().opening()).to.match(/10 epochs of 100 steps$/);
+  });
+});
+
+describe('allRunsLeft', () => {
+  it('what was left when the run began less the time since, not below 0; nothing where it is not known', () => {
+    expect(allRunsLeft(200, 20)).to.equal('all runs ~3 min 00 s left  ');
+    expect(allRunsLeft(200, 300)).to.equal('all runs ~0 s left  ');
+    expect(allRunsLeft(null, 20)).to.equal('');
   });
 });

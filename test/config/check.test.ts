@@ -56,6 +56,21 @@ describe('checkConfig', () => {
     ]);
   });
 
+  it('a warm-up from above the peak of slow start: refused where it lasts longer than slow start', () => {
+    const config = (warmup: number, peak: number) =>
+      check({
+        epochs: 10,
+        schedule: { kind: 'cosine', peak: 0.3, warmup, warmupFrom: 0.2 },
+        techniques: { slowStart: { kind: 'full-width-first', epochs: 5, peak } },
+      });
+    expect(config(0.6, 0.1)).to.deep.equal([
+      'schedule.warmupFrom 0.2 is above techniques.slowStart.peak 0.1; accepted: 0 to 0.1',
+    ]);
+    expect(config(0.5, 0.1)).to.be.empty;
+    expect(config(0.6, 0.2)).to.be.empty;
+    expect(config(0.6, 0)).to.be.empty;
+  });
+
   it('contradictions are all reported, in order', () => {
     expect(
       check({ epochs: 1, batchSize: 3, techniques: { slowStart: { kind: 'full-width-first', epochs: 1 } } }),

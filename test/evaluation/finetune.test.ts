@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -149,6 +150,27 @@ describe('evaluateFinetune: red and blue images', function () {
     const { widths } = await evaluateFinetune(run.folder, options);
     const alone = await evaluateFinetune(run.folder, { ...options, widths: [0.5] });
     expect(alone.widths).to.deep.equal(widths.slice(1));
+  });
+
+  it('every step is reported; aborted, it ends with the reason after that step and leaves no result', async () => {
+    const controller = new AbortController();
+    const steps: string[] = [];
+    const error = await rejection(
+      evaluateFinetune(run.folder, {
+        testSource: run.test,
+        labels: 0.5,
+        batchSize: 4,
+        epochs: 3,
+        signal: controller.signal,
+        onProgress: (message) => {
+          if (!message.startsWith('fine-tuning')) return;
+          if (steps.push(message) === 2) controller.abort(new Error('enough'));
+        },
+      }),
+    );
+    expect(error.message).to.equal('enough');
+    expect(steps).to.deep.equal([1, 2].map((step) => `fine-tuning, trained encoder, step ${step} of 9`));
+    expect(existsSync(join(run.folder, 'results'))).to.equal(false);
   });
 
   it('a width that the run lacks, labels and settings out of range: UsageError', async () => {

@@ -4,6 +4,7 @@ import { configSchema } from '../../src/config/schema.js';
 import type {
   DiagnosticsResult,
   ExportResult,
+  FinetuneResult,
   KnnResult,
   ProbeResult,
   WidthAccuracy,
@@ -168,6 +169,19 @@ export const exampleProbe: ProbeResult = {
   batchSize: 256,
   ...common,
   widths: accuracies([0.554, 0.538, 0.497, 0.402], [0.371, 0.362, 0.344, 0.413]),
+};
+
+export const exampleFinetune: FinetuneResult = {
+  kind: 'finetune',
+  labels: 0.01,
+  epochs: 50,
+  encoderRate: 0.02,
+  classifierRate: 0.2,
+  batchSize: 64,
+  seed: 0,
+  ...common,
+  trainImages: 500,
+  widths: accuracies([0.382, 0.365, 0.341, 0.288], [0.241, 0.234, 0.22, 0.205]),
 };
 
 export const exampleExport: ExportResult = {

@@ -1,52 +1,23 @@
 import { expect } from 'chai';
-import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { renderReport, writeReport } from '../../src/report/report.js';
 import { readRun } from '../../src/report/run.js';
 import type { LoggedEvent, WidthLoss } from '../../src/training/events.js';
-import type { Chart } from '../../src/report/charts.js';
 import type { Pictures } from '../../src/report/pictures.js';
+import { chartsOf, chromium, figureOf, markCount, openPage } from '../support/browser.js';
 import {
   exampleDiagnosis,
   exampleEvents,
   exampleExport,
+  exampleFinetune,
   exampleKnn,
   exampleProbe,
   examplePictures,
   logText,
   writeRun,
 } from './exampleRun.js';
-
-const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
-  (name) => spawnSync(name, ['--version']).status === 0,
-);
-
-/** What a browser makes of a page: the document after its scripts ran, and what they wrote to the console. */
-async function openPage(file: string, profile: string): Promise<{ dom: string; console: string[] }> {
-  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--virtual-time-budget=5000', '--dump-dom'];
-  const logging = ['--enable-logging=stderr', '--v=0', `--user-data-dir=${profile}`];
-  const { stdout, stderr } = await promisify(execFile)(
-    chromium!,
-    [...flags, ...logging, pathToFileURL(resolve(file)).href],
-    { maxBuffer: 64 * 1024 * 1024 },
-  );
-  return { dom: stdout, console: stderr.split('\n').filter((line) => line.includes('CONSOLE')) };
-}
-
-/** The figure of the chart with that id. */
-function figureOf(dom: string, id: string): string {
-  return dom.split('<figure class="chart').find((part) => part.includes(` id="${id}"`)) ?? '';
-}
-
-/** Elements inside the marks of that kind ("line", "dot", "cell") of the chart with that id. */
-function markCount(dom: string, id: string, mark: string, element: string): number {
-  const groups = figureOf(dom, id).split('<g aria-label="').filter((part) => part.startsWith(`${mark}"`)); // prettier-ignore
-  return groups.reduce((count, group) => count + group.split('</g>')[0]!.split(`<${element} `).length - 1, 0);
-}
 
 type Step = Extract<LoggedEvent, { type: 'step' }>;
 
@@ -56,11 +27,6 @@ function withLosses(step: Step, label: string, loss: number): Step {
 }
 
 const noPictures: Pictures = { views: 'No images.', neighbours: 'No features.' };
-
-/** The charts that a page holds. */
-function chartsOf(page: string): Chart[] {
-  return JSON.parse(/id="charts">(.*?)<\/script>/s.exec(page)![1]!) as Chart[];
-}
 
 describe('report.html', () => {
   let root: string;
@@ -72,7 +38,8 @@ describe('report.html', () => {
   it('a complete run in Chromium: every chart has its marks, the pictures are there; the console is clean', async function () {
     if (chromium === undefined) this.skip();
     this.timeout(90_000);
-    const run = await readRun(writeRun(root, { log: logText(exampleEvents()), results }));
+    const finetuned = { ...results, 'finetune-1': exampleFinetune };
+    const run = await readRun(writeRun(root, { log: logText(exampleEvents()), results: finetuned }));
     const file = join(root, 'report.html');
     writeFileSync(file, await renderReport(run, await examplePictures()));
     const { dom, console } = await openPage(file, join(root, 'profile'));
@@ -101,6 +68,9 @@ describe('report.html', () => {
       expect(markCount(dom, id, 'line', 'path'), `lines of ${id}`).to.equal(count);
       expect(figureOf(dom, id), id).to.include('>sub-networks start<');
     }
+    expect(markCount(dom, 'layer-norms', 'line', 'path')).to.equal(4);
+    expect(markCount(dom, 'layer-norms', 'dot', 'circle')).to.equal(4 * 18);
+    expect(figureOf(dom, 'layer-norms')).to.include('>encoder.stage3.2.conv2</text>');
     expect(markCount(dom, 'cosine-map', 'cell', 'rect')).to.equal(16);
     expect(markCount(dom, 'layer-cosine-map', 'cell', 'rect')).to.equal(18 * 6);
     expect(figureOf(dom, 'std')).to.include('>collapse<');
@@ -109,10 +79,11 @@ describe('report.html', () => {
         .map(({ id }) => id)
         .sort(),
     ).to.deep.equal(
-      ['cosine-map', 'layer-cosine-map', 'knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency', ...Object.keys(overSteps)].sort(), // prettier-ignore
+      ['layer-norms', 'cosine-map', 'layer-cosine-map', 'knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency', ...Object.keys(overSteps)].sort(), // prettier-ignore
     );
     expect(dom.split('alt="view 1"')).to.have.length(1 + 2);
     expect(dom.split('class="same"')).to.have.length(1 + 2 * (5 + 4 + 3 + 2));
+    expect(dom).to.include('Fine-tuned on few labels').and.include('>1 % of the labels<');
     expect(dom).to.include('Collapsed at step 1247: the embeddings of w0.25 (0.050)');
     expect(dom).to.include('batch 1, onnxruntime-node, cpu, threads: 2');
   });
@@ -167,6 +138,22 @@ describe('report.html', () => {
     expect(titles).to.include('Cosine between the gradients of two widths at step 1248');
     expect(page).to.not.include('Collapsed at step').and.not.include('diagnostics.everySteps=100');
     expect(page).to.match(/<th scope="col">ridge<\/th>.*\n<tr><th scope="row">1\.00<\/th><td>55\.4<\/td>/);
+  });
+
+  it('fine-tuned on 1 and on 10 % of the labels: a table, the random encoder where it was asked for', async () => {
+    const widths = exampleFinetune.widths.map(({ random: _, ...entry }) => entry);
+    const more = { ...exampleFinetune, labels: 0.1, widths: widths.slice(1) };
+    const finetuned = { 'finetune-10': more, 'finetune-1': exampleFinetune };
+    const page = await renderReport(
+      await readRun(writeRun(root, { log: '', results: finetuned })),
+      noPictures,
+    );
+    expect(page).to.include(
+      '<tr><th scope="col">width</th><th scope="col">1 % of the labels</th>' +
+        '<th scope="col">1 % of the labels, random</th><th scope="col">10 % of the labels</th></tr>\n' +
+        '<tr><th scope="row">1.00</th><td>38.2</td><td>24.1</td><td class="missing">–</td></tr>\n' +
+        '<tr><th scope="row">0.75</th><td>36.5</td><td>23.4</td><td>36.5</td></tr>\n',
+    );
   });
 
   it('25 times the steps: still below 3 MB', async () => {

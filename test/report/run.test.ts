@@ -10,6 +10,7 @@ import {
   exampleDiagnosis,
   exampleEvents,
   exampleExport,
+  exampleFinetune,
   exampleKnn,
   exampleProbe,
   logText,
@@ -31,6 +32,7 @@ describe('readRun', () => {
       events,
       ...results,
       otherProbes: [],
+      finetunes: [],
       diagnosis: undefined,
       notes: [],
     });
@@ -44,6 +46,14 @@ describe('readRun', () => {
     expect(run.otherProbes).to.deep.equal([ridge, augmented]);
     expect(run.diagnosis).to.deep.equal(exampleDiagnosis);
     expect(run.notes.join('\n')).to.not.match(/diagnostics|probe-/);
+  });
+
+  it('fine-tuned on several shares of the labels: the fewest first; a damaged file is noted', async () => {
+    const [few, many] = [exampleFinetune, { ...exampleFinetune, labels: 0.1 }];
+    const results = { 'finetune-10': many, 'finetune-1': few, 'finetune-2': exampleKnn };
+    const run = await readRun(writeRun(root, { results }));
+    expect(run.finetunes).to.deep.equal([few, many]);
+    expect(run.notes).to.include('results/finetune-2.json was left out: its kind is "knn", not "finetune".');
   });
 
   it('a log torn in its last line: the events before it, and a note', async () => {

@@ -12,6 +12,7 @@ const run: Run = {
   probe: exampleProbe,
   export: exampleExport,
   otherProbes: [],
+  finetunes: [],
   diagnosis: undefined,
   notes: [],
 };

@@ -61,7 +61,29 @@ function normCharts(history: History): (LineChart | null)[] {
       series('ratio'),
       [...rules, { axis: 'y', at: 1, label: 'balance' }],
     ),
+    layerLines(diagnostics.at(-1)!, labels),
   ];
+}
+
+function layerLines(
+  { step, diagnostics: { layerNorms } }: Measurement,
+  labels: readonly string[],
+): LineChart | null {
+  const layers = Object.values(layerNorms).map((norms, at) => ({ norms, at }));
+  const series = widthSeries(labels, layers, ({ norms, at }, label) => [at, norms[label] || null]);
+  if (series.length === 0) return null;
+  return {
+    kind: 'lines',
+    id: 'layer-norms',
+    title: `Gradient norm in the region of each width by layer, at step ${step}`,
+    xLabel: 'layer',
+    xNames: Object.keys(layerNorms).map((name) => name.replace(/\.weight$/, '')),
+    yLabel: 'norm of the weight tensor',
+    series,
+    dots: true,
+    rules: [],
+    yScale: 'log',
+  };
 }
 
 function cosineCharts(history: History): (LineChart | HeatMap | null)[] {

@@ -1,3 +1,5 @@
+import { percent } from '../../evaluation/resultFiles.js';
+import type { WidthAccuracy } from '../../evaluation/results.js';
 import { widthLabel } from '../../programs/manifest.js';
 import { seriesOf, type LineChart } from '../charts.js';
 import { escapeHtml } from '../html.js';
@@ -18,6 +20,7 @@ export function resultsSection(run: Run): Section {
     blocks: [
       { kind: 'html', html: renderSummary(widths) },
       ...otherProbes(run),
+      ...finetunes(run),
       chartsOr(
         charts,
         'Accuracy is drawn against multiply-adds and latency once there are results of `slimclr export` and of ' +
@@ -51,16 +54,50 @@ ${rows.join('\n')}
 </table></div>`;
 }
 
-/** Linear probes of other protocols beside each other, top-1. */
+/** Linear probes of other protocols beside each other. */
 function otherProbes({ otherProbes }: Run): Block[] {
-  if (otherProbes.length === 0) return [];
-  const widths = [...new Set(otherProbes.flatMap((probe) => probe.widths.map(({ width }) => width)))];
-  const heads = otherProbes.map(({ protocol }) => `<th scope="col">${escapeHtml(protocol)}</th>`);
+  const columns = otherProbes.map((probe) => accuracyColumn(probe.protocol, probe, 'trained'));
+  return accuracyTable('Linear probes of other protocols, top-1 in percent:', columns);
+}
+
+/** Each share of the labels beside each other; the random encoder where it was fine-tuned too. */
+function finetunes({ finetunes }: Run): Block[] {
+  const columns = finetunes.flatMap((result) => {
+    const share = `${percent(result.labels)} % of the labels`;
+    const trained = accuracyColumn(share, result, 'trained');
+    const random = accuracyColumn(`${share}, random`, result, 'random');
+    return random.accuracies.size > 0 ? [trained, random] : [trained];
+  });
+  return accuracyTable('Fine-tuned on few labels, top-1 in percent:', columns);
+}
+
+interface AccuracyColumn {
+  readonly heading: string;
+  /** By width. */
+  readonly accuracies: ReadonlyMap<number, number>;
+}
+
+function accuracyColumn(
+  heading: string,
+  { widths }: { readonly widths: readonly WidthAccuracy[] },
+  encoder: 'trained' | 'random',
+): AccuracyColumn {
+  const known = widths.flatMap(({ width, [encoder]: accuracy }) =>
+    accuracy === undefined ? [] : [[width, accuracy.top1] as const],
+  );
+  return { heading, accuracies: new Map(known) };
+}
+
+/** A row for each width that a column has; nothing without a column. */
+function accuracyTable(title: string, columns: readonly AccuracyColumn[]): Block[] {
+  if (columns.length === 0) return [];
+  const widths = [...new Set(columns.flatMap(({ accuracies }) => [...accuracies.keys()]))];
+  const heads = columns.map(({ heading }) => `<th scope="col">${escapeHtml(heading)}</th>`);
   const rows = widths
     .sort((a, b) => b - a)
     .map((width) => {
-      const cells = otherProbes.map((probe) => {
-        const accuracy = probe.widths.find((entry) => entry.width === width)?.trained.top1;
+      const cells = columns.map(({ accuracies }) => {
+        const accuracy = accuracies.get(width);
         return accuracy === undefined
           ? '<td class="missing">–</td>'
           : `<td>${(100 * accuracy).toFixed(1)}</td>`;
@@ -68,10 +105,7 @@ function otherProbes({ otherProbes }: Run): Block[] {
       return `<tr><th scope="row">${widthLabel(width).slice(1)}</th>${cells.join('')}</tr>`;
     });
   const table = `<table class="narrow">\n<tr><th scope="col">width</th>${heads.join('')}</tr>\n${rows.join('\n')}\n</table>`;
-  return [
-    sentence('Linear probes of other protocols, top-1 in percent:'),
-    { kind: 'html', html: `<div class="scroll">${table}</div>` },
-  ];
+  return [sentence(title), { kind: 'html', html: `<div class="scroll">${table}</div>` }];
 }
 
 const evaluations = [
