@@ -1,6 +1,5 @@
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
-import { scale } from './scale.js';
 
 /**
  * InfoNCE: mean cross entropy of similarities / temperature with target 0. Similarities `[R, 1 + K]`
@@ -8,7 +7,6 @@ import { scale } from './scale.js';
  * MoCo v3's cross entropy without its factor 2T.
  */
 export function infoNce(b: Builder, similarities: Value, temperature: number): Value {
-  const logProbabilities = b.op('LogSoftmax', [scale(b, similarities, 1 / temperature)]);
-  const positive = b.op('Slice', [logProbabilities], { starts: [0], ends: [1], axes: [1] });
-  return b.op('Neg', [b.op('ReduceMean', [positive], { keepdims: false })]);
+  const losses = b.op('SoftmaxCrossEntropy', [similarities, null], { temperature }); // [R]
+  return b.op('ReduceMean', [losses], { keepdims: false });
 }

@@ -16,9 +16,9 @@ export function softCrossEntropy(
   teacher: Value,
   { studentTemperature, teacherTemperature }: Temperatures,
 ): Value {
-  const target = b.op('Softmax', [scale(b, teacher, 1 / teacherTemperature)]);
-  const prediction = b.op('LogSoftmax', [scale(b, student, 1 / studentTemperature)]);
-  return b.op('Neg', [meanOfRowSums(b, b.op('Mul', [target, prediction]))]);
+  const targets = b.op('Softmax', [scale(b, teacher, 1 / teacherTemperature)]);
+  const losses = b.op('SoftCrossEntropy', [student, targets], { temperature: studentTemperature }); // [N]
+  return b.op('ReduceMean', [losses], { keepdims: false });
 }
 
 /**
@@ -27,11 +27,7 @@ export function softCrossEntropy(
  */
 export function klDivergence(b: Builder, logStudent: Value, logTeacher: Value): Value {
   const difference = b.op('Sub', [logTeacher, logStudent]);
-  return meanOfRowSums(b, b.op('Mul', [b.op('Exp', [logTeacher]), difference]));
-}
-
-/** `[N, C]` -> scalar. */
-function meanOfRowSums(b: Builder, x: Value): Value {
-  const sums = b.op('ReduceSum', [x], { axes: [1], keepdims: false });
-  return b.op('ReduceMean', [sums], { keepdims: false });
+  const products = b.op('Mul', [b.op('Exp', [logTeacher]), difference]);
+  const divergences = b.op('ReduceSum', [products], { axes: [1], keepdims: false }); // [N]
+  return b.op('ReduceMean', [divergences], { keepdims: false });
 }

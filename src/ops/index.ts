@@ -41,6 +41,7 @@ import { ScatterElements } from './scatterElements.js';
 import { Sigmoid } from './sigmoid.js';
 import { Sign } from './sign.js';
 import { Slice } from './slice.js';
+import { SoftCrossEntropy } from './softCrossEntropy.js';
 import { Softmax } from './softmax.js';
 import { SoftmaxCrossEntropy } from './softmaxCrossEntropy.js';
 import { Sqrt } from './sqrt.js';
@@ -95,6 +96,7 @@ export const operators: { readonly [K in OpName]: Operator<K> } = {
   Sigmoid,
   Sign,
   Slice,
+  SoftCrossEntropy,
   Softmax,
   SoftmaxCrossEntropy,
   Sqrt,

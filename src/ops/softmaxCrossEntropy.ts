@@ -1,43 +1,87 @@
-import { type CompositeOperator, type NoAttributes } from './operator.js';
-import { fixed, floating, rank, required } from './shapes.js';
 import type { Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
+import type { CompositeOperator } from './operator.js';
+import { fixed, floating, rank, required } from './shapes.js';
+
+export interface TemperatureAttributes {
+  /** What logits are divided by before the softmax; default 1. */
+  readonly temperature?: number;
+}
 
 declare module './operator.js' {
   interface OperatorAttributes {
-    SoftmaxCrossEntropy: NoAttributes;
+    SoftmaxCrossEntropy: TemperatureAttributes;
   }
 }
 
 /**
  * Cross entropy with class labels: (logits `[N, C]`, labels int64 `[N]`) -> losses `[N]`, log probabilities
- * `[N, C]`. dlogits = (softmax - one hot) dloss.
+ * `[N, C]`. Without labels (null) column 0 of every row is right. dlogits = (softmax - one hot) dloss / temperature.
  */
-export const SoftmaxCrossEntropy: CompositeOperator<NoAttributes> = {
+export const SoftmaxCrossEntropy: CompositeOperator<TemperatureAttributes> = {
   domain: 'slimclr',
   infer([logits, labels]) {
     const z = rank(floating(required(logits, 'logits')), 2, 'logits');
-    const l = rank(required(labels, 'labels'), 1, 'labels');
-    if (l.dtype !== 'int64') throw new Error(`labels are ${l.dtype}, int64 is accepted`);
     fixed(z.shape[1], 'the number of classes');
+    if (labels) {
+      const l = rank(labels, 1, 'labels');
+      if (l.dtype !== 'int64') throw new Error(`labels are ${l.dtype}, int64 is accepted`);
+    }
     return [{ dtype: z.dtype, shape: [z.shape[0]!] }, z];
   },
-  gradient({ b, inputs: [logits, labels], outputs: [, logProbabilities], gradients: [dLoss, dLog] }) {
+  gradient({
+    b,
+    inputs: [logits, labels],
+    outputs: [, logProbabilities],
+    gradients: [dLoss, dLog],
+    attributes,
+  }) {
     if (dLog) throw new Error('SoftmaxCrossEntropy: log probabilities are not a differentiable output');
-    const [n, c] = logits!.dims as [number, number];
-    const error = b.op('Sub', [b.op('Exp', [logProbabilities!]), oneHot(b, labels!, c, logits!)]);
-    return [b.op('Mul', [error, b.reshape(dLoss!, [n, 1])]), null];
+    const target = labels ? oneHot(b, labels, logits!) : firstClass(b, logits!);
+    return [softmaxError(b, logProbabilities!, target, dLoss!, attributes), null];
   },
-  lower(b, [logits, labels]) {
-    const c = logits!.dims[1]!;
-    const logProbabilities = b.op('LogSoftmax', [logits!]);
-    const picked = b.op('Mul', [logProbabilities, oneHot(b, labels!, c, logits!)]);
+  lower(b, [logits, labels], attributes) {
+    const logProbabilities = logSoftmax(b, logits!, attributes);
+    if (!labels) {
+      const first = b.op('Slice', [logProbabilities], { starts: [0], ends: [1], axes: [1] });
+      return [b.op('Neg', [b.reshape(first, [logits!.dims[0]!])]), logProbabilities];
+    }
+    const picked = b.op('Mul', [logProbabilities, oneHot(b, labels, logits!)]);
     return [b.op('Neg', [b.op('ReduceSum', [picked], { axes: [1], keepdims: false })]), logProbabilities];
   },
 };
 
-function oneHot(b: Builder, labels: Value, classes: number, like: Value): Value {
-  return b.op('Cast', [isLabel(b, labels, classes)], { to: like.dtype });
+/** log softmax(logits / temperature) over the classes. */
+export function logSoftmax(b: Builder, logits: Value, { temperature = 1 }: TemperatureAttributes): Value {
+  return b.op('LogSoftmax', [
+    temperature === 1 ? logits : b.op('Mul', [logits, b.scalarLike(1 / temperature, logits)]),
+  ]);
+}
+
+/** (softmax - target) dloss / temperature: the gradient of a cross entropy `[N]` of logits `[N, C]`. */
+export function softmaxError(
+  b: Builder,
+  logProbabilities: Value,
+  target: Value,
+  dLoss: Value,
+  { temperature = 1 }: TemperatureAttributes,
+): Value {
+  // One factor a row: a scalar of its own for the temperature would be another pass over all logits.
+  const factor = temperature === 1 ? dLoss : b.op('Mul', [dLoss, b.scalarLike(1 / temperature, dLoss)]);
+  const error = b.op('Sub', [b.op('Exp', [logProbabilities]), target]);
+  return b.op('Mul', [error, b.reshape(factor, [dLoss.dims[0]!, 1])]);
+}
+
+function oneHot(b: Builder, labels: Value, logits: Value): Value {
+  return b.op('Cast', [isLabel(b, labels, logits.dims[1]!)], { to: logits.dtype });
+}
+
+/** `[1, C]`. */
+function firstClass(b: Builder, logits: Value): Value {
+  const classes = logits.dims[1]!;
+  const values = new (logits.dtype === 'float64' ? Float64Array : Float32Array)(classes);
+  values[0] = 1;
+  return b.graph.constant(values, [1, classes], logits.dtype);
 }
 
 /** Labels int64 `[N]` -> bool `[N, C]`, true in the column of each row's label. */

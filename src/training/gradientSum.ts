@@ -1,6 +1,6 @@
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { Arena } from '../runtime/arena.js';
-import type { Session, Tensor } from '../runtime/session.js';
+import type { Session, Tensor, Tensors } from '../runtime/session.js';
 import { inPieces } from './pieces.js';
 
 /**
@@ -14,6 +14,8 @@ export class GradientSum {
   /** Their sum over the passes of a step; the same arena where a step has one pass. */
   readonly total: Arena;
   #passes = 0;
+  /** What `fetches` gave, by width and whether all train: the same in every step. */
+  readonly #fetches = new Map<string, Record<string, Tensor>>();
   /** Blocks of the sub-networks, by the name of their input of `combine`. */
   readonly #blocks: Arena;
   /** What names of the full width's gradients start with among the inputs of `combine`. */
@@ -56,13 +58,18 @@ export class GradientSum {
   }
 
   /** Tensors that the gradients of a query graph are written into. */
-  fetches({ outputs, width }: GraphEntry, allWidths: boolean): Record<string, Tensor> {
-    const fetches: Record<string, Tensor> = {};
-    for (const { name, of } of outputs) {
-      if (of === undefined || !this.arena.has(of)) continue;
-      const block = `${width}.${name}`;
-      const shared = allWidths && this.#blocks.has(block);
-      fetches[name] = shared ? this.#blocks.tensor(block) : this.arena.tensor(of);
+  fetches({ outputs, width }: GraphEntry, allWidths: boolean): Tensors {
+    const key = `${width} ${allWidths}`;
+    let fetches = this.#fetches.get(key);
+    if (!fetches) {
+      fetches = {};
+      for (const { name, of } of outputs) {
+        if (of === undefined || !this.arena.has(of)) continue;
+        const block = `${width}.${name}`;
+        const shared = allWidths && this.#blocks.has(block);
+        fetches[name] = shared ? this.#blocks.tensor(block) : this.arena.tensor(of);
+      }
+      this.#fetches.set(key, fetches);
     }
     return fetches;
   }

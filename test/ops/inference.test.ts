@@ -106,6 +106,11 @@ const refused: Readonly<Record<string, Case>> = {
     (b, x) => b.op('SoftmaxCrossEntropy', x),
     /labels are float32, int64 is accepted/,
   ],
+  'SoftCrossEntropy with targets of another shape': [
+    [f(2, 3), f(2, 4)],
+    (b, x) => b.op('SoftCrossEntropy', x),
+    /targets are \[2,4\], \[2,3\] is accepted/,
+  ],
   'Reshape to another number of elements': [
     [f(2, 3)],
     (b, x) => b.reshape(x[0]!, [5]),

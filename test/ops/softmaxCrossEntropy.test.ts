@@ -27,6 +27,17 @@ describe('SoftmaxCrossEntropy', () => {
     }
   });
 
+  it('without labels, at temperature 0.5: column 0 of twice the logits', async () => {
+    const logits = randomOperand([3, 4], 5);
+    const actual = await evaluate([logits], (b, [z]) =>
+      b.node('SoftmaxCrossEntropy', [z!, null], { temperature: 0.5 }),
+    );
+    const doubled = logits.values.map((z) => 2 * Number(z));
+    for (const [i, expected] of naive(doubled, 4, [0, 0, 0]).entries()) {
+      expectClose(actual[i]!, expected, 2e-6);
+    }
+  });
+
   it('logits of 1000 and -1000: loss and gradient neither overflow nor vanish', async () => {
     const logits = { shape: [2, 2], values: [1000, -1000, 1000, -1000] };
     const labels = { dtype: 'int64', shape: [2], values: [0, 1] } as const;

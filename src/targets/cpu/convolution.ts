@@ -3,7 +3,7 @@ import type { ConvAttributes } from '../../ops/conv.js';
 import type { ConvPart, ConvSize } from './choices.js';
 import type { Lowering, Rule } from './lowering.js';
 import { packed, packedWeights } from './packing.js';
-import { Placed, type MapLayout } from './placed.js';
+import { everySecond, Placed, type MapLayout } from './placed.js';
 import { winogradConv } from './winograd.js';
 
 /** A convolution that the blocked kernels take: square window of odd size, padding that keeps the extent. */
@@ -119,8 +119,9 @@ export function inputOf(
 }
 
 function halved(l: Lowering, x: Placed, shape: readonly number[]): Placed {
-  const value = l.k.maxPool(x.get('blocked'), [1, 1], [2, 2], [0, 0, 0, 0]);
-  return Placed.of(l.k, { dtype: 'float32', shape }, 'blocked', value, x.clean);
+  const layout = x.map;
+  const value = everySecond(l.k, x.get(layout), layout, l.k.mapDims(x.dims)[0]);
+  return Placed.of(l.k, { dtype: 'float32', shape }, layout, value, x.clean);
 }
 
 type Rest = { readonly bias?: Value | null; readonly sum?: Value | null };

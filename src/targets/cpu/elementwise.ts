@@ -21,10 +21,10 @@ export const reluGrad: Rule = (l, node) => {
   const [gradient, output] = node.inputs as [Value, Value];
   const y = l.of(output);
   if (y.native === 'plain') return null;
+  if (l.stepped.get(gradient) === output) return [l.of(gradient)];
   const layout = y.native;
   const dy = l.of(gradient).get(layout);
-  // HardSigmoid(tiny positive) must be 1 and HardSigmoid(0) must be 0.
-  const mask = l.k.hardSigmoid(l.k.after(y.get(layout), dy), 1e30, 0);
+  const mask = l.k.step(l.k.after(y.get(layout), dy));
   return [l.placed(node.outputs[0]!, layout, l.k.mul(dy, mask), y.clean)];
 };
 
@@ -57,7 +57,7 @@ function merge(l: Lowering, output: Value, value: Value, x: Placed, y: Placed): 
       return l.placed(output, pending.layout, pending.emit({ sum: y.get(pending.layout) }), clean);
     case 'phases': {
       if (y.pending?.kind !== 'even') return null;
-      const even = y.pending.value;
+      const even = y.pending.half.get('blocked');
       return Placed.open(l.k, output.type, { kind: 'phases', emit: () => pending.emit(even) }, clean);
     }
     default:

@@ -105,6 +105,18 @@ export class Kernels {
     return this.b.op('Slice', [x], { starts: [start], ends: [end], axes: [axis], ...steps });
   }
 
+  /** The first two axes cut to ranges `[from, to)`, in one pass. */
+  cut(x: Value, rows: Pair, columns: Pair): Value {
+    const [height, width] = x.dims as [number, number];
+    if (columns[0] === 0 && columns[1] === width) return this.slice(x, 0, ...rows);
+    if (rows[0] === 0 && rows[1] === height) return this.slice(x, 1, ...columns);
+    return this.b.op('Slice', [x], {
+      starts: [rows[0], columns[0]],
+      ends: [rows[1], columns[1]],
+      axes: [0, 1],
+    });
+  }
+
   concat(parts: readonly Value[], axis: number): Value {
     return this.b.op('Concat', parts, { axis });
   }
@@ -179,6 +191,11 @@ export class Kernels {
     const [n, c, h, w] = x.dims as [number, number, number, number];
     this.#check(reorderOutputProblem(c, channels, this.block), x);
     return this.#raw('ReorderOutput', blockedDomain, [x], [n, channels, h, w], { channels });
+  }
+
+  /** Of x >= 0: 1 where it is positive, 0 where it is 0. */
+  step(x: Value): Value {
+    return this.hardSigmoid(x, 1e30, 0);
   }
 
   /** max(0, min(1, alpha x + beta)) */

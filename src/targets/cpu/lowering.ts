@@ -33,6 +33,8 @@ export class Lowering {
   readonly diagonals = new Map<Value, Value>();
   /** For an output gradient: the weight gradient made of it, which the input gradient waits for. */
   readonly weightGradients = new Map<Value, Value>();
+  /** Gradients that are 0 wherever a Relu's output is, by the gradient: that of Relu has nothing left to drop. */
+  readonly stepped = new Map<Value, Value>();
   readonly #images = new Map<Value, Placed>();
   readonly #readers = new Map<Value, string[]>();
   readonly #graph: Graph;

@@ -22,7 +22,7 @@ export const slice: Rule = (l, node) => {
   const shape = wholeBlocks(k, form, node.outputs[0]!.dims);
   const [rows, columns] = stored(k, shape);
   const value = k.reshape(x.get(form), stored(k, x.get(form).dims));
-  const cut = k.slice(k.slice(value, 1, column, column + columns), 0, row, row + rows);
+  const cut = k.cut(value, [row, row + rows], [column, column + columns]);
   return [l.placed(node.outputs[0]!, form, k.reshape(cut, shape))];
 };
 

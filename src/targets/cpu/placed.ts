@@ -44,9 +44,9 @@ export type Pending =
       readonly scale: Value;
     }
   | {
-      /** Zero except at even rows and columns, where it is `value`, blocked. */
+      /** Zero except at even rows and columns, where it is `half`. */
       readonly kind: 'even';
-      readonly value: Value;
+      readonly half: Placed;
     }
   | {
       /** Built from its four phases (rows and columns even or odd), blocked; the even one takes a summand. */
@@ -152,8 +152,11 @@ export class Placed {
           depthwise(k, u, k.repeated(pending.scale, u.dims[1]! / pending.scale.dims[0]!)),
         );
       }
-      case 'even':
-        return this.settle('blocked', scattered(k, pending.value));
+      case 'even': {
+        const { half } = pending;
+        const layout = wanted === 'blocked' || wanted === 'folded' ? wanted : half.map;
+        return this.settle(layout, scattered(k, half.get(layout), layout, k.mapDims(this.dims)[0]));
+      }
       case 'phases':
         return this.settle('blocked', pending.emit());
       case 'spread': {
@@ -216,12 +219,24 @@ export function closeAffine(
   return depthwise(k, y.value, scale, { bias, ...(sum && { sum: sum.get(y.layout) }), relu });
 }
 
-/** `[N, C, H, W]`, blocked, at the even rows and columns of a map twice the size, zeros elsewhere. */
-function scattered(k: Kernels, value: Value): Value {
+/** Every second row and column of a map, from the first on. A pooling window of one position takes them, on all threads. */
+export function everySecond(k: Kernels, value: Value, layout: MapLayout, samples: number): Value {
   const [n, c, h, w] = value.dims as [number, number, number, number];
+  if (layout === 'blocked') return k.maxPool(value, [1, 1], [2, 2], [0, 0, 0, 0]);
+  const blocks = c / k.block;
+  const rows = k.maxPool(k.reshape(value, [blocks, k.block, h, w]), [1, 1], [2, 1], [0, 0, 0, 0]);
+  const split = k.reshape(rows, [(blocks * h) / 2, k.block, w / samples, samples]);
+  return k.reshape(k.maxPool(split, [1, 1], [2, 1], [0, 0, 0, 0]), [n, c, h / 2, w / 2]);
+}
+
+/** A map of twice the size with `value` at its even rows and columns and zeros elsewhere. */
+function scattered(k: Kernels, value: Value, layout: MapLayout, samples: number): Value {
+  const [n, c, h, w] = value.dims as [number, number, number, number];
+  const row = w * k.block;
+  const position = layout === 'folded' ? samples * k.block : k.block;
   const rows = (n * c * h) / k.block;
-  const columns = k.pad(k.reshape(value, [rows * w, k.block]), [0, 0], [0, k.block]);
-  const zeroRows = k.pad(k.reshape(columns, [rows, 2 * w * k.block]), [0, 0], [0, 2 * w * k.block]);
+  const columns = k.pad(k.reshape(value, [(rows * row) / position, position]), [0, 0], [0, position]);
+  const zeroRows = k.pad(k.reshape(columns, [rows, 2 * row]), [0, 0], [0, 2 * row]);
   return k.reshape(zeroRows, [n, c, 2 * h, 2 * w]);
 }
 
@@ -257,7 +272,7 @@ function plainParameter(k: Kernels, value: Value, dims: readonly number[], form:
   const inner = form === 'kernel' ? block : 1;
   const split = k.reshape(value, [rows / block, columns / inner, kh * kw, inner, block]);
   const whole = k.reshape(k.transpose(split, [0, 4, 1, 3, 2]), value.dims);
-  return k.slice(k.slice(whole, 0, 0, outputs), 1, 0, inputs);
+  return k.cut(whole, [0, outputs], [0, inputs]);
 }
 
 /** A row-major parameter `[K, C, kh, kw]` in blocks. */

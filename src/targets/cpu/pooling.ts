@@ -2,8 +2,9 @@ import type { Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
 import { interleave } from './inputGradient.js';
+import type { BlockedConvOptions, Kernels } from './kernels.js';
 import type { Rule } from './lowering.js';
-import { Placed } from './placed.js';
+import { everySecond, Placed } from './placed.js';
 
 /** MaxPool on blocked maps, where nobody reads the indices but its gradient, which does without them. */
 export const maxPool: Rule = (l, node) => {
@@ -35,23 +36,20 @@ export const maxPoolGrad: Rule = (l, node) => {
   const y = l.of(output);
   if (!y.has('blocked')) return null;
   const { k } = l;
-  const dy = l.of(gradient).get('blocked');
+  const maxima = y.get('blocked');
+  const incoming = l.of(gradient).get('blocked');
+  const behindRelu = input.producer?.op === 'Relu';
+  // Relu's own step here, on a quarter of the positions.
+  const dy = behindRelu ? k.mul(incoming, k.step(k.after(maxima, incoming))) : incoming;
   const [n, c, h, w] = x.get('blocked').dims as [number, number, number, number];
-  const rows = (n * c) / k.block;
-  const half = [rows, h / 2, (w / 2) * k.block] as const;
-  const image = k.reshape(k.after(x.get('blocked'), dy), [rows, h, w, k.block]);
+  const half = [n, c, h / 2, w / 2];
+  const image = k.after(x.get('blocked'), dy);
   // Window (i, j) covers rows 2i - 1 to 2i + 1: an odd row lies in two windows, its own and the next.
-  const shifted = (value: Value, down: number, right: number) => {
-    const map = k.reshape(value, half);
-    if (down === 0 && right === 0) return map;
-    const cut = k.slice(k.slice(map, 1, down, half[1]), 2, right * k.block, half[2]);
-    return k.pad(cut, [0, 0, 0], [0, down, right * k.block]);
-  };
   const windows = [0, 1].map((down) =>
-    [0, 1].map((right) => [shifted(y.get('blocked'), down, right), shifted(dy, down, right)] as const),
+    [0, 1].map((right) => [moved(k, maxima, down, right), moved(k, dy, down, right)] as const),
   );
   const phase = (row: number, column: number) => {
-    const positions = k.reshape(k.slice(k.slice(image, 1, row, h, 2), 2, column, w, 2), half);
+    const positions = taken(k, image, row, column);
     let sum: Value | null = null;
     for (let down = 0; down <= row; down++) {
       for (let right = 0; right <= column; right++) {
@@ -64,9 +62,44 @@ export const maxPoolGrad: Rule = (l, node) => {
     }
     return sum!;
   };
-  const dx = interleave(l, [n, c, h / 2, w / 2], [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)]);
-  return [l.placed(node.outputs[0]!, 'blocked', dx, x.clean)];
+  const dx = interleave(l, half, [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)]);
+  const placed = l.placed(node.outputs[0]!, 'blocked', dx, x.clean);
+  if (behindRelu) l.stepped.set(node.outputs[0]!, input);
+  return [placed];
 };
+
+/** A blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on one thread. */
+function moved(k: Kernels, value: Value, down: number, right: number): Value {
+  if (down === 0 && right === 0) return value;
+  return oneTap(k, value, [1 + down, 1 + right], { pads: [0, 0, down, right] });
+}
+
+/** Every second row and column of a blocked map, from `row` and `column` on. */
+function taken(k: Kernels, value: Value, row: number, column: number): Value {
+  if (row === 0 && column === 0) return everySecond(k, value, 'blocked', 1);
+  return oneTap(k, value, [1 + row, 1 + column], { strides: [2, 2] });
+}
+
+/** A depthwise convolution that takes what lies under the last position of its window. */
+function oneTap(
+  k: Kernels,
+  value: Value,
+  [rows, columns]: readonly [number, number],
+  options: Pick<BlockedConvOptions, 'strides' | 'pads'>,
+): Value {
+  const [n, c, h, w] = value.dims as [number, number, number, number];
+  const taps = rows * columns;
+  const weights = Float32Array.from({ length: k.block * taps }, (_, i) =>
+    Math.floor(i / k.block) === taps - 1 ? 1 : 0,
+  );
+  const y = k.conv(
+    k.reshape(value, [(n * c) / k.block, k.block, h, w]),
+    k.b.graph.constant(weights, [k.block, 1, rows, columns], 'float32'),
+    { kernel: [rows, columns], group: k.block, ...options },
+  );
+  const [, , oh, ow] = y.dims as [number, number, number, number];
+  return k.reshape(y, [n, c, oh, ow]);
+}
 
 /** GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`, plain. */
 export const globalAveragePool: Rule = (l, node) => {

@@ -1,10 +1,19 @@
 import type { Value } from '../../graph/graph.js';
 import type { ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
-import { byWinograd, convLayout, geometryOf, inputOf, mapOf, sizeOf, type Geometry } from './convolution.js';
+import {
+  byWinograd,
+  convLayout,
+  geometryOf,
+  inputOf,
+  mapLayout,
+  mapOf,
+  sizeOf,
+  type Geometry,
+} from './convolution.js';
 import { diagonals, openFactor } from './inputGradient.js';
 import type { Lowering, Rule } from './lowering.js';
 import { packed, unpackedWeights } from './packing.js';
-import { depthwise, ones, type MapLayout, type ParameterForm } from './placed.js';
+import { depthwise, ones, type MapLayout, type ParameterForm, type Placed } from './placed.js';
 import { winogradWeightGradient } from './winograd.js';
 
 /**
@@ -24,7 +33,7 @@ export const convWeightGrad: Rule = (l, node) => {
   if (dy.pending?.kind !== 'scaled' && !dy.clean) return null;
   const { u, scale } = openFactor(dy);
   const { k } = l;
-  const layout = form === 'stem' ? 'blocked' : convLayout(l, logical);
+  const layout = gradientLayout(l, x, logical, form);
   if (u.native === 'plain' || !samplesFit(l, layout, g.batch)) return null;
   const du = mapOf(l, u.get(layout), layout, [g.batch, g.outputs]);
   const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
@@ -38,6 +47,15 @@ export const convWeightGrad: Rule = (l, node) => {
   l.weightGradients.set(gradient, value);
   return [l.placed(output, form, value)];
 };
+
+/** Unlike the other two convolutions of a layer, a window with a stride may be folded here, where both maps are. */
+function gradientLayout(l: Lowering, x: Placed, g: Geometry, form: ParameterForm): MapLayout {
+  if (form === 'stem') return 'blocked';
+  const { kernel, stride, batch, rows, columns } = g;
+  const packs = l.k.pack(batch, g.inputs) > 1 || l.k.pack(batch, g.outputs) > 1;
+  if (kernel > 1 && stride > 1 && x.has('folded') && !packs) return mapLayout(l, batch, rows, columns);
+  return convLayout(l, g);
+}
 
 /** The kernels take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
 function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
@@ -171,34 +189,45 @@ function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geo
   return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
-/** 3x3 on folded maps: a convolution for each column of taps, over the map moved by that column. */
+/**
+ * 3x3 on folded maps: a convolution over the positions that each column of taps meets, a column an image. Depthwise
+ * convolutions move, pad and choose on all threads; Pad and Slice copy on one.
+ */
 function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
-  const { kernel, inputs, outputs, height, width, batch } = g;
+  const { kernel, stride, inputs, outputs, height, width, rows, columns, batch } = g;
   const { block } = k;
   const pad = (kernel - 1) / 2;
-  const weights = k.reshape(dy, [outputs, 1, height, width * batch]);
-  const taps = Array.from({ length: kernel }, (_, column) => {
-    // Moves and pads in one pass, on all threads; Pad and Slice copy twice, on one.
-    const moved = k.conv(x, oneTap(l, inputs, kernel, column), {
-      kernel: [1, kernel],
-      pads: [pad, pad * batch, pad, pad * batch],
-      dilations: [1, batch],
-      group: inputs,
-    });
-    const images = k.reshape(moved, [inputs / block, 1, height + 2 * pad, width * batch * block]);
-    const products = k.conv(images, weights, { kernel: [height, width * batch], dilations: [1, block] });
-    return k.reshape(products, [(inputs * outputs) / block ** 2, kernel, 1, block ** 2]);
+  const [inputBlocks, outputBlocks] = [inputs / block, outputs / block];
+  const tall = stride * (rows - 1) + kernel;
+  const padded = depthwise(k, k.reshape(x, [inputBlocks, block, height, width * batch]), ones(k, block), {
+    pads: [pad, 0, tall - height - pad, 0],
   });
-  return scaledBlocks(l, k.concat(taps, 2), diagonal, g);
+  // Columns as the rows of an image, a sample in each column of that.
+  const lines = k.reshape(padded, [inputBlocks * tall, block, width, batch]);
+  const met = Array.from({ length: kernel }, (_, column) =>
+    k.conv(lines, oneTap(l, kernel, column), {
+      kernel: [kernel, 1],
+      strides: [stride, 1],
+      pads: [pad, 0, stride * (columns - 1) + kernel - width - pad, 0],
+      group: block,
+    }),
+  );
+  const products = k.conv(
+    k.reshape(k.concat(met, 0), [kernel * inputBlocks, 1, tall, columns * batch * block]),
+    k.reshape(dy, [outputs, 1, rows, columns * batch]),
+    { kernel: [rows, columns * batch], dilations: [stride, block] },
+  );
+  const split = k.reshape(products, [kernel, inputBlocks, outputBlocks, kernel, block ** 2]);
+  return scaledRows(l, k.transpose(split, [2, 1, 3, 0, 4]), diagonal, g);
 }
 
-/** Depthwise weights `[C, 1, 1, taps]` that take one tap as it is. */
-function oneTap({ b, k }: Lowering, channels: number, taps: number, tap: number): Value {
-  const values = Float32Array.from({ length: channels * taps }, (_, i) =>
-    Math.floor(i / k.block) % taps === tap ? 1 : 0,
+/** Depthwise weights `[B, 1, taps, 1]` that take one tap as it is. */
+function oneTap({ b, k }: Lowering, taps: number, tap: number): Value {
+  const values = Float32Array.from({ length: k.block * taps }, (_, i) =>
+    Math.floor(i / k.block) === tap ? 1 : 0,
   );
-  return b.graph.constant(values, [channels, 1, 1, taps], 'float32');
+  return b.graph.constant(values, [k.block, 1, taps, 1], 'float32');
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */

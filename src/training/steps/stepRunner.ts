@@ -61,6 +61,9 @@ export class StepRunner {
   readonly #staging = new Staging();
   readonly #optimizer: OptimizerStep;
   readonly #lambdas: readonly number[];
+  /** Of each session, what is the same in every step: tensors over the arenas of the state. */
+  readonly #feeds = new Map<Session, Tensors>();
+  readonly #fetches = new Map<Session, Tensors>();
   #losses = new Map<string, { loss: number; terms: Record<string, number> }>();
 
   private constructor(
@@ -250,28 +253,40 @@ export class StepRunner {
 
   /** Parameters and statistics that a graph reads. */
   #weights(session: Session): Tensors {
-    const { keys, parameters, statistics } = this.state;
-    const feeds: Record<string, Tensor> = {};
-    for (const { name, kind } of session.entry.inputs) {
-      if (kind === 'statistic') feeds[name] = statistics.tensor(name);
-      else if (kind !== 'parameter') continue;
-      else if (name.startsWith(keyPrefix)) feeds[name] = keys!.tensor(name.slice(keyPrefix.length));
-      else feeds[name] = parameters.tensor(name);
-    }
-    return feeds;
+    return once(this.#feeds, session, () => {
+      const { keys, parameters, statistics } = this.state;
+      const feeds: Record<string, Tensor> = {};
+      for (const { name, kind } of session.entry.inputs) {
+        if (kind === 'statistic') feeds[name] = statistics.tensor(name);
+        else if (kind !== 'parameter') continue;
+        else if (name.startsWith(keyPrefix)) feeds[name] = keys!.tensor(name.slice(keyPrefix.length));
+        else feeds[name] = parameters.tensor(name);
+      }
+      return feeds;
+    });
   }
 
   #newStatistics(session: Session): Tensors {
-    const fetches: Record<string, Tensor> = {};
-    for (const { name, of } of session.entry.outputs) {
-      if (of !== undefined && this.state.statistics.has(of)) fetches[name] = this.state.statistics.tensor(of);
-    }
-    return fetches;
+    return once(this.#fetches, session, () => {
+      const { statistics } = this.state;
+      const fetches: Record<string, Tensor> = {};
+      for (const { name, of } of session.entry.outputs) {
+        if (of !== undefined && statistics.has(of)) fetches[name] = statistics.tensor(of);
+      }
+      return fetches;
+    });
   }
 
   #session(name: string): Session {
     return this.sessions.get(name)!;
   }
+}
+
+/** What `make` gives for a key the first time. */
+function once<K, V>(known: Map<K, V>, key: K, make: () => V): V {
+  let value = known.get(key);
+  if (value === undefined) known.set(key, (value = make()));
+  return value;
 }
 
 /** A float32 tensor of zeros. */
