@@ -1,4 +1,5 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
+import { channelMean, scaleCentred } from './channels.js';
 import type { CompositeOperator } from './operator.js';
 import { countedElements, floating, rank, required } from './shapes.js';
 
@@ -38,14 +39,12 @@ export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
   },
   flops: ([x]) => 8 * countedElements(x!.shape),
   lower(b, [x, gamma, beta], { epsilon }) {
-    const [n, c, h, w] = x!.dims as [number, number, number, number];
+    const [, c] = x!.dims as [number, number];
     // Two passes, mean first: E[x^2] - mean^2 cancels where |mean| >> std.
-    const mean = b.op('ReduceMean', [x!], { axes: [0, 2, 3], keepdims: false });
+    const mean = channelMean(b, x!);
     const centred = b.op('Sub', [x!, b.reshape(mean, [1, c, 1, 1])]);
-    const squares = b.op('ReduceSumSquare', [centred], { axes: [0, 2, 3], keepdims: false });
-    const variance = b.op('Mul', [squares, b.scalarLike(1 / (n * h * w), squares)]);
-    // In inference mode the standard operator applies given statistics in a single pass over X.
-    const y = b.op('BatchNormalization', [x!, gamma!, beta!, mean, variance], { epsilon });
+    const variance = channelMean(b, b.op('Mul', [centred, centred]));
+    const y = scaleCentred(b, centred, { scale: gamma!, bias: beta!, variance, epsilon });
     return [y, mean, variance];
   },
 };

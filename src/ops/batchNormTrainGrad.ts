@@ -1,4 +1,5 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
+import { channelSum, scaleCentred } from './channels.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
 import { countedElements, required } from './shapes.js';
 
@@ -29,16 +30,17 @@ export const BatchNormTrainGrad: CompositeOperator<BatchNormalizationAttributes>
     const std = b.op('Sqrt', [b.op('Add', [variance!, b.scalarLike(epsilon, variance!)])]);
     const r = b.op('Reciprocal', [std]);
     const centred = b.op('Sub', [x!, b.reshape(mean!, column)]);
-    const dbeta = b.op('ReduceSum', [dy!], { axes: [0, 2, 3], keepdims: false });
-    const product = b.op('ReduceSum', [b.op('Mul', [dy!, centred])], { axes: [0, 2, 3], keepdims: false });
+    const dbeta = channelSum(b, dy!);
+    const product = channelSum(b, b.op('Mul', [dy!, centred]));
     const dgamma = b.op('Mul', [product, r]);
-    // The inference operator computes -(dbeta + x^ dgamma) / M in one pass: scale -dgamma/M, bias -dbeta/M.
     const share = b.scalarLike(-1 / (n * h * w), dbeta);
-    const correction = b.op(
-      'BatchNormalization',
-      [x!, b.op('Mul', [dgamma, share]), b.op('Mul', [dbeta, share]), mean!, variance!],
-      { epsilon },
-    );
+    // -(dbeta + x^ dgamma) / M
+    const correction = scaleCentred(b, centred, {
+      scale: b.op('Mul', [dgamma, share]),
+      bias: b.op('Mul', [dbeta, share]),
+      variance: variance!,
+      epsilon,
+    });
     const scale = b.reshape(b.op('Mul', [gamma!, r]), column);
     return [b.op('Mul', [b.op('Add', [dy!, correction]), scale]), dgamma, dbeta];
   },

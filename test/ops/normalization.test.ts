@@ -57,6 +57,50 @@ describe('batch norm', () => {
     expectClose(y!, expected[0], 1e-3);
   });
 
+  it('BatchNormTrain with a mean of 1000 that float32 holds exactly: Y and dX as exact as with 0', async () => {
+    const shape = [64, 1, 1, 1];
+    const multiples = normal(new Random(5), 32).map((value) => Math.round(64 * value) / 64);
+    const centred = multiples.flatMap((value) => [value, -value]);
+    const dy = { shape, values: centred.map((value, i) => Math.fround(value + Math.sin(i))) };
+    const one = { shape: [1], values: [1] };
+    const run = (mean: number) =>
+      evaluate([{ shape, values: centred.map((x) => mean + x) }, dy, one], (b, [x, vdy, v]) => {
+        const [y, m, variance] = b.node('BatchNormTrain', [x!, v!, v!], { epsilon });
+        return [y!, b.op('BatchNormTrainGrad', [vdy!, x!, v!, m!, variance!], { epsilon })];
+      });
+    const [far, near] = [await run(1000), await run(0)];
+    for (const [i, values] of far.entries()) expectClose(values, near[i]!, 1e-6);
+    // The gradient of a bias in front of the batch norm.
+    expectClose([far[1]!.reduce((total, value) => total + value, 0)], [0], 5e-6);
+  });
+
+  it('BatchNormTrain of 262144 values a channel: statistics and gradients as exact as those of few', async () => {
+    const shape = [64, 1, 64, 64];
+    const count = 64 * 64 * 64;
+    const [x, dy] = [3, 4].map((seed) => {
+      const values = normal(new Random(seed), count).map((value) => Math.fround(0.5 + value));
+      return { shape, values };
+    });
+    const one = { shape: [1], values: [1] };
+    const [, mean, variance, , dgamma, dbeta] = await evaluate([x!, dy!, one], (b, [vx, vdy, v]) => {
+      const outputs = b.node('BatchNormTrain', [vx!, v!, v!], { epsilon });
+      const inputs = [vdy!, vx!, v!, outputs[1]!, outputs[2]!];
+      return [...outputs, ...b.node('BatchNormTrainGrad', inputs, { epsilon })];
+    });
+    const [, [expectedMean], [expectedVariance]] = naiveBatchNorm(x!, [1], [0]);
+    const r = 1 / Math.sqrt(expectedVariance! + epsilon);
+    const products = dy!.values.map((value, i) => value * (x!.values[i]! - expectedMean!) * r);
+    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+    // Added up one by one in float32, squares and dY are off by about 5e-5.
+    expectClose(mean!, [expectedMean!], 1e-6);
+    expectClose(variance!, [expectedVariance!], 1e-6);
+    expectClose(
+      [dgamma![0]! / count, dbeta![0]! / count],
+      [sum(products) / count, sum(dy!.values) / count],
+      1e-6,
+    );
+  });
+
   it('BatchNormTrain of a constant channel: beta, and a finite gradient', async () => {
     const x = { shape: [2, 1, 2, 2], values: new Array<number>(8).fill(7) };
     const [y, dx] = await evaluate(
