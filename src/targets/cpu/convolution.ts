@@ -76,7 +76,8 @@ export const conv: Rule = (l, node) => {
   const g = logical && packed(l, logical, form === 'stem');
   if (!g || bias || !x.clean || !w.has(form)) return null;
   const { k } = l;
-  const layout = form === 'stem' ? 'blocked' : convLayout(l, logical);
+  const spread = form === 'kernel' && g.samples === 1 && spreadPays(l, x, g);
+  const layout = spread ? 'folded' : form === 'stem' ? 'blocked' : convLayout(l, logical);
   const image =
     form === 'stem'
       ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
@@ -88,8 +89,9 @@ export const conv: Rule = (l, node) => {
       bias: bias ? k.repeated(bias, g.outputs / bias.dims[0]!) : null,
       sum: sum ? mapOf(l, sum, layout, [g.batch, g.outputs]) : null,
     };
-    const y =
-      layout === 'folded'
+    const y = spread
+      ? spreadConv(l, image, kernel, g, rest)
+      : layout === 'folded'
         ? byWinograd(l, g, 'forward')
           ? winogradConv(l, image, kernel, g, rest)
           : foldedConv(l, image, kernel, g.kernel, g.batch, rest)
@@ -98,6 +100,68 @@ export const conv: Rule = (l, node) => {
   };
   return [Placed.open(k, output.type, { kind: 'conv', layout, emit }, l.whole(output))];
 };
+
+/**
+ * Whether a window with a stride had better be spread out. Where a row of outputs is shorter than four, the kernels keep
+ * few of their sums busy and reach half of their speed; the map must be folded already.
+ */
+function spreadPays(l: Lowering, x: Placed, { kernel, stride, batch, rows, columns }: Geometry): boolean {
+  return (
+    kernel > 1 &&
+    stride > 1 &&
+    columns < 4 &&
+    x.has('folded') &&
+    mapLayout(l, batch, rows, columns) === 'folded'
+  );
+}
+
+/** A convolution with a stride in folded layout: a 1x1 window over the taps of every output, in the order of the weights. */
+function spreadConv(l: Lowering, x: Value, w: Value, g: Geometry, rest: Rest): Value {
+  const { k } = l;
+  const { kernel, stride, batch, inputs, outputs, height, width, rows, columns } = g;
+  const { block } = k;
+  const blocks = inputs / block;
+  const taps = Array.from({ length: kernel }, (_, tap) => tap);
+  const spread = taps.flatMap((row) => {
+    const met = metByTap(l, k.reshape(x, [blocks, block, height, width * batch]), {
+      kernel,
+      stride,
+      tap: row,
+    });
+    const lines = k.reshape(met, [blocks * rows, block, width, batch]);
+    return taps.map((column) =>
+      k.reshape(metByTap(l, lines, { kernel, stride, tap: column }), [
+        blocks,
+        1,
+        rows * columns * batch * block,
+      ]),
+    );
+  });
+  const image = k.reshape(k.concat(spread, 1), [1, kernel ** 2 * inputs, rows, columns * batch]);
+  return k.conv(image, k.reshape(w, [outputs, kernel ** 2 * inputs, 1, 1]), { kernel: [1, 1], ...rest });
+}
+
+/**
+ * The rows of a blocked image of B channels that one tap of a window along them meets, zeros for those outside. A
+ * depthwise convolution moves, pads and chooses on all threads; Pad and Slice copy on one.
+ */
+export function metByTap(
+  { k, b }: Lowering,
+  x: Value,
+  { kernel, stride, tap }: { readonly kernel: number; readonly stride: number; readonly tap: number },
+): Value {
+  const height = x.dims[2]!;
+  const pad = (kernel - 1) / 2;
+  const weights = Float32Array.from({ length: k.block * kernel }, (_, i) =>
+    Math.floor(i / k.block) === tap ? 1 : 0,
+  );
+  return k.conv(x, b.graph.constant(weights, [k.block, 1, kernel, 1], 'float32'), {
+    kernel: [kernel, 1],
+    strides: [stride, 1],
+    pads: [pad, 0, stride * (height / stride - 1) + kernel - height - pad, 0],
+    group: k.block,
+  });
+}
 
 /** A blocked map with its samples packed otherwise: the memory is the same. A folded one stays as it is. */
 export function mapOf(l: Lowering, value: Value, layout: MapLayout, [n, c]: readonly number[]): Value {

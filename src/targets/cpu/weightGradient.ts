@@ -7,6 +7,7 @@ import {
   inputOf,
   mapLayout,
   mapOf,
+  metByTap,
   sizeOf,
   type Geometry,
 } from './convolution.js';
@@ -189,10 +190,7 @@ function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geo
   return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
-/**
- * 3x3 on folded maps: a convolution over the positions that each column of taps meets, a column an image. Depthwise
- * convolutions move, pad and choose on all threads; Pad and Slice copy on one.
- */
+/** 3x3 on folded maps: a convolution over the positions that each column of taps meets, a column an image. */
 function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, inputs, outputs, height, width, rows, columns, batch } = g;
@@ -206,12 +204,7 @@ function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geom
   // Columns as the rows of an image, a sample in each column of that.
   const lines = k.reshape(padded, [inputBlocks * tall, block, width, batch]);
   const met = Array.from({ length: kernel }, (_, column) =>
-    k.conv(lines, oneTap(l, kernel, column), {
-      kernel: [kernel, 1],
-      strides: [stride, 1],
-      pads: [pad, 0, stride * (columns - 1) + kernel - width - pad, 0],
-      group: block,
-    }),
+    metByTap(l, lines, { kernel, stride, tap: column }),
   );
   const products = k.conv(
     k.reshape(k.concat(met, 0), [kernel * inputBlocks, 1, tall, columns * batch * block]),
@@ -220,14 +213,6 @@ function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geom
   );
   const split = k.reshape(products, [kernel, inputBlocks, outputBlocks, kernel, block ** 2]);
   return scaledRows(l, k.transpose(split, [2, 1, 3, 0, 4]), diagonal, g);
-}
-
-/** Depthwise weights `[B, 1, taps, 1]` that take one tap as it is. */
-function oneTap({ b, k }: Lowering, taps: number, tap: number): Value {
-  const values = Float32Array.from({ length: k.block * taps }, (_, i) =>
-    Math.floor(i / k.block) === tap ? 1 : 0,
-  );
-  return b.graph.constant(values, [k.block, 1, taps, 1], 'float32');
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
