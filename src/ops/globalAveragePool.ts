@@ -15,7 +15,9 @@ export const GlobalAveragePool: StandardOperator<NoAttributes> = {
     return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, 1, 1] }];
   },
   gradient({ b, inputs: [x], gradients: [dy] }) {
-    const [, , h, w] = x!.dims as [number, number, number, number];
-    return [b.op('Expand', [b.op('Mul', [dy!, b.scalarLike(1 / (h * w), dy!)])], { shape: x!.dims })];
+    const [n, c, h, w] = x!.dims as [number, number, number, number];
+    // ONNX Runtime treats the elements of [N, C, 1, 1] one by one, 30 times as slowly as those of [N, C].
+    const share = b.op('Mul', [b.reshape(dy!, [n, c]), b.scalarLike(1 / (h * w), dy!)]);
+    return [b.op('Expand', [b.reshape(share, [n, c, 1, 1])], { shape: x!.dims })];
   },
 };

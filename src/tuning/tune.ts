@@ -113,12 +113,8 @@ class Tuning {
       positions >= eitherLayout.fewest &&
       positions <= eitherLayout.most &&
       !layers.some(({ conv }) => winogradRatio(conv) < openWinograd.least);
-    const other =
-      open &&
-      (await this.#faster(
-        layers,
-        [base, !base].map((f) => new Map([...folds, [at, f]])),
-      ));
+    const ways = [base, !base].map((f) => new Map([...folds, [at, f]]));
+    const other = open && (await this.#faster(layers, ways)) && (await this.#faster(layers, ways));
     const folded = other ? !base : base;
     this.#folded[key] = folded;
     for (const { conv } of layers) await this.#chooseChunk(conv, new Map([...folds, [at, folded]]));

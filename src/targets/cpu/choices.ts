@@ -53,7 +53,7 @@ export function winogradRatio({ batch, inputs, outputs, height, width, kernel, s
   const products = 72e-9 * tiles * inputs * outputs * perGigaflop;
   const megabytes = (elements: number) => (36 * 4 * elements) / 1e6;
   const maps = 0.23e-3 * megabytes(tiles * (inputs + outputs));
-  const weights = 0.18e-3 * megabytes(inputs * outputs);
+  const weights = 0.07e-3 * megabytes(inputs * outputs);
   return (products + maps + weights + 0.3e-3) / direct;
 }
 
