@@ -38,8 +38,8 @@ export const maxPoolGrad: Rule = (l, node) => {
   const { k } = l;
   const maxima = y.get('blocked');
   const incoming = l.of(gradient).get('blocked');
-  const behindRelu = input.producer?.op === 'Relu';
-  // Relu's own step here, on a quarter of the positions.
+  // Relu's own step here, on a quarter of the positions, where its gradient is all that reads this one.
+  const behindRelu = input.producer?.op === 'Relu' && l.onlyReadBy(node.outputs[0]!, ['ReluGrad']);
   const dy = behindRelu ? k.mul(incoming, k.step(k.after(maxima, incoming))) : incoming;
   const [n, c, h, w] = x.get('blocked').dims as [number, number, number, number];
   const half = [n, c, h / 2, w / 2];
