@@ -46,8 +46,9 @@ export function mapLayout(l: Lowering, batch: number, height: number, width: num
 }
 
 /**
- * The layout in which a convolution, and both of its gradients, run. A window with a stride is never folded, nor one
- * whose input and output pack samples differently, which is the same memory in blocked maps alone.
+ * The layout in which a convolution and both of its gradients run, but for windows with a stride over small folded maps
+ * (`spreadPays`, the weight gradient's). Those are not folded, nor is a convolution whose input and output pack samples
+ * differently, which is the same memory in blocked maps alone.
  */
 export function convLayout(l: Lowering, g: Geometry): MapLayout {
   const { batch, kernel, stride, rows, columns, inputs, outputs } = g;

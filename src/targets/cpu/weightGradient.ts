@@ -49,7 +49,7 @@ export const convWeightGrad: Rule = (l, node) => {
   return [l.placed(output, form, value)];
 };
 
-/** Unlike the other two convolutions of a layer, a window with a stride may be folded here, where both maps are. */
+/** Where the map is folded that it reads, and maps of its size are, a window with a stride is folded here. */
 function gradientLayout(l: Lowering, x: Placed, g: Geometry, form: ParameterForm): MapLayout {
   if (form === 'stem') return 'blocked';
   const { kernel, stride, batch, rows, columns } = g;
