@@ -74,18 +74,19 @@ function diffDescriptions(a: ModelDescription, b: ModelDescription): ModelDiffer
   changes.push(...diffItems('output', a.outputs, b.outputs));
 
   const pairs = matchNodes(a.nodes, b.nodes);
-  const renamed = [...renamedConstants(a.constants, b.constants), ...pairs.flatMap(renamedOutputs)];
+  const constants = matchConstants(a.constants, b.constants);
+  const renamed = [...constants.renamed, ...pairs.flatMap(renamedOutputs)];
   const newNames = new Map(renamed);
   const matched = new Map(pairs);
-  const gone = new Set(
-    a.nodes
+  const gone = new Set([
+    ...constants.removed,
+    ...a.nodes
       .filter((node) => !matched.has(node))
       .flatMap(({ outputs }) => outputs.map(({ name }) => name).filter(isPresent)),
-  );
+  ]);
   /** What a value of `a` is called in `b`; a name that went may stand for another value there. */
   const translate = (name: string) => (gone.has(name) ? undefined : (newNames.get(name) ?? name));
-  const constants = a.constants.map((item) => ({ ...item, name: newNames.get(item.name) ?? item.name }));
-  changes.push(...diffItems('constant', constants, b.constants));
+  changes.push(...constants.changes);
 
   const oldTypes = valueTypes(a);
   const newTypes = valueTypes(b);
@@ -229,17 +230,37 @@ function renamedOutputs([a, b]: Pair): [string, string][] {
   });
 }
 
-/** Constants that went and came under another name with the same content, paired in order. */
-function renamedConstants(a: readonly DescribedItem[], b: readonly DescribedItem[]): [string, string][] {
-  const newNames = new Set(b.map(({ name }) => name));
-  const oldNames = new Set(a.map(({ name }) => name));
-  const came = b.filter(({ name }) => !oldNames.has(name));
-  const went = a.filter(({ name }) => !newNames.has(name));
-  const pairs = longestCommonSubsequence(
-    went.map(({ description }) => description),
-    came.map(({ description }) => description),
+/**
+ * Which constant of `b` is which of `a`: one of the same name and content, then those of the same content in order, since
+ * the number at the end of a name shifts when one comes or goes; of the rest, what kept its name has changed.
+ */
+function matchConstants(
+  a: readonly DescribedItem[],
+  b: readonly DescribedItem[],
+): { changes: Change[]; renamed: [string, string][]; removed: string[] } {
+  const contents = new Map(b.map(({ name, description }) => [name, description]));
+  const same = new Set(
+    a.filter(({ name, description }) => contents.get(name) === description).map(({ name }) => name),
   );
-  return pairs.map(([i, j]) => [went[i]!.name, came[j]!.name]);
+  const [before, after] = [a, b].map((items) => items.filter(({ name }) => !same.has(name))) as [
+    DescribedItem[],
+    DescribedItem[],
+  ];
+  const pairs = longestCommonSubsequence(
+    before.map(({ description }) => description),
+    after.map(({ description }) => description),
+  );
+  const [oldPlaces, newPlaces] = [new Set(pairs.map(([i]) => i)), new Set(pairs.map(([, j]) => j))];
+  const went = before.filter((_, i) => !oldPlaces.has(i));
+  const came = after.filter((_, j) => !newPlaces.has(j));
+  const kept = new Set(came.map(({ name }) => name));
+  return {
+    changes: diffItems('constant', went, came),
+    renamed: pairs
+      .map(([i, j]): [string, string] => [before[i]!.name, after[j]!.name])
+      .filter(([old, name]) => old !== name),
+    removed: went.map(({ name }) => name).filter((name) => !kept.has(name)),
+  };
 }
 
 function movedNodes(

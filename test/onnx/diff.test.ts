@@ -120,6 +120,30 @@ describe('onnx/diff', () => {
     expect(rest).to.deep.equal([]);
   });
 
+  it('a constant before others: one addition, and the renumbered names in one line', () => {
+    const constant = (name: string, ...values: number[]): Initializer => ({
+      name,
+      type: { dtype: 'float32', shape: [values.length] },
+      data: { kind: 'inline', values: Float32Array.from(values) },
+    });
+    const scaled = (inputs: string[], ...initializers: Initializer[]) => ({
+      ...withNode('scaled', { inputs: ['conv_1', ...inputs] }),
+      initializers,
+    });
+    const two = scaled(['scale', 'scale_1'], constant('scale', 1, 2), constant('scale_1', 3, 4));
+    const three = scaled(
+      ['scale_1', 'scale_2'],
+      constant('scale', 5, 6),
+      constant('scale_1', 1, 2),
+      constant('scale_2', 3, 4),
+    );
+    const [added, ...rest] = lines(two, three);
+    expect(added).to.match(/^g: constant scale added: float32\[2\] = sha256:\w{16}$/);
+    expect(rest).to.deep.equal(['g: 2 values renamed, first %scale -> %scale_1']);
+    const [removed] = lines(three, two);
+    expect(removed).to.match(/^g: constant scale removed: float32\[2\] = sha256:\w{16}$/);
+  });
+
   it('a stride that shrinks all later shapes: the cause, the outputs, and one line for the consequences', () => {
     const small = ['conv', 'relu', 'conv_1', 'scaled'].map((name) => float32(name, 1, 4, 4, 4));
     const attributes = { pads: [1, 1, 1, 1], strides: [2, 2] };
