@@ -1,16 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../replaceFile.js';
-import type {
-  DiagnosticsResult,
-  ExportResult,
-  FinetuneResult,
-  KnnResult,
-  ProbeProtocol,
-  ProbeResult,
-} from './results.js';
-
-type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;
+import type { ProbeProtocol, Result } from './results.js';
 
 /** Writes the file of `results/` of a run folder that results.ts names for the result. */
 export async function writeResult(runFolder: string, result: Result): Promise<void> {

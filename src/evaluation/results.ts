@@ -105,3 +105,6 @@ export interface DiagnosticsResult {
   /** Averaged over the steps. */
   readonly diagnostics: Diagnostics;
 }
+
+/** What the files of a run folder's `results/` hold, told by `kind`. */
+export type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;

@@ -11,6 +11,7 @@ import type {
   KnnResult,
   ProbeProtocol,
   ProbeResult,
+  Result,
 } from '../evaluation/results.js';
 import type { LoggedEvent } from '../training/events.js';
 
@@ -31,7 +32,6 @@ export interface Run {
   readonly notes: readonly string[];
 }
 
-type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;
 type ResultOf<Kind extends Result['kind']> = Extract<Result, { kind: Kind }>;
 
 const otherProtocols = ['ridge', 'shared', 'augmented'] as const satisfies readonly ProbeProtocol[];

@@ -1,3 +1,4 @@
+import { once } from '../once.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { Arena } from '../runtime/arena.js';
 import type { Session, Tensor, Tensors } from '../runtime/session.js';
@@ -15,7 +16,7 @@ export class GradientSum {
   readonly total: Arena;
   #passes = 0;
   /** What `fetches` gave, by width and whether all train: the same in every step. */
-  readonly #fetches = new Map<string, Record<string, Tensor>>();
+  readonly #fetches = new Map<string, Tensors>();
   /** Blocks of the sub-networks, by the name of their input of `combine`. */
   readonly #blocks: Arena;
   /** What names of the full width's gradients start with among the inputs of `combine`. */
@@ -59,19 +60,16 @@ export class GradientSum {
 
   /** Tensors that the gradients of a query graph are written into. */
   fetches({ outputs, width }: GraphEntry, allWidths: boolean): Tensors {
-    const key = `${width} ${allWidths}`;
-    let fetches = this.#fetches.get(key);
-    if (!fetches) {
-      fetches = {};
+    return once(this.#fetches, `${width} ${allWidths}`, () => {
+      const fetches: Record<string, Tensor> = {};
       for (const { name, of } of outputs) {
         if (of === undefined || !this.arena.has(of)) continue;
         const block = `${width}.${name}`;
         const shared = allWidths && this.#blocks.has(block);
         fetches[name] = shared ? this.#blocks.tensor(block) : this.arena.tensor(of);
       }
-      this.#fetches.set(key, fetches);
-    }
-    return fetches;
+      return fetches;
+    });
   }
 
   /**

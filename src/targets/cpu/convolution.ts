@@ -3,7 +3,7 @@ import type { ConvAttributes } from '../../ops/conv.js';
 import type { ConvPart, ConvSize } from './choices.js';
 import type { Lowering, Rule } from './lowering.js';
 import { packed, packedWeights } from './packing.js';
-import { everySecond, Placed, type MapLayout } from './placed.js';
+import { everySecond, oneTap, Placed, type MapLayout } from './placed.js';
 import { winogradConv } from './winograd.js';
 
 /** A convolution that the blocked kernels take: square window of odd size, padding that keeps the extent. */
@@ -147,20 +147,15 @@ function spreadConv(l: Lowering, x: Value, w: Value, g: Geometry, rest: Rest): V
  * depthwise convolution moves, pads and chooses on all threads; Pad and Slice copy on one.
  */
 export function metByTap(
-  { k, b }: Lowering,
+  { k }: Lowering,
   x: Value,
   { kernel, stride, tap }: { readonly kernel: number; readonly stride: number; readonly tap: number },
 ): Value {
   const height = x.dims[2]!;
   const pad = (kernel - 1) / 2;
-  const weights = Float32Array.from({ length: k.block * kernel }, (_, i) =>
-    Math.floor(i / k.block) === tap ? 1 : 0,
-  );
-  return k.conv(x, b.graph.constant(weights, [k.block, 1, kernel, 1], 'float32'), {
-    kernel: [kernel, 1],
+  return oneTap(k, x, [kernel, 1], tap, {
     strides: [stride, 1],
     pads: [pad, 0, stride * (height / stride - 1) + kernel - height - pad, 0],
-    group: k.block,
   });
 }
 

@@ -205,6 +205,27 @@ export function depthwise(
   return k.conv(y, weight, { kernel: [1, 1], group: channels, ...options });
 }
 
+/** A depthwise convolution of a blocked map that takes what lies under one position of its window, row by row. */
+export function oneTap(
+  k: Kernels,
+  value: Value,
+  [rows, columns]: readonly [number, number],
+  tap: number,
+  options: Pick<BlockedConvOptions, 'strides' | 'pads'>,
+): Value {
+  const [n, c, h, w] = value.dims as [number, number, number, number];
+  const weights = Float32Array.from({ length: k.block * rows * columns }, (_, i) =>
+    Math.floor(i / k.block) === tap ? 1 : 0,
+  );
+  const y = k.conv(
+    k.reshape(value, [(n * c) / k.block, k.block, h, w]),
+    k.b.graph.constant(weights, [k.block, 1, rows, columns], 'float32'),
+    { kernel: [rows, columns], group: k.block, ...options },
+  );
+  const [, , oh, ow] = y.dims as [number, number, number, number];
+  return k.reshape(y, [n, c, oh, ow]);
+}
+
 /** A vector `[C]` of ones. */
 export function ones(k: Kernels, channels: number): Value {
   return k.b.graph.constant(new Float32Array(channels).fill(1), [channels], 'float32');

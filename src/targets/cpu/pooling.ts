@@ -2,9 +2,9 @@ import type { Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
 import { interleave } from './inputGradient.js';
-import type { BlockedConvOptions, Kernels } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import type { Rule } from './lowering.js';
-import { everySecond, Placed } from './placed.js';
+import { everySecond, oneTap, Placed } from './placed.js';
 
 /** MaxPool on blocked maps, where nobody reads the indices but its gradient, which does without them. */
 export const maxPool: Rule = (l, node) => {
@@ -71,34 +71,13 @@ export const maxPoolGrad: Rule = (l, node) => {
 /** A blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on one thread. */
 function moved(k: Kernels, value: Value, down: number, right: number): Value {
   if (down === 0 && right === 0) return value;
-  return oneTap(k, value, [1 + down, 1 + right], { pads: [0, 0, down, right] });
+  return oneTap(k, value, [1 + down, 1 + right], (1 + down) * (1 + right) - 1, { pads: [0, 0, down, right] });
 }
 
 /** Every second row and column of a blocked map, from `row` and `column` on. */
 function taken(k: Kernels, value: Value, row: number, column: number): Value {
   if (row === 0 && column === 0) return everySecond(k, value, 'blocked', 1);
-  return oneTap(k, value, [1 + row, 1 + column], { strides: [2, 2] });
-}
-
-/** A depthwise convolution that takes what lies under the last position of its window. */
-function oneTap(
-  k: Kernels,
-  value: Value,
-  [rows, columns]: readonly [number, number],
-  options: Pick<BlockedConvOptions, 'strides' | 'pads'>,
-): Value {
-  const [n, c, h, w] = value.dims as [number, number, number, number];
-  const taps = rows * columns;
-  const weights = Float32Array.from({ length: k.block * taps }, (_, i) =>
-    Math.floor(i / k.block) === taps - 1 ? 1 : 0,
-  );
-  const y = k.conv(
-    k.reshape(value, [(n * c) / k.block, k.block, h, w]),
-    k.b.graph.constant(weights, [k.block, 1, rows, columns], 'float32'),
-    { kernel: [rows, columns], group: k.block, ...options },
-  );
-  const [, , oh, ow] = y.dims as [number, number, number, number];
-  return k.reshape(y, [n, c, oh, ow]);
+  return oneTap(k, value, [1 + row, 1 + column], (1 + row) * (1 + column) - 1, { strides: [2, 2] });
 }
 
 /** GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`, plain. */

@@ -1,5 +1,6 @@
 import { viewSize, type Config } from '../../config/schema.js';
 import { lossWeights } from '../../losses/reweighting.js';
+import { once } from '../../once.js';
 import { keyPrefix } from '../../programs/key.js';
 import { widthLabel, type GraphKind, type Manifest } from '../../programs/manifest.js';
 import { lessonOf, teachersOf } from '../../programs/query.js';
@@ -280,13 +281,6 @@ export class StepRunner {
   #session(name: string): Session {
     return this.sessions.get(name)!;
   }
-}
-
-/** What `make` gives for a key the first time. */
-function once<K, V>(known: Map<K, V>, key: K, make: () => V): V {
-  let value = known.get(key);
-  if (value === undefined) known.set(key, (value = make()));
-  return value;
 }
 
 /** A float32 tensor of zeros. */
