@@ -5,6 +5,12 @@ import type { Parameter, Statistic } from './parameter.js';
 /** `train`: batch norm uses the batch's statistics. `eval`: the running ones. */
 export type Mode = 'train' | 'eval';
 
+/** `[C]` over one batch, of which `factor` times is kept: 1 for a mean, what makes a variance unbiased. */
+export interface BatchStatistic {
+  readonly value: Value;
+  readonly factor: number;
+}
+
 /**
  * One pass of one sub-network through one graph: which width, which mode, and what the pass has read so far.
  * Layers hold no state of a pass, so the same layers build any number of graphs.
@@ -14,8 +20,8 @@ export class Forward {
   readonly parameters = new Map<Parameter, Value>();
   /** Running statistics read in eval mode, or about to be replaced in train mode. */
   readonly running = new Map<Statistic, Value>();
-  /** In train mode the batch's own statistics: mean, unbiased variance. */
-  readonly batch = new Map<Statistic, Value>();
+  /** In train mode the batch's own statistics. */
+  readonly batch = new Map<Statistic, BatchStatistic>();
 
   /** `prefix` is put before every name: the key encoder's is `key.`. */
   constructor(

@@ -81,8 +81,8 @@ export class SwitchableBatchNorm {
       // The running variance is the unbiased one, as PyTorch keeps it.
       const [n, , h, w] = x.dims as [number, number, number, number];
       const count = n * h * w;
-      f.batch.set(own.mean, mean!);
-      f.batch.set(own.variance, f.b.op('Mul', [variance!, f.b.scalar(count / (count - 1))]));
+      f.batch.set(own.mean, { value: mean!, factor: 1 });
+      f.batch.set(own.variance, { value: variance!, factor: count / (count - 1) });
       return y!;
     });
   }

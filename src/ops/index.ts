@@ -44,6 +44,7 @@ import { Slice } from './slice.js';
 import { SoftCrossEntropy } from './softCrossEntropy.js';
 import { Softmax } from './softmax.js';
 import { SoftmaxCrossEntropy } from './softmaxCrossEntropy.js';
+import { Split } from './split.js';
 import { Sqrt } from './sqrt.js';
 import { Sub } from './sub.js';
 import { Transpose } from './transpose.js';
@@ -99,6 +100,7 @@ export const operators: { readonly [K in OpName]: Operator<K> } = {
   SoftCrossEntropy,
   Softmax,
   SoftmaxCrossEntropy,
+  Split,
   Sqrt,
   Sub,
   Transpose,

@@ -44,8 +44,8 @@ export function calibrateProgram(network: Network, { batchSize, data }: Config, 
   const f = new Forward(b, width, 'train');
   network.encoder.forward(f, images);
   const outputsOf = new Map<string, string>();
-  for (const [statistic, batch] of f.batch) {
-    graph.output(`batch.${statistic.name}`, batch);
+  for (const [statistic, { value, factor }] of f.batch) {
+    graph.output(`batch.${statistic.name}`, factor === 1 ? value : b.op('Mul', [value, b.scalar(factor)]));
     outputsOf.set(`batch.${statistic.name}`, statistic.name);
   }
   return { name: graph.name, kind: 'calibrate', width: widthLabel(width), graph, outputsOf };

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
+import { sameShape } from '../graph/graph.js';
 import { sha256 } from '../onnx/hash.js';
 import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
 import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
@@ -65,7 +66,8 @@ export function emitPrograms(
   const emitted = programs.map((program): EmittedProgram => {
     const { name, kind, width, graph, scalars = [], outputsOf } = program;
     const flops = countFlops(graph);
-    const lowered = lower(graph, target, parameterPlaces(program, layouts));
+    const places = parameterPlaces(program, layouts);
+    const lowered = lower(graph, target, places);
     const model = emit(lowered, {
       opset: target.opset,
       version,
@@ -91,7 +93,14 @@ export function emitPrograms(
       inputs: model.inputs.map(({ name, type }) => ({ name, ...type, kind: inputKind(name) })),
       outputs: model.outputs.map(({ name, type }) => {
         const of = outputsOf?.get(name);
-        return { name, ...type, ...(of !== undefined && { of }) };
+        const layout = places.outputs.get(name);
+        const stored = layout && storedShape(graph.outputs.get(name)!.dims, layout);
+        return {
+          name,
+          ...type,
+          ...(of !== undefined && { of }),
+          ...(stored && !sameShape(stored, type.shape) && { stored }),
+        };
       }),
     };
     return { entry, model, bytes };

@@ -60,6 +60,8 @@ export interface OutputEntry {
   readonly shape: readonly (number | string)[];
   /** The parameter a gradient belongs to, the statistic or parameter a new value replaces. */
   readonly of?: string;
+  /** Of a gradient: the shape in which its elements are stored, where the graph gives them in another. */
+  readonly stored?: readonly number[];
 }
 
 export type GraphKind =

@@ -1,3 +1,4 @@
+import { elementCount } from '../onnx/model.js';
 import type { Graph } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { batchNormMomentum } from '../nn/switchableBatchNorm.js';
@@ -22,14 +23,33 @@ export interface Program {
 
 /**
  * Declares `new.<statistic>` outputs: running statistics moved towards the batch's by batch norm's momentum.
- * Returns output names with the statistic each replaces. `prefix` is the pass's.
+ * Returns output names with the statistic each replaces. `prefix` is the pass's. All move as one vector: a hundred
+ * statistics, each for itself, would be a tenth of a graph's nodes.
  */
 export function outputStatistics(b: Builder, f: Forward, prefix = ''): [string, string][] {
-  return [...f.batch].map(([statistic, batch]) => {
+  const statistics = [...f.batch.keys()];
+  const batch = [...f.batch.values()];
+  const sizes = statistics.map(({ shape }) => elementCount(shape));
+  const shares = batch.flatMap(({ factor }, i) =>
+    new Array<number>(sizes[i]!).fill(factor * batchNormMomentum),
+  );
+  const share = b.graph.constant(Float32Array.from(shares), [shares.length], 'float32');
+  const running = b.op(
+    'Concat',
+    statistics.map((statistic) => f.statistic(statistic)),
+    { axis: 0 },
+  );
+  const seen = b.op(
+    'Concat',
+    batch.map(({ value }) => value),
+    { axis: 0 },
+  );
+  const kept = b.op('Mul', [running, b.scalar(1 - batchNormMomentum)]);
+  const moved = b.op('Add', [kept, b.op('Mul', [seen, share])]);
+  const parts = b.node('Split', [moved], { axis: 0, sizes });
+  return statistics.map((statistic, i) => {
     const name = prefix + statistic.name;
-    const kept = b.op('Mul', [f.statistic(statistic), b.scalar(1 - batchNormMomentum)]);
-    const moved = b.op('Add', [kept, b.op('Mul', [batch, b.scalar(batchNormMomentum)])]);
-    b.graph.output(`new.${name}`, moved);
+    b.graph.output(`new.${name}`, parts[i]!);
     return [`new.${name}`, name];
   });
 }

@@ -1,3 +1,4 @@
+import { sameShape } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
 import { floatTensor, type Tensor } from './session.js';
 
@@ -38,11 +39,14 @@ export class Arena {
     return this.tensor(name).data as Float32Array;
   }
 
-  /** The tensor over the arena's memory: fed, it is read in place; fetched into, it is written in place. */
-  tensor(name: string): Tensor {
+  /**
+   * The tensor over the arena's memory: fed, it is read in place; fetched into, it is written in place. In a `shape` of
+   * as many elements, where a graph has another than the arena.
+   */
+  tensor(name: string, shape?: readonly number[]): Tensor {
     const tensor = this.#tensors.get(name);
     if (!tensor) throw new Error(`the arena holds no "${name}"`);
-    return tensor;
+    return !shape || sameShape(tensor.dims, shape) ? tensor : tensor.reshape(shape);
   }
 
   has(name: string): boolean {

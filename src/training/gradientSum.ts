@@ -62,11 +62,11 @@ export class GradientSum {
   fetches({ outputs, width }: GraphEntry, allWidths: boolean): Tensors {
     return once(this.#fetches, `${width} ${allWidths}`, () => {
       const fetches: Record<string, Tensor> = {};
-      for (const { name, of } of outputs) {
+      for (const { name, of, shape } of outputs) {
         if (of === undefined || !this.arena.has(of)) continue;
         const block = `${width}.${name}`;
-        const shared = allWidths && this.#blocks.has(block);
-        fetches[name] = shared ? this.#blocks.tensor(block) : this.arena.tensor(of);
+        const [arena, entry] = allWidths && this.#blocks.has(block) ? [this.#blocks, block] : [this.arena, of];
+        fetches[name] = arena.tensor(entry, shape as readonly number[]);
       }
       return fetches;
     });

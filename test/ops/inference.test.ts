@@ -126,6 +126,11 @@ const refused: Readonly<Record<string, Case>> = {
     (b, x) => b.op('Concat', x, { axis: 0 }),
     /differ outside axis 0/,
   ],
+  'Split into parts that do not make up the whole': [
+    [f(2, 3)],
+    (b, x) => b.op('Split', x, { axis: 1, sizes: [1, 1] }),
+    /parts of \[1,1\] do not make up axis 1 with 3 elements/,
+  ],
   'Transpose by no permutation': [
     [f(2, 3)],
     (b, x) => b.op('Transpose', x, { perm: [0, 0] }),

@@ -79,7 +79,10 @@ export async function runGradients(
       return input === 'loss_weight' ? lossWeight : undefined;
     });
   }
-  if (graphs.some(({ kind }) => kind === 'combine')) await runGraph('combine', '', (name) => raw.get(name));
+  if (graphs.some(({ kind }) => kind === 'combine')) {
+    const shapes = new Map(graph(programs, 'combine').inputs.map(({ name, shape }) => [name, shape as number[]]));
+    await runGraph('combine', '', (name) => raw.get(name)?.reshape(shapes.get(name)!));
+  }
   for (const { name, slices } of parameters) {
     // What only one width trains needs no sum.
     const [only] = Object.keys(slices);

@@ -1,4 +1,5 @@
 import type { Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import { elementCount } from '../../onnx/model.js';
 import type { ConvInputGradAttributes } from '../../ops/convInputGrad.js';
 import {
@@ -30,7 +31,7 @@ export const convInputGrad: Rule = (l, node) => {
   if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
   const layout = convLayout(l, logical);
   const { k } = l;
-  const { u, scale } = factorPays(dy, w) ? openFactor(dy) : { u: dy, scale: null };
+  const { u, scale } = openFactor(dy, w.dims);
   const last = l.weightGradients.get(gradient);
   const raw = mapOf(l, u.get(layout), layout, [g.batch, g.outputs]);
   // The weight gradient first: afterwards nobody needs the layer's input.
@@ -42,16 +43,16 @@ export const convInputGrad: Rule = (l, node) => {
 };
 
 /**
- * Whether a factor that is open on dY had better go into W. Turning the blocks of W by products with diagonal matrices
- * takes 2.5 times as long as reordering them, 0.12 ms a megabyte more; a pass over dY takes 0.05 ms a megabyte.
+ * dY = u scale, or dY itself and no factor. A factor that is open on dY had better go into W and its gradient where
+ * these are small: turning the blocks of W by products with diagonal matrices takes 2.5 times as long as reordering
+ * them, 0.12 ms a megabyte more, the product of the weight gradient with them 0.1; a pass over dY takes 0.05.
  */
-function factorPays(dy: Placed, w: Placed): boolean {
-  return elementCount(dy.dims) > 2 * elementCount(w.dims);
-}
-
-/** dY = u scale with the factor left open, or as it is. */
-export function openFactor(dy: Placed): { readonly u: Placed; readonly scale: Value | null } {
-  return dy.pending?.kind === 'scaled' ? dy.pending : { u: dy, scale: null };
+export function openFactor(
+  dy: Placed,
+  weight: readonly number[],
+): { readonly u: Placed; readonly scale: Value | null } {
+  const pays = elementCount(dy.dims) > 4 * elementCount(weight);
+  return pays && dy.pending?.kind === 'scaled' ? dy.pending : { u: dy, scale: null };
 }
 
 function pendingGradient(
@@ -175,7 +176,7 @@ function turnedBlocks(l: Lowering, weight: Value, scale: Value | null): TurnedBl
   const [rows, columns, taps] = [outputs / block, inputs / block, kh * kw];
   const turned = scale
     ? k.matMul(
-        k.reshape(diagonals(l, scale, rows), [rows, 1, block, block]),
+        k.reshape(diagonals(l, scale), [rows, 1, block, block]),
         k.reshape(weight, [rows, columns * taps, block, block]),
         { transB: true },
       )
@@ -183,16 +184,19 @@ function turnedBlocks(l: Lowering, weight: Value, scale: Value | null): TurnedBl
   return { value: k.reshape(turned, [rows * columns * taps, block * block]), rows, columns, taps };
 }
 
-/** Diagonal matrices `[K/B, B, B]` of a vector `[K]`, or the unit matrix `[1, B, B]`. */
-export function diagonals(l: Lowering, scale: Value | null, rows: number): Value {
-  const { k } = l;
+/** Diagonal matrices `[K/B, B, B]` of a vector `[K]`. */
+export function diagonals({ k, diagonals }: Lowering, scale: Value): Value {
   const { block } = k;
-  const unit = Float32Array.from({ length: block * block }, (_, i) => (i % (block + 1) === 0 ? 1 : 0));
-  const identity = k.b.graph.constant(unit, [1, block, block], 'float32');
-  if (!scale) return identity;
-  let diagonal = l.diagonals.get(scale);
-  if (!diagonal) l.diagonals.set(scale, (diagonal = k.mul(identity, k.reshape(scale, [rows, 1, block]))));
-  return diagonal;
+  return once(diagonals, scale, () =>
+    k.mul(
+      k.b.graph.constant(unitMatrix(block), [1, block, block], 'float32'),
+      k.reshape(scale, [scale.dims[0]! / block, 1, block]),
+    ),
+  );
+}
+
+export function unitMatrix(size: number): Float32Array {
+  return Float32Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
 }
 
 /** The weights `[C, K, h, w]` of a convolution of dY, from the taps of W in the order given. */

@@ -1,4 +1,4 @@
-import { sameShape, type Value } from '../../graph/graph.js';
+import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Builder } from '../../ops/builder.js';
 import { broadcast, windowed } from '../../ops/shapes.js';
@@ -34,6 +34,8 @@ export interface BlockedConvOptions {
  */
 export class Kernels {
   readonly #reshaped = new Map<Value, Map<string, Value>>();
+  /** The first no dimensions of a value: what waits for it reads this. */
+  readonly #none = new Map<Value, Value>();
 
   constructor(
     readonly b: Builder,
@@ -72,14 +74,18 @@ export class Kernels {
 
   /** Reshape, of what a Reshape in front was made of, once for each shape; nothing where that has the shape already. */
   reshape(x: Value, shape: readonly number[]): Value {
-    const producer = x.producer;
-    const source = producer?.op === 'Reshape' && producer.inputs.length === 1 ? producer.inputs[0]! : x;
+    const source = this.unshaped(x);
     let known = this.#reshaped.get(source);
     if (!known) this.#reshaped.set(source, (known = new Map<string, Value>()));
     const key = shape.join();
     let value = known.get(key);
     if (!value) known.set(key, (value = this.b.reshape(source, shape)));
     return value;
+  }
+
+  /** What a Reshape in front was made of. */
+  unshaped(x: Value): Value {
+    return x.producer?.op === 'Reshape' ? x.producer.inputs[0]! : x;
   }
 
   /** A Transpose that only moves axes of size 1 is a Reshape: ONNX Runtime would copy it, on one thread. */
@@ -215,21 +221,17 @@ export class Kernels {
 
   /**
    * `x`, not before `dependency` is known. ONNX Runtime orders nodes by what needs them and would compute what
-   * waits for nothing long before its use, which costs memory; a Reshape to a shape that it takes from elsewhere
-   * moves no data.
+   * waits for nothing long before its use, which costs memory. Unsqueeze by no axes, which it takes from the other
+   * value's shape, moves no data.
    */
   after(x: Value, dependency: Value): Value {
-    const { graph } = this.b;
-    const shapeOf = (rank: number, range: object) =>
-      graph.add('Shape', '', [dependency], [{ dtype: 'int64', shape: [rank] }], range).outputs[0]!;
-    const dynamic = sameShape(x.dims, dependency.dims)
-      ? shapeOf(x.dims.length, {})
-      : this.concat([shapeOf(0, { start: 0, end: 0 }), this.#shape(x.dims)], 0);
-    return this.b.op('Reshape', [x, dynamic], { shape: x.dims });
-  }
-
-  #shape(dims: readonly number[]): Value {
-    return this.b.graph.constant(BigInt64Array.from(dims, BigInt), [dims.length], 'int64');
+    let none = this.#none.get(dependency);
+    if (!none) {
+      const type = { dtype: 'int64', shape: [0] } as const;
+      const range = { start: 0, end: 0 };
+      this.#none.set(dependency, (none = this.b.graph.add('Shape', '', [dependency], [type], range).outputs[0]!));
+    }
+    return this.b.graph.add('Unsqueeze', '', [x, none], [x.type]).outputs[0]!;
   }
 
   /** The last line of defence: rules decline what the kernels do not take, so this is a defect of a rule. */

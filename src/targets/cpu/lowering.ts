@@ -128,11 +128,8 @@ export class Lowering {
     for (const [name, value] of original.outputs) {
       const layout = places.outputs.get(name) ?? 'plain';
       const result = this.of(value).get(formOf(layout));
-      // An output that is a Reshape would be copied: the last operator of a weight gradient has the stored shape.
-      this.#graph.output(
-        name,
-        layout === 'plain' ? result : this.k.reshape(result, storedShape(value.dims, layout)),
-      );
+      // A Reshape at the end would be a copy: the elements of a gradient lie as stored, its shape is its last operator's.
+      this.#graph.output(name, layout === 'plain' ? result : this.k.unshaped(result));
     }
     this.#graph.prune();
     verify(this.#graph);

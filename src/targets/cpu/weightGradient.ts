@@ -11,7 +11,7 @@ import {
   sizeOf,
   type Geometry,
 } from './convolution.js';
-import { diagonals, openFactor } from './inputGradient.js';
+import { diagonals, openFactor, unitMatrix } from './inputGradient.js';
 import type { Lowering, Rule } from './lowering.js';
 import { packed, unpackedWeights } from './packing.js';
 import { depthwise, ones, type MapLayout, type ParameterForm, type Placed } from './placed.js';
@@ -32,13 +32,13 @@ export const convWeightGrad: Rule = (l, node) => {
   const g = logical && packed(l, logical, form === 'stem');
   if (!g || !x.clean || (form === 'stem' && g.inputs >= l.k.block)) return null;
   if (dy.pending?.kind !== 'scaled' && !dy.clean) return null;
-  const { u, scale } = openFactor(dy);
+  const { u, scale } = openFactor(dy, output.dims);
   const { k } = l;
   const layout = gradientLayout(l, x, logical, form);
   if (u.native === 'plain' || !samplesFit(l, layout, g.batch)) return null;
   const du = mapOf(l, u.get(layout), layout, [g.batch, g.outputs]);
   const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
-  const diagonal = diagonals(l, factor, g.outputs / k.block);
+  const diagonal = factor && diagonals(l, factor);
   const image =
     form === 'stem'
       ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
@@ -63,7 +63,7 @@ function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
   return layout === 'folded' || batch < l.k.block || batch % l.k.block === 0;
 }
 
-type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry) => Value;
+type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry) => Value;
 
 function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
   const { kernel } = g;
@@ -78,14 +78,21 @@ function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry
  * A plain image of few channels: they are interleaved into its columns, so that the convolution of
  * convWeightGrad.ts (src/ops) has few, long rows; one group for each chunk of samples.
  */
-function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, batch, inputs } = g;
   const pad = (kernel - 1) / 2;
   const { outputs } = g;
   const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
-  const padded = k.pad(x, [0, 0, pad, pad], [0, 0, tall - g.height - pad, wide - g.width - pad]);
-  const image = k.reshape(k.transpose(padded, [0, 2, 3, 1]), [1, batch, tall, wide * inputs]);
+  // Transposed by a product with the unit matrix, on all threads.
+  const unit = k.b.graph.constant(unitMatrix(inputs), [inputs, inputs], 'float32');
+  const pixels = k.matMul(k.reshape(x, [batch, inputs, g.height * g.width]), unit, { transA: true });
+  const padded = k.pad(
+    k.reshape(pixels, [batch, g.height, g.width * inputs]),
+    [0, pad, pad * inputs],
+    [0, tall - g.height - pad, (wide - g.width - pad) * inputs],
+  );
+  const image = k.reshape(padded, [1, batch, tall, wide * inputs]);
   const { weights, groups } = gradientAsKernel(l, dy, g);
   const taps = k.conv(image, weights, {
     kernel: [g.rows, g.columns],
@@ -99,11 +106,11 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geom
     inputs * kernel * kernel,
     k.block,
   ]);
-  return k.reshape(k.matMul(ordered, diagonal), [outputs, inputs, kernel, kernel]);
+  return k.reshape(scaled(l, ordered, diagonal), [outputs, inputs, kernel, kernel]);
 }
 
 /** 3x3 on blocked maps: the channels of a block are interleaved into the columns as they lie; an image a block of C. */
-function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, batch, inputs, outputs } = g;
   const { block } = k;
@@ -147,7 +154,7 @@ function gradientAsKernel(
 }
 
 /** 1x1 on blocked maps as they lie: a sample's blocks of C are the rows of an image, its dY a kernel of one row. */
-function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { batch, inputs, outputs, rows, columns } = g;
   const { block } = k;
@@ -164,7 +171,7 @@ function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometr
 }
 
 /** 1x1 on folded maps, whose memory is such an image for the whole batch; of more rows where there are few. */
-function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { inputs, outputs, rows, columns, batch } = g;
   const { block } = k;
@@ -186,12 +193,12 @@ function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value, g: G
   return scaledBlocks(l, products, diagonal, g);
 }
 
-function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
 /** 3x3 on folded maps: a convolution over the positions that each column of taps meets, a column an image. */
-function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geometry): Value {
+function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, inputs, outputs, height, width, rows, columns, batch } = g;
   const { block } = k;
@@ -216,7 +223,7 @@ function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value, g: Geom
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
-function scaledBlocks(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
+function scaledBlocks(l: Lowering, sums: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs } = g;
   const [columns, rows] = [inputs / k.block, outputs / k.block];
@@ -225,9 +232,14 @@ function scaledBlocks(l: Lowering, sums: Value, diagonal: Value, g: Geometry): V
 }
 
 /** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
-function scaledRows(l: Lowering, sums: Value, diagonal: Value, g: Geometry): Value {
+function scaledRows(l: Lowering, sums: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs } = g;
   const blocks = k.reshape(sums, [outputs / k.block, inputs * kernel * kernel, k.block]);
-  return k.reshape(k.matMul(blocks, diagonal), [outputs, inputs, kernel, kernel]);
+  return k.reshape(scaled(l, blocks, diagonal), [outputs, inputs, kernel, kernel]);
+}
+
+/** Rows `[K/B, rows, out]`, scaled by output channel where a factor is open. */
+function scaled({ k }: Lowering, rows: Value, diagonal: Value | null): Value {
+  return diagonal ? k.matMul(rows, diagonal) : rows;
 }

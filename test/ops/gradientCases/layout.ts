@@ -77,6 +77,18 @@ export const layout = {
     ['end beyond the size', [3, 4], { starts: [2], ends: [100], axes: [1] }],
     ['a leading block', [4, 4], { starts: [0, 0], ends: [2, 3], axes: [0, 1] }],
   ),
+  Split: [
+    {
+      title: 'in three along the last axis',
+      inputs: [{ shape: [2, 6] }],
+      build: (b, [x]) => b.node('Split', [x!], { axis: -1, sizes: [1, 3, 2] }),
+    },
+    {
+      title: 'one part unused',
+      inputs: [{ shape: [5, 2] }],
+      build: (b, [x]) => [b.node('Split', [x!], { axis: 0, sizes: [2, 1, 2] })[2]!],
+    },
+  ],
   Transpose: cases(
     'Transpose',
     ['[1,0]', [2, 3], { perm: [1, 0] }],
