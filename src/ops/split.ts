@@ -28,7 +28,9 @@ export const Split: StandardOperator<SplitAttributes> = {
     return sizes.map((part) => ({ dtype: x.dtype, shape: x.shape.map((d, i) => (i === at ? part : d)) }));
   },
   gradient({ b, outputs, gradients, attributes: { axis } }) {
-    const parts = outputs.map((y, i) => gradients[i] ?? b.op('Expand', [b.scalarLike(0, y)], { shape: y.dims }));
+    const parts = outputs.map(
+      (y, i) => gradients[i] ?? b.op('Expand', [b.scalarLike(0, y)], { shape: y.dims }),
+    );
     return [b.op('Concat', parts, { axis })];
   },
   flops: () => 0,

@@ -65,7 +65,8 @@ export class GradientSum {
       for (const { name, of, shape } of outputs) {
         if (of === undefined || !this.arena.has(of)) continue;
         const block = `${width}.${name}`;
-        const [arena, entry] = allWidths && this.#blocks.has(block) ? [this.#blocks, block] : [this.arena, of];
+        const [arena, entry] =
+          allWidths && this.#blocks.has(block) ? [this.#blocks, block] : [this.arena, of];
         fetches[name] = arena.tensor(entry, shape as readonly number[]);
       }
       return fetches;

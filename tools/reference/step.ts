@@ -80,7 +80,9 @@ export async function runGradients(
     });
   }
   if (graphs.some(({ kind }) => kind === 'combine')) {
-    const shapes = new Map(graph(programs, 'combine').inputs.map(({ name, shape }) => [name, shape as number[]]));
+    const shapes = new Map(
+      graph(programs, 'combine').inputs.map(({ name, shape }) => [name, shape as number[]]),
+    );
     await runGraph('combine', '', (name) => raw.get(name)?.reshape(shapes.get(name)!));
   }
   for (const { name, slices } of parameters) {

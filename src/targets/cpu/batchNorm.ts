@@ -1,4 +1,5 @@
 import type { Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import type { BatchNormalizationAttributes } from '../../ops/batchNormalization.js';
 import type { Lowering, Rule } from './lowering.js';
 import { depthwise, Placed, type Activation } from './placed.js';
@@ -107,7 +108,9 @@ function consumersOf(l: Lowering, value: Value): boolean {
 
 /** Mean over all positions of each channel: `[C]`. The pooling kernel reads a map faster than a reduction does. */
 export function channelMean(l: Lowering, { value }: Activation, samples: number): Value {
-  return perChannel(l, l.k.globalAverage(value), value.dims, samples, 'ReduceMean');
+  return once(l.means, value, () =>
+    perChannel(l, l.k.globalAverage(value), value.dims, samples, 'ReduceMean'),
+  );
 }
 
 /**

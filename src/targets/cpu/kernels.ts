@@ -26,6 +26,8 @@ export interface BlockedConvOptions {
   /** Added to the result. */
   readonly sum?: Value | null;
   readonly relu?: boolean;
+  /** alpha and beta of a HardSigmoid of the result, sum included. */
+  readonly hardSigmoid?: Pair;
 }
 
 /**
@@ -153,7 +155,7 @@ export class Kernels {
    */
   conv(x: Value, weight: Value, options: BlockedConvOptions): Value {
     const { kernel, strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], group = 1 } = options;
-    const { bias = null, sum = null, relu = false } = options;
+    const { bias = null, sum = null, relu = false, hardSigmoid } = options;
     const [n, c, h, w] = x.dims as [number, number, number, number];
     const k = weight.dims[0]!;
     this.#check(
@@ -167,7 +169,15 @@ export class Kernels {
       blockedDomain,
       sum ? [x, weight, bias, sum] : bias ? [x, weight, bias] : [x, weight],
       [n, k, oh, ow],
-      { kernel_shape: kernel, strides, pads, dilations, group, ...(relu && { activation: 'Relu' }) },
+      {
+        kernel_shape: kernel,
+        strides,
+        pads,
+        dilations,
+        group,
+        ...(relu && { activation: 'Relu' }),
+        ...(hardSigmoid && { activation: 'HardSigmoid', activation_params: { floats: hardSigmoid } }),
+      },
     );
   }
 
@@ -229,7 +239,10 @@ export class Kernels {
     if (!none) {
       const type = { dtype: 'int64', shape: [0] } as const;
       const range = { start: 0, end: 0 };
-      this.#none.set(dependency, (none = this.b.graph.add('Shape', '', [dependency], [type], range).outputs[0]!));
+      this.#none.set(
+        dependency,
+        (none = this.b.graph.add('Shape', '', [dependency], [type], range).outputs[0]!),
+      );
     }
     return this.b.graph.add('Unsqueeze', '', [x, none], [x.type]).outputs[0]!;
   }

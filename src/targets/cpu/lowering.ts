@@ -27,6 +27,8 @@ export class Lowering {
   readonly b: Builder;
   /** What the forward pass of a batch norm leaves for its gradient, by its mean in the composite graph. */
   readonly norms = new Map<Value, NormRecord>();
+  /** Mean of each channel of a map: the gradients of a residual and of the branch beside it begin with the same. */
+  readonly means = new Map<Value, Value>();
   /** Maps at half the size, every second row and column, by the value they come from. */
   readonly halves = new Map<Placed, Placed>();
   /** Diagonal matrices of a vector: both gradients of a convolution take those of its batch norm's factor. */

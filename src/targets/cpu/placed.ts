@@ -205,22 +205,30 @@ export function depthwise(
   return k.conv(y, weight, { kernel: [1, 1], group: channels, ...options });
 }
 
-/** A depthwise convolution of a blocked map that takes what lies under one position of its window, row by row. */
+/** A depthwise convolution of a blocked map that takes `weight` times what lies under one position of its window, row by row. */
 export function oneTap(
   k: Kernels,
   value: Value,
   [rows, columns]: readonly [number, number],
   tap: number,
-  options: Pick<BlockedConvOptions, 'strides' | 'pads'>,
+  options: Pick<BlockedConvOptions, 'strides' | 'pads' | 'sum' | 'hardSigmoid'>,
+  weight = 1,
 ): Value {
   const [n, c, h, w] = value.dims as [number, number, number, number];
   const weights = Float32Array.from({ length: k.block * rows * columns }, (_, i) =>
-    Math.floor(i / k.block) === tap ? 1 : 0,
+    Math.floor(i / k.block) === tap ? weight : 0,
   );
   const y = k.conv(
     k.reshape(value, [(n * c) / k.block, k.block, h, w]),
     k.b.graph.constant(weights, [k.block, 1, rows, columns], 'float32'),
-    { kernel: [rows, columns], group: k.block, ...options },
+    {
+      kernel: [rows, columns],
+      group: k.block,
+      ...options,
+      ...(options.sum && {
+        sum: k.reshape(options.sum, [(n * c) / k.block, k.block, ...options.sum.dims.slice(2)]),
+      }),
+    },
   );
   const [, , oh, ow] = y.dims as [number, number, number, number];
   return k.reshape(y, [n, c, oh, ow]);
@@ -250,20 +258,16 @@ export function everySecond(k: Kernels, value: Value, layout: MapLayout, samples
   return k.reshape(k.maxPool(split, [1, 1], [2, 1], [0, 0, 0, 0]), [n, c, h / 2, w / 2]);
 }
 
-/** A map of twice the size with `value` at its even rows and columns and zeros elsewhere. */
+/**
+ * A map of twice the size with `value` at its even rows and columns and zeros elsewhere. With the positions of a row as
+ * the rows of an image, its samples as their columns, both zeros are padding: a convolution writes all in one pass, on
+ * all threads.
+ */
 function scattered(k: Kernels, value: Value, layout: MapLayout, samples: number): Value {
   const [n, c, h, w] = value.dims as [number, number, number, number];
-  const row = w * k.block;
-  const position = layout === 'folded' ? samples * k.block : k.block;
-  const rows = (n * c * h) / k.block;
-  const columns = withZeros(k, k.reshape(value, [(rows * row) / position, position]));
-  const zeroRows = withZeros(k, k.reshape(columns, [rows, 2 * row]));
-  return k.reshape(zeroRows, [n, c, 2 * h, 2 * w]);
-}
-
-/** `[R, L]` -> `[R, 2 L]`, zeros behind every row. Pad takes seven times as long for rows of 16. */
-function withZeros(k: Kernels, x: Value): Value {
-  return k.concat([x, k.b.op('Expand', [k.after(k.b.scalar(0), x)], { shape: x.dims })], 1);
+  const [positions, size] = layout === 'folded' ? [w / samples, samples] : [w, 1];
+  const rows = k.reshape(value, [(n * c * h) / k.block, k.block, positions, size]);
+  return k.reshape(oneTap(k, rows, [1, 1], 0, { pads: [0, 0, positions, size] }), [n, c, 2 * h, 2 * w]);
 }
 
 /** `[N, C]` at every position of `[N, C, H, W]`. */

@@ -2,7 +2,7 @@ import type { Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
 import { interleave } from './inputGradient.js';
-import type { Kernels } from './kernels.js';
+import type { BlockedConvOptions, Kernels } from './kernels.js';
 import type { Rule } from './lowering.js';
 import { everySecond, oneTap, Placed } from './placed.js';
 
@@ -45,18 +45,17 @@ export const maxPoolGrad: Rule = (l, node) => {
   const half = [n, c, h / 2, w / 2];
   const image = k.after(x.get('blocked'), dy);
   // Window (i, j) covers rows 2i - 1 to 2i + 1: an odd row lies in two windows, its own and the next.
-  const windows = [0, 1].map((down) =>
-    [0, 1].map((right) => [moved(k, maxima, down, right), moved(k, dy, down, right)] as const),
+  const shares = [0, 1].map((down) =>
+    [0, 1].map((right) => (down + right === 0 ? dy : moved(k, dy, down, right, {}))),
   );
   const phase = (row: number, column: number) => {
     const positions = taken(k, image, row, column);
     let sum: Value | null = null;
     for (let down = 0; down <= row; down++) {
       for (let right = 0; right <= column; right++) {
-        const [maximum, share] = windows[down]![right]!;
         // 1 where the position is the maximum, 0 where it is less.
-        const hit = k.hardSigmoid(k.sub(positions, maximum), 1e38, 1);
-        const part = k.mul(hit, share);
+        const hit = moved(k, maxima, down, right, { sum: positions, hardSigmoid: [1e38, 1] }, -1);
+        const part = k.mul(hit, shares[down]![right]!);
         sum = sum ? k.add(sum, part) : part;
       }
     }
@@ -68,10 +67,20 @@ export const maxPoolGrad: Rule = (l, node) => {
   return [placed];
 };
 
-/** A blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on one thread. */
-function moved(k: Kernels, value: Value, down: number, right: number): Value {
-  if (down === 0 && right === 0) return value;
-  return oneTap(k, value, [1 + down, 1 + right], (1 + down) * (1 + right) - 1, { pads: [0, 0, down, right] });
+/**
+ * `weight` times a blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on
+ * one thread.
+ */
+function moved(
+  k: Kernels,
+  value: Value,
+  down: number,
+  right: number,
+  rest: Pick<BlockedConvOptions, 'sum' | 'hardSigmoid'>,
+  weight = 1,
+): Value {
+  const window = [1 + down, 1 + right] as const;
+  return oneTap(k, value, window, window[0] * window[1] - 1, { pads: [0, 0, down, right], ...rest }, weight);
 }
 
 /** Every second row and column of a blocked map, from `row` and `column` on. */

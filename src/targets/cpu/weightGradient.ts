@@ -99,7 +99,7 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, 
     dilations: [stride, stride * inputs],
     group: groups,
   });
-  const sum = k.sum(k.reshape(taps, [groups, outputs * kernel * kernel * inputs]), 0);
+  const sum = summed(l, k.reshape(taps, [groups, outputs * kernel * kernel * inputs]));
   const blocks = k.reshape(sum, [outputs / k.block, kernel * kernel, inputs, k.block]);
   const ordered = k.reshape(k.transpose(blocks, [0, 2, 1, 3]), [
     outputs / k.block,
@@ -130,12 +130,13 @@ function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: G
     group: groups,
   });
   const size = outputs * kernel * kernel * block;
-  // Rows summed as a product: ReduceSum over a middle axis takes six times as long.
-  const sum = k.matMul(
-    k.b.graph.constant(new Float32Array(groups).fill(1), [1, groups], 'float32'),
-    k.reshape(taps, [columns, groups, size]),
-  );
-  return scaledBlocks(l, sum, diagonal, g);
+  return scaledBlocks(l, summed(l, k.reshape(taps, [columns, groups, size])), diagonal, g);
+}
+
+/** `[..., groups, size]` -> `[..., 1, size]`: a product with ones sums rows in a sixth of the time of ReduceSum. */
+function summed({ k }: Lowering, rows: Value): Value {
+  const groups = rows.dims.at(-2)!;
+  return k.matMul(k.b.graph.constant(new Float32Array(groups).fill(1), [1, groups], 'float32'), rows);
 }
 
 /** dY as the kernels of `groups` convolutions, each over a chunk of samples. */
@@ -167,7 +168,7 @@ function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: 
     dilations: [1, block],
     group: groups,
   });
-  return scaledRows(l, k.sum(k.reshape(products, [groups, outputs * inputs]), 0), diagonal, g);
+  return scaledRows(l, summed(l, k.reshape(products, [groups, outputs * inputs])), diagonal, g);
 }
 
 /** 1x1 on folded maps, whose memory is such an image for the whole batch; of more rows where there are few. */
