@@ -36,7 +36,7 @@ const margin = 0.95;
 /** A layer's share of a step below which nothing is gained by measuring it. */
 const smallestShare = 0.004;
 /** Maps of so many positions may lie in either layout: larger ones are not folded, smaller ones not blocked. */
-const eitherLayout = { fewest: 16, most: 256 };
+const eitherLayout = { fewest: 16, most: 784 };
 /** Winograd is tried where its estimated time over the direct one lies between; the estimate is surer elsewhere. */
 const openWinograd = { least: 0.6, most: 1.2 };
 /** The layers over a map are measured until those that are done decide by so much of the estimated whole. */

@@ -24,11 +24,19 @@ export interface ConvSize extends MapSize {
   readonly stride: number;
 }
 
+/** A convolution goes by Winograd where it takes less than this part of the direct one's time. */
+const winogradPays = 0.85;
+
 /** What measured best on AVX-512 machines (docs/performance.md). */
 export const builtIn: Choices = {
-  folded: ({ height, width }, convolutions) =>
-    height * width <= 64 || (height * width <= 256 && convolutions.some(winogradPays)),
-  winograd: winogradPays,
+  folded({ height, width }, convolutions) {
+    const positions = height * width;
+    if (positions <= 64) return true;
+    // Large maps cost more where they meet blocked ones.
+    const ratio = positions <= 256 ? winogradPays : 0.7;
+    return positions <= 784 && convolutions.some((conv) => winogradRatio(conv) < ratio);
+  },
+  winograd: (conv) => winogradRatio(conv) < winogradPays,
   chunk({ height, kernel, batch }) {
     const wanted = kernel === 1 ? (height >= 28 ? 1 : 4) : height >= 32 ? 1 : 8;
     let chunk = Math.min(wanted, batch);
@@ -36,10 +44,6 @@ export const builtIn: Choices = {
     return chunk;
   },
 };
-
-function winogradPays(conv: ConvSize): boolean {
-  return winogradRatio(conv) < 0.85;
-}
 
 /**
  * Time of a convolution by Winograd over that of the direct one, from measured rates: products of either kind at

@@ -213,7 +213,6 @@ function chosenTaps(
       for (const tap of window.flat()) order.push((r * columns + c) * taps + tap);
   }
   const asTheyAre = order.length === value.dims[0] && order.every((at, i) => at === i);
-  const indices = l.b.graph.constant(BigInt64Array.from(order, BigInt), [order.length], 'int64');
-  const chosen = asTheyAre ? value : l.b.op('Gather', [value, indices], { axis: 0 });
+  const chosen = asTheyAre ? value : l.b.op('Gather', [value, l.k.indices(order)], { axis: 0 });
   return l.k.reshape(chosen, [columns * block, rows * block, h, w]);
 }

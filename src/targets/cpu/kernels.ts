@@ -1,4 +1,5 @@
 import type { Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Builder } from '../../ops/builder.js';
 import { broadcast, windowed } from '../../ops/shapes.js';
@@ -14,6 +15,9 @@ const blockedDomain = 'com.microsoft.nchwc';
 const microsoftDomain = 'com.microsoft';
 
 type Pair = readonly [number, number];
+
+/** Elements of a row that is worth being copied for itself: half a kilobyte. */
+const longRow = 128;
 
 export interface BlockedConvOptions {
   readonly kernel: Pair;
@@ -38,6 +42,9 @@ export class Kernels {
   readonly #reshaped = new Map<Value, Map<string, Value>>();
   /** The first no dimensions of a value: what waits for it reads this. */
   readonly #none = new Map<Value, Value>();
+
+  /** Orders of rows that transposes gather, by the shape and the order of its axes. */
+  readonly #orders = new Map<string, Value>();
 
   constructor(
     readonly b: Builder,
@@ -90,16 +97,27 @@ export class Kernels {
     return x.producer?.op === 'Reshape' ? x.producer.inputs[0]! : x;
   }
 
-  /** A Transpose that only moves axes of size 1 is a Reshape: ONNX Runtime would copy it, on one thread. */
+  /**
+   * ONNX Runtime transposes on one thread. A Transpose that only moves axes of size 1 is a Reshape, which moves nothing,
+   * and one that keeps long rows whole gathers these, on all threads.
+   */
   transpose(x: Value, perm: readonly number[]): Value {
+    const dims = perm.map((axis) => x.dims[axis]!);
     const moved = perm.filter((axis) => x.dims[axis] !== 1);
-    if (moved.every((axis, i) => i === 0 || moved[i - 1]! < axis)) {
-      return this.reshape(
-        x,
-        perm.map((axis) => x.dims[axis]!),
-      );
-    }
-    return this.b.op('Transpose', [x], { perm });
+    if (moved.every((axis, i) => i === 0 || moved[i - 1]! < axis)) return this.reshape(x, dims);
+    const kept = perm.findLastIndex((axis, i) => axis !== i) + 1;
+    const row = elementCount(dims.slice(kept));
+    if (row < longRow) return this.b.op('Transpose', [x], { perm });
+    const order = once(this.#orders, `${x.dims.slice(0, kept).join()} by ${perm.join()}`, () =>
+      this.indices(transposed(x.dims.slice(0, kept), perm.slice(0, kept))),
+    );
+    const rows = this.reshape(x, [order.dims[0]!, row]);
+    return this.reshape(this.b.op('Gather', [rows, order], { axis: 0 }), dims);
+  }
+
+  /** A constant int64 vector. */
+  indices(values: readonly number[]): Value {
+    return this.b.graph.constant(BigInt64Array.from(values, BigInt), [values.length], 'int64');
   }
 
   pad(x: Value, before: readonly number[], after: readonly number[]): Value {
@@ -262,4 +280,14 @@ export class Kernels {
     if (elementCount(shape) === 0) throw new Error(`${op}: the result is empty`);
     return this.b.graph.add(op, domain, inputs, [{ dtype: 'float32', shape }], attributes).outputs[0]!;
   }
+}
+
+/** For each element of a transposed `[...dims]`, where it was. */
+function transposed(dims: readonly number[], perm: readonly number[]): number[] {
+  const strides = dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
+  return perm.reduce<number[]>(
+    (places, axis) =>
+      places.flatMap((place) => Array.from({ length: dims[axis]! }, (_, i) => place + i * strides[axis]!)),
+    [0],
+  );
 }
