@@ -95,18 +95,18 @@ export class FinetunedNetwork {
   async step(images: Tensor, labels: Tensor, rates: FinetuneRates): Promise<void> {
     await this.session.runInto({ ...this.#feeds, images, labels }, this.#fetches);
     const [loss] = this.#loss.data as Float32Array;
-    if (!Number.isFinite(loss)) {
-      throw new SlimclrError(
-        `fine-tuning of width ${this.subject.width} diverged: its loss is ${loss}; smaller learning rates are needed`,
-      );
-    }
+    if (!Number.isFinite(loss)) throw this.#diverged(`its loss is ${loss}`);
     const classifier = this.arena.parameters.offset(classifierInputs.weight);
     await this.arena.step(rates.encoder, 0, classifier);
     await this.arena.step(rates.classifier, classifier);
   }
 
-  /** The encoder as it is now, batch norm in eval mode; the caller closes it. */
-  encoder(): Promise<FrozenEncoder> {
+  /**
+   * The encoder as it is now, batch norm in eval mode; the caller closes it. Throws a SlimclrError when a weight is not
+   * finite, which no loss has shown where it was the last step's doing.
+   */
+  async encoder(): Promise<FrozenEncoder> {
+    if (!this.arena.parameters.data.every(Number.isFinite)) throw this.#diverged('a weight is not finite');
     const { network, config, width, weights } = this.subject;
     const graph = rewrite(bindWeights(embedProgram(network, config, width).graph, weights), {
       replace: () => null,
@@ -133,5 +133,12 @@ export class FinetunedNetwork {
 
   async close(): Promise<void> {
     await Promise.all([this.session.close(), this.arena.close()]);
+  }
+
+  #diverged(symptom: string): SlimclrError {
+    const { width } = this.subject;
+    return new SlimclrError(
+      `fine-tuning of width ${width} diverged: ${symptom}; smaller learning rates are needed`,
+    );
   }
 }

@@ -107,6 +107,15 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
       /^fine-tuning of width 0\.5 diverged: its loss is .*smaller learning rates/,
     );
   });
+
+  it('a last step that overflows: the same error where the encoder is asked for', async () => {
+    const finetuned = await FinetunedNetwork.open(subject, portable);
+    await finetuned.step(imageTensor, labelTensor(labels), { encoder: 0, classifier: Infinity });
+    const error = await rejection(finetuned.encoder());
+    await finetuned.close();
+    expect(error).to.be.instanceOf(SlimclrError);
+    expect(error.message).to.match(/^fine-tuning of width 0\.5 diverged: a weight is not finite/);
+  });
 });
 
 describe('evaluateFinetune: red and blue images', function () {
