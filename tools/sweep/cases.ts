@@ -19,6 +19,8 @@ export interface ConvCase extends Image, BlockedConv {
   readonly bias: boolean;
   readonly sum: boolean;
   readonly relu: boolean;
+  /** alpha and beta */
+  readonly hardSigmoid?: readonly [number, number];
 }
 
 export interface PoolCase extends Image, BlockedPool {
@@ -74,6 +76,7 @@ export function* sweepCases(block: number): Generator<SweepCase> {
   yield* paddingCases(block);
   yield* weightGradientCases(block);
   yield* foldedCases(block);
+  yield* movedCases(block);
   yield* poolCases(block);
   yield* reorderCases();
 }
@@ -263,6 +266,32 @@ function* foldedCases(block: number): Generator<SweepCase> {
           yield { ...one, kernel: [3, 3], size: [map, (map + 2) * samples], pads: [1, 0, 1, 0] };
           yield { ...one, dilations: [1, 1], size: [map, map * samples] };
         }
+}
+
+/** Maps scattered to every second position, with padding that no window reaches, and maps moved and compared with others. */
+function* movedCases(block: number): Generator<SweepCase> {
+  const one = { ...plainConv, inputs: block, outputs: block, group: block } as const;
+  for (const batch of [1, 3, 32])
+    for (const positions of [1, 2, 3, 7, 14, 28])
+      for (const samples of [1, 2, 5, 16])
+        yield { ...one, batch, size: [positions, samples], pads: [0, 0, positions, samples] };
+  for (const batch of [1, 3, 32])
+    for (const map of [1, 2, 3, 7, 8, 16, 56])
+      for (const down of [0, 1])
+        for (const right of [0, 1])
+          for (const hardSigmoid of [
+            [0.5, 0.5],
+            [1e38, 1],
+          ] as const)
+            yield {
+              ...one,
+              batch,
+              size: [map, map],
+              kernel: [1 + down, 1 + right],
+              pads: [0, 0, down, right],
+              sum: true,
+              hardSigmoid,
+            };
 }
 
 function* poolCases(block: number): Generator<SweepCase> {

@@ -207,7 +207,14 @@ function compareConv(one: ConvCase, block: BlockSize): Comparison {
   return {
     blocked: {
       op: 'Conv',
-      attributes: { ...attributes, ...(one.relu && { activation: 'Relu' }) },
+      attributes: {
+        ...attributes,
+        ...(one.relu && { activation: 'Relu' }),
+        ...(one.hardSigmoid && {
+          activation: 'HardSigmoid',
+          activation_params: { floats: one.hardSigmoid },
+        }),
+      },
       inputs: [
         plainImage ? x : { ...x, values: blockImage(x.values, inputs, area(size), block) },
         { ...w, values: pack(w.values, w.shape, layout) },
@@ -219,10 +226,15 @@ function compareConv(one: ConvCase, block: BlockSize): Comparison {
     shape,
     expected: (values) => {
       const total = sum ? values.map((value, i) => value + sum.values[i]!) : values;
-      const rectified = one.relu ? total.map((value) => Math.max(0, value)) : total;
-      return blockImage(rectified, outputs, pixels, block);
+      const activated = total.map((value) => activation(one, value));
+      return blockImage(activated, outputs, pixels, block);
     },
   };
+}
+
+function activation({ relu, hardSigmoid }: ConvCase, value: number): number {
+  if (relu) return Math.max(0, value);
+  return hardSigmoid ? Math.max(0, Math.min(1, hardSigmoid[0] * value + hardSigmoid[1])) : value;
 }
 
 function comparePool(

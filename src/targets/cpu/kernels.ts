@@ -42,7 +42,6 @@ export class Kernels {
   readonly #reshaped = new Map<Value, Map<string, Value>>();
   /** The first no dimensions of a value: what waits for it reads this. */
   readonly #none = new Map<Value, Value>();
-
   /** Orders of rows that transposes gather, by the shape and the order of its axes. */
   readonly #orders = new Map<string, Value>();
 
@@ -84,12 +83,8 @@ export class Kernels {
   /** Reshape, of what a Reshape in front was made of, once for each shape; nothing where that has the shape already. */
   reshape(x: Value, shape: readonly number[]): Value {
     const source = this.unshaped(x);
-    let known = this.#reshaped.get(source);
-    if (!known) this.#reshaped.set(source, (known = new Map<string, Value>()));
-    const key = shape.join();
-    let value = known.get(key);
-    if (!value) known.set(key, (value = this.b.reshape(source, shape)));
-    return value;
+    const known = once(this.#reshaped, source, () => new Map<string, Value>());
+    return once(known, shape.join(), () => this.b.reshape(source, shape));
   }
 
   /** What a Reshape in front was made of. */
@@ -253,16 +248,15 @@ export class Kernels {
    * value's shape, moves no data.
    */
   after(x: Value, dependency: Value): Value {
-    let none = this.#none.get(dependency);
-    if (!none) {
-      const type = { dtype: 'int64', shape: [0] } as const;
-      const range = { start: 0, end: 0 };
-      this.#none.set(
-        dependency,
-        (none = this.b.graph.add('Shape', '', [dependency], [type], range).outputs[0]!),
-      );
-    }
-    return this.b.graph.add('Unsqueeze', '', [x, none], [x.type]).outputs[0]!;
+    const { graph } = this.b;
+    const type = { dtype: 'int64', shape: [0] } as const;
+    const range = { start: 0, end: 0 };
+    const none = once(
+      this.#none,
+      dependency,
+      () => graph.add('Shape', '', [dependency], [type], range).outputs[0]!,
+    );
+    return graph.add('Unsqueeze', '', [x, none], [x.type]).outputs[0]!;
   }
 
   /** The last line of defence: rules decline what the kernels do not take, so this is a defect of a rule. */
