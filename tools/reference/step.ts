@@ -47,7 +47,11 @@ export async function runGradients(
     const session = await open(programs, name);
     const outputs = await session.run(
       Object.fromEntries(
-        session.entry.inputs.map(({ name, shape }) => [name, lookup(name) ?? feed(name, shape as number[])]),
+        session.entry.inputs.map(({ name, shape }) => {
+          // A gradient comes in the shape of the operator that computed it.
+          const known = lookup(name)?.reshape(shape as number[]);
+          return [name, known ?? feed(name, shape as number[])];
+        }),
       ),
     );
     await session.close();
@@ -79,12 +83,7 @@ export async function runGradients(
       return input === 'loss_weight' ? lossWeight : undefined;
     });
   }
-  if (graphs.some(({ kind }) => kind === 'combine')) {
-    const shapes = new Map(
-      graph(programs, 'combine').inputs.map(({ name, shape }) => [name, shape as number[]]),
-    );
-    await runGraph('combine', '', (name) => raw.get(name)?.reshape(shapes.get(name)!));
-  }
+  if (graphs.some(({ kind }) => kind === 'combine')) await runGraph('combine', '', (name) => raw.get(name));
   for (const { name, slices } of parameters) {
     // What only one width trains needs no sum.
     const [only] = Object.keys(slices);

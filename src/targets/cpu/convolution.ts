@@ -1,4 +1,5 @@
 import type { Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import type { ConvAttributes } from '../../ops/conv.js';
 import type { ConvPart, ConvSize } from './choices.js';
 import type { Lowering, Rule } from './lowering.js';
@@ -173,9 +174,7 @@ export function inputOf(
   layout: MapLayout,
 ): Value {
   if (kernel > 1 || stride === 1) return x.get(layout);
-  let half = l.halves.get(x);
-  if (!half) l.halves.set(x, (half = halved(l, x, [batch, inputs, rows, columns])));
-  return half.get(layout);
+  return once(l.halves, x, () => halved(l, x, [batch, inputs, rows, columns])).get(layout);
 }
 
 function halved(l: Lowering, x: Placed, shape: readonly number[]): Placed {

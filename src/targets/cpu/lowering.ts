@@ -1,4 +1,5 @@
 import { Graph, sameType, type Node, type Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import { formatType } from '../../onnx/model.js';
 import { Builder } from '../../ops/builder.js';
 import type { ConvAttributes } from '../../ops/conv.js';
@@ -97,15 +98,12 @@ export class Lowering {
 
   /** Whether maps of a size are folded: one answer for a graph, or conversions would stand between its layers. */
   folds(map: MapSize): boolean {
-    const key = `${map.height}x${map.width}`;
-    let folds = this.#folds.get(key);
-    if (folds === undefined) {
+    return once(this.#folds, `${map.height}x${map.width}`, () => {
       const over = this.#convolutions.filter(
         ({ height, width }) => height === map.height && width === map.width,
       );
-      this.#folds.set(key, (folds = this.choices.folded(map, over)));
-    }
-    return folds;
+      return this.choices.folded(map, over);
+    });
   }
 
   run(rules: Readonly<Record<string, Rule>>, places: ParameterPlaces): Graph {

@@ -1,4 +1,5 @@
 import type { TensorType, Value } from '../../graph/graph.js';
+import { once } from '../../once.js';
 import type { BlockedConvOptions, Kernels } from './kernels.js';
 
 /**
@@ -119,12 +120,7 @@ export class Placed {
   /** The value in a layout; a conversion is added once. */
   get(layout: Layout): Value {
     this.#close(layout);
-    let value = this.#held.get(layout);
-    if (!value) {
-      value = this.#converted(layout);
-      this.#held.set(layout, value);
-    }
-    return value;
+    return once(this.#held, layout, () => this.#converted(layout));
   }
 
   /** Closes what is open with its own result. */
@@ -205,14 +201,18 @@ export function depthwise(
   return k.conv(y, weight, { kernel: [1, 1], group: channels, ...options });
 }
 
+export interface TapOptions extends Pick<BlockedConvOptions, 'strides' | 'pads' | 'sum' | 'hardSigmoid'> {
+  /** Default 1. */
+  readonly weight?: number;
+}
+
 /** A depthwise convolution of a blocked map that takes `weight` times what lies under one position of its window, row by row. */
 export function oneTap(
   k: Kernels,
   value: Value,
   [rows, columns]: readonly [number, number],
   tap: number,
-  options: Pick<BlockedConvOptions, 'strides' | 'pads' | 'sum' | 'hardSigmoid'>,
-  weight = 1,
+  { weight = 1, ...options }: TapOptions,
 ): Value {
   const [n, c, h, w] = value.dims as [number, number, number, number];
   const weights = Float32Array.from({ length: k.block * rows * columns }, (_, i) =>

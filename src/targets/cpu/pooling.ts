@@ -2,9 +2,9 @@ import type { Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
 import { interleave } from './inputGradient.js';
-import type { BlockedConvOptions, Kernels } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import type { Rule } from './lowering.js';
-import { everySecond, oneTap, Placed } from './placed.js';
+import { everySecond, oneTap, Placed, type TapOptions } from './placed.js';
 
 /** MaxPool on blocked maps, where nobody reads the indices but its gradient, which does without them. */
 export const maxPool: Rule = (l, node) => {
@@ -46,7 +46,7 @@ export const maxPoolGrad: Rule = (l, node) => {
   const image = k.after(x.get('blocked'), dy);
   // Window (i, j) covers rows 2i - 1 to 2i + 1: an odd row lies in two windows, its own and the next.
   const shares = [0, 1].map((down) =>
-    [0, 1].map((right) => (down + right === 0 ? dy : moved(k, dy, down, right, {}))),
+    [0, 1].map((right) => (down + right === 0 ? dy : moved(k, dy, down, right))),
   );
   const phase = (row: number, column: number) => {
     const positions = taken(k, image, row, column);
@@ -54,7 +54,7 @@ export const maxPoolGrad: Rule = (l, node) => {
     for (let down = 0; down <= row; down++) {
       for (let right = 0; right <= column; right++) {
         // 1 where the position is the maximum, 0 where it is less.
-        const hit = moved(k, maxima, down, right, { sum: positions, hardSigmoid: [1e38, 1] }, -1);
+        const hit = moved(k, maxima, down, right, { weight: -1, sum: positions, hardSigmoid: [1e38, 1] });
         const part = k.mul(hit, shares[down]![right]!);
         sum = sum ? k.add(sum, part) : part;
       }
@@ -67,26 +67,20 @@ export const maxPoolGrad: Rule = (l, node) => {
   return [placed];
 };
 
-/**
- * `weight` times a blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on
- * one thread.
- */
-function moved(
-  k: Kernels,
-  value: Value,
-  down: number,
-  right: number,
-  rest: Pick<BlockedConvOptions, 'sum' | 'hardSigmoid'>,
-  weight = 1,
-): Value {
-  const window = [1 + down, 1 + right] as const;
-  return oneTap(k, value, window, window[0] * window[1] - 1, { pads: [0, 0, down, right], ...rest }, weight);
+/** A blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on one thread. */
+function moved(k: Kernels, value: Value, down: number, right: number, rest: TapOptions = {}): Value {
+  return lastTap(k, value, down, right, { pads: [0, 0, down, right], ...rest });
 }
 
 /** Every second row and column of a blocked map, from `row` and `column` on. */
 function taken(k: Kernels, value: Value, row: number, column: number): Value {
   if (row === 0 && column === 0) return everySecond(k, value, 'blocked', 1);
-  return oneTap(k, value, [1 + row, 1 + column], (1 + row) * (1 + column) - 1, { strides: [2, 2] });
+  return lastTap(k, value, row, column, { strides: [2, 2] });
+}
+
+/** What lies `down` and `right` of every position: under the last one of a window that reaches so far. */
+function lastTap(k: Kernels, value: Value, down: number, right: number, options: TapOptions): Value {
+  return oneTap(k, value, [1 + down, 1 + right], (1 + down) * (1 + right) - 1, options);
 }
 
 /** GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`, plain. */
