@@ -102,11 +102,25 @@ function scheduleProblems({ epochs, schedule, techniques: { slowStart } }: Confi
   return problems;
 }
 
-function runtimeProblems({ runtime: { target, provider } }: Config): string[] {
-  if (target !== 'cpu' || provider === 'cpu') return [];
-  return [
-    `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
-  ];
+function runtimeProblems({ accumulation, runtime: { target, provider, replicas } }: Config): string[] {
+  const problems: string[] = [];
+  if (target === 'cpu' && provider !== 'cpu') {
+    problems.push(
+      `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
+    );
+  }
+  if (accumulation % replicas !== 0) {
+    problems.push(
+      `runtime.replicas ${replicas} cannot share accumulation ${accumulation} equally; ` +
+        `accepted: divisors of ${accumulation}`,
+    );
+  }
+  if (replicas > 1 && provider === 'webgpu') {
+    problems.push(
+      `runtime.replicas ${replicas} on runtime.provider "webgpu", which has one device; accepted: 1`,
+    );
+  }
+  return problems;
 }
 
 function encoderProblems({ encoder, widths }: Config): string[] {

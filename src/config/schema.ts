@@ -124,8 +124,13 @@ export const configSchema = z.strictObject({
        */
       tune: z.enum(['auto', 'off']).default('auto'),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
-      /** Threads of ONNX Runtime; 0 means one a core. */
+      /** Threads of ONNX Runtime; 0 means one a core. With replicas: of each, 0 an equal share of the cores. */
       threads: z.int().min(0).default(0),
+      /**
+       * Threads or, for `cuda`, devices that train at the same time: each runs an equal share of a step's micro-batches,
+       * whose number (`accumulation`) they divide. They change the numbers by rounding only.
+       */
+      replicas: positiveInteger.default(1),
     })
     .prefault({}),
 });

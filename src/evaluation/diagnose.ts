@@ -6,7 +6,7 @@ import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../training/events.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
-import { openStep } from '../training/steps/index.js';
+import { openMethodStep } from '../training/steps/openMethodStep.js';
 import { openLoader } from '../training/trainingLoop.js';
 import { writeResult } from './resultFiles.js';
 import type { DiagnosticsResult } from './results.js';
@@ -45,7 +45,8 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     const total = config.epochs * stepsPerEpoch;
     // A step moves the key network before it runs: each starts from that of the checkpoint.
     const keys = state.keys?.data.slice();
-    const step = await openStep(programs, manifest, config, state);
+    const single = { ...config, runtime: { ...config.runtime, replicas: 1 } };
+    const step = await openMethodStep(programs, manifest, single, state);
     const measured: Diagnostics[] = [];
     try {
       for (let i = 0; i < batches; i++) {

@@ -14,6 +14,8 @@ export type Tensor = ort.Tensor;
 export type Tensors = Readonly<Record<string, ort.Tensor>>;
 export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
   Partial<Pick<Manifest, 'optimization'>> & {
+    /** Which of several CUDA devices, from 0. */
+    readonly device?: number;
     /** Folder to which the session writes a trace of all its runs, until `endTrace`. */
     readonly traceFolder?: string | undefined;
   };
@@ -118,6 +120,13 @@ export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): numbe
   return threads === 0 ? availableParallelism() : threads;
 }
 
+/** What one replica runs on: its share of the cores, or the CUDA device of its rank. */
+export function replicaRuntime(runtime: Config['runtime'], rank = 0): RuntimeOptions {
+  const { provider, replicas, threads } = runtime;
+  const share = Math.max(1, Math.floor(availableParallelism() / replicas));
+  return { provider, threads: threads === 0 ? share : threads, device: rank };
+}
+
 /**
  * Memory patterns cost far more memory than they save time; so does an arena of each session where malloc
  * itself keeps what is freed. Threads that go on spinning after a run would take the cores from the next
@@ -126,10 +135,12 @@ export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): numbe
 export function sessionOptions({
   provider,
   threads,
+  device = 0,
   optimization = 'all',
 }: RuntimeOptions): ort.InferenceSession.SessionOptions {
+  const chosen = provider === 'cuda' ? { name: provider, deviceId: device } : provider;
   return {
-    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+    executionProviders: provider === 'cpu' ? ['cpu'] : [chosen, 'cpu'],
     intraOpNumThreads: threadCount({ threads }),
     graphOptimizationLevel: optimization,
     enableMemPattern: false,

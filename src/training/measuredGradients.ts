@@ -3,6 +3,7 @@ import { cut, leading } from '../graph/region.js';
 import { elementCount } from '../onnx/model.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
 import type { Arena } from '../runtime/arena.js';
+import type { ReplicaGroup } from '../runtime/replicaGroup.js';
 import { blocksOf, unpack, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { Diagnostics } from './events.js';
 import type { GradientSum } from './gradientSum.js';
@@ -31,6 +32,11 @@ export class MeasuredGradients {
         else sums.set(name, Float32Array.from(values));
       }
     }
+  }
+
+  /** Adds those of the other replicas. */
+  async sum(group: ReplicaGroup): Promise<void> {
+    for (const sums of this.#widths.values()) for (const values of sums.values()) await group.sum(values);
   }
 
   /** `total`: the sum of all of them, laid out like the parameters. */

@@ -11,7 +11,7 @@ import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tu
 import { checkResumable } from './resume.js';
 import { replaceFile } from '../replaceFile.js';
 import { DeclinedLayers, runTarget } from './runTarget.js';
-import { teacherFile } from './steps/index.js';
+import { teacherFile } from './steps/openMethodStep.js';
 import type { LoopOptions } from './trainingLoop.js';
 
 export interface RunOptions {

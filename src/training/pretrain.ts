@@ -1,10 +1,11 @@
 import { fork } from 'node:child_process';
-import { SlimclrError, UsageError } from '../errors.js';
+import { SlimclrError } from '../errors.js';
 import { memoryEnvironment } from '../runtime/memory.js';
 import type { TrainingEvent } from './events.js';
 import type { RunOptions } from './prepareRun.js';
+import { revived } from './sentError.js';
 import type { StopReason } from './trainingLoop.js';
-import type { SentError, TrainingMessage, TrainingRequest } from './trainingProcess.js';
+import type { TrainingMessage, TrainingRequest } from './trainingProcess.js';
 
 export interface PretrainOptions extends RunOptions {
   readonly onEvent?: (event: TrainingEvent) => void;
@@ -54,14 +55,4 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
     signal?.removeEventListener('abort', abort);
     child.kill('SIGKILL');
   }
-}
-
-function revived({ message, exitCode, ...properties }: SentError): Error {
-  const error =
-    exitCode === undefined
-      ? new Error(message)
-      : exitCode === 2
-        ? new UsageError(message)
-        : new SlimclrError(message);
-  return Object.assign(error, properties);
 }

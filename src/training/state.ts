@@ -100,6 +100,11 @@ export class TrainingState {
     this.step = step;
   }
 
+  /** The memory of all of it, in the same order for every state of one config. */
+  get arenas(): readonly Float32Array[] {
+    return this.#parts().map(([arena]) => arena.data);
+  }
+
   #parts(): readonly (readonly [Arena, string])[] {
     return [
       [this.parameters, ''],

@@ -2,6 +2,7 @@ import { TensorBoardLog } from '../tensorboard/tensorBoardLog.js';
 import { EventLog } from './eventLog.js';
 import type { TrainingEvent } from './events.js';
 import { prepareRun, type RunOptions } from './prepareRun.js';
+import { sent, type SentError } from './sentError.js';
 import { trainingLoop, type StopReason } from './trainingLoop.js';
 
 /*
@@ -20,17 +21,6 @@ export type TrainingMessage =
   | { readonly kind: 'event'; readonly event: TrainingEvent }
   | { readonly kind: 'done'; readonly reason: StopReason }
   | { readonly kind: 'failed'; readonly error: SentError };
-
-/** What remains of an error on its way between processes, which knows no classes. */
-export interface SentError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string | undefined;
-  /** Of an error that a person is meant to read. */
-  readonly exitCode: number | undefined;
-  /** Of an error of the operating system. */
-  readonly syscall: string | undefined;
-}
 
 let stopRequested = false;
 
@@ -66,8 +56,4 @@ async function train(options: RunOptions): Promise<void> {
 
 function send(message: TrainingMessage): void {
   process.send!(message);
-}
-
-function sent({ name, message, stack, exitCode, syscall }: Error & Partial<SentError>): SentError {
-  return { name, message, stack, exitCode, syscall };
 }

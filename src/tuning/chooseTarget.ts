@@ -3,7 +3,7 @@ import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
-import { threadCount } from '../runtime/session.js';
+import { replicaRuntime } from '../runtime/session.js';
 import {
   builtIn,
   RecordedChoices,
@@ -61,7 +61,8 @@ async function measured(
   block: 8 | 16,
   { cacheDirectory = defaultCacheDirectory(), onProgress, onNotice, bench }: ChooseOptions,
 ): Promise<ChoiceTable> {
-  const key = tuningKey(threadCount(config.runtime), block);
+  const runtime = replicaRuntime(config.runtime);
+  const key = tuningKey(runtime.threads, block);
   const known = await readTuningCache(cacheDirectory, key);
   const { graphs, choices } = ask(config, block, tableChoices(known));
   if (covers(known, choices)) return choices;
@@ -69,7 +70,7 @@ async function measured(
     graphs,
     base: builtIn,
     known,
-    bench: bench ?? new OrtLayerBench(block, config.runtime),
+    bench: bench ?? new OrtLayerBench(block, runtime),
     budget,
     onProgress: (share) =>
       onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),

@@ -44,6 +44,13 @@ describe('checkConfig', () => {
     ]);
     expect(check({ runtime: { target: 'cpu' } })).to.be.empty;
     expect(check({ runtime: { provider: 'webgpu' } })).to.be.empty;
+    expect(check({ accumulation: 4, runtime: { replicas: 3 } })).to.deep.equal([
+      'runtime.replicas 3 cannot share accumulation 4 equally; accepted: divisors of 4',
+    ]);
+    expect(check({ accumulation: 2, runtime: { provider: 'webgpu', replicas: 2 } })).to.deep.equal([
+      'runtime.replicas 2 on runtime.provider "webgpu", which has one device; accepted: 1',
+    ]);
+    expect(check({ accumulation: 4, runtime: { replicas: 4 } })).to.be.empty;
   });
 
   it('a data limit below one batch, and a warm-up from above the peak', () => {

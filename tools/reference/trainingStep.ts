@@ -13,8 +13,7 @@ import type { Session, Tensor, Tensors as OrtTensors } from '../../src/runtime/s
 import { unpack } from '../../src/targets/parameterLayout.js';
 import { portable } from '../../src/targets/portable.js';
 import { TrainingState } from '../../src/training/state.js';
-import { openStep, teacherFile } from '../../src/training/steps/index.js';
-import type { MethodStep } from '../../src/training/steps/methodStep.js';
+import { openMethodStep, teacherFile } from '../../src/training/steps/openMethodStep.js';
 import type { MicroBatch, StepCounts } from '../../src/training/steps/step.js';
 import { rowMajor } from './step.js';
 
@@ -43,7 +42,7 @@ export async function runTrainingStep(
   const state = new TrainingState(manifest, config);
   state.restore(withKeys(inputs, manifest), steps.all);
   await writeTeacher(folder, config);
-  const step = (await openStep(folder, manifest, config, state)) as MethodStep;
+  const step = await openMethodStep(folder, manifest, config, state);
   const results: Tensors = new Map();
   const recorder = new Recorder(manifest, config, inputs);
   for (const session of step.sessions.values()) recorder.listen(session);

@@ -22,7 +22,7 @@ export abstract class MethodStep implements Step {
   protected abstract passes(input: StepInput): Promise<void>;
 
   /** What else changes in the state when the parameters do. */
-  protected finish(): void {}
+  protected async finish(): Promise<void> {}
 
   async run(input: StepInput): Promise<StepResult> {
     const { runner } = this;
@@ -30,10 +30,11 @@ export abstract class MethodStep implements Step {
     runner.begin();
     if (diagnose) this.#diagnostics.begin();
     await this.passes(input);
-    const diagnostics = diagnose ? this.#diagnostics.measured() : undefined;
+    await runner.end();
+    const diagnostics = diagnose ? await this.#diagnostics.measured() : undefined;
     if (update) {
       // The queue takes its keys at the step that they are of.
-      this.finish();
+      await this.finish();
       await runner.update(input);
     }
     return { losses: runner.losses, ...(diagnostics && { diagnostics }) };

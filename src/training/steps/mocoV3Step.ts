@@ -8,7 +8,7 @@ import { zeroTensor, type StepRunner } from './stepRunner.js';
 
 /** SlimCLR-MoCo v3. */
 export class MocoV3Step extends MethodStep {
-  /** Keys of each view, of each micro-batch. */
+  /** Keys of each view, of each micro-batch of this replica. */
   readonly #keys: readonly (readonly Tensor[])[];
 
   constructor(
@@ -16,8 +16,9 @@ export class MocoV3Step extends MethodStep {
     private readonly method: MethodOf<'moco-v3'>,
   ) {
     super(runner);
-    const { accumulation, batchSize } = runner.config;
-    const keys = () => Array.from({ length: accumulation }, () => zeroTensor([batchSize, method.dimension]));
+    const { microBatches, config } = runner;
+    const keys = () =>
+      Array.from({ length: microBatches }, () => zeroTensor([config.batchSize, method.dimension]));
     this.#keys = [keys(), keys()];
   }
 
@@ -31,12 +32,12 @@ export class MocoV3Step extends MethodStep {
     for (const [i, views] of images.entries()) {
       for (const view of [0, 1]) await runner.embedKeys(views[view]!, this.#keys[view]![i]!);
     }
-    const share = 1 / input.batches.length;
+    const all = [await runner.gather(this.#keys[0]!), await runner.gather(this.#keys[1]!)];
+    const { share } = runner;
     for (const [i, views] of images.entries()) {
       for (const view of [0, 1]) {
-        const keysOfOther = this.#keys[1 - view]!;
-        const keys = keysOfOther[i]!;
-        const others = othersOf(keysOfOther, i);
+        const keys = this.#keys[1 - view]![i]!;
+        const others = othersOf(all[1 - view]!, runner.position(i));
         const feeds = { images: views[view]!, keys, ...(others && { other_keys: others }) };
         await this.pass(
           input,

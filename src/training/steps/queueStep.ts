@@ -6,14 +6,14 @@ import { zeroTensor, type StepRunner } from './stepRunner.js';
 
 /** A step whose queries of view 1 are compared with a key of their own and a queue of older keys. */
 export abstract class QueueStep extends MethodStep {
-  /** Of each micro-batch, `[N, D]`. */
+  /** Of each micro-batch of this replica, `[N, D]`. */
   readonly #keys: readonly Tensor[];
   readonly #queue: KeyQueue;
 
   constructor(runner: StepRunner, { dimension }: { readonly dimension: number }) {
     super(runner);
-    const { accumulation, batchSize } = runner.config;
-    this.#keys = Array.from({ length: accumulation }, () => zeroTensor([batchSize, dimension]));
+    const { microBatches, config } = runner;
+    this.#keys = Array.from({ length: microBatches }, () => zeroTensor([config.batchSize, dimension]));
     this.#queue = new KeyQueue(runner.state);
   }
 
@@ -21,7 +21,7 @@ export abstract class QueueStep extends MethodStep {
   protected abstract embedKeys(batch: MicroBatch, view1: Tensor, keys: Tensor): Promise<void>;
 
   protected async passes(input: StepInput): Promise<void> {
-    const share = 1 / input.batches.length;
+    const { share } = this.runner;
     for (const [i, batch] of input.batches.entries()) {
       const images = this.runner.view(batch, 0);
       const keys = this.#keys[i]!;
@@ -36,7 +36,7 @@ export abstract class QueueStep extends MethodStep {
     }
   }
 
-  protected override finish(): void {
-    this.#queue.replaceOldest(this.#keys);
+  protected override async finish(): Promise<void> {
+    this.#queue.replaceOldest(await this.runner.gather(this.#keys));
   }
 }

@@ -20,21 +20,21 @@ export class SimclrStep extends MethodStep {
   }
 
   protected async passes(input: StepInput): Promise<void> {
-    const share = 1 / input.batches.length;
-    const others = input.batches.length > 1 ? await this.#embeddings(input) : null;
+    const { share } = this.runner;
+    const others = share < 1 ? await this.#embeddings(input) : null;
     for (const [i, batch] of input.batches.entries()) {
       const images = this.#both(batch.views);
       // The loss of a pass is that of all micro-batches, its gradient the part of this one.
       await this.pass(
         input,
         { gradient: 1, loss: share },
-        (label) => ({ images, ...others?.(label, i) }),
+        (label) => ({ images, ...others?.(label, this.runner.position(i)) }),
         (label) => viewsExchanged(this.runner.outputs.get(label)!.embedding!),
       );
     }
   }
 
-  /** Embeddings of every micro-batch at every width: a function that feeds those of all but one. */
+  /** Embeddings of all micro-batches at every width: a function that feeds those of all but one. */
   async #embeddings({ batches, allWidths }: StepInput): Promise<(label: string, index: number) => Tensors> {
     const { runner, method } = this;
     const { labels } = runner.manifest;
@@ -53,8 +53,12 @@ export class SimclrStep extends MethodStep {
         }
       }
     }
+    const all = new Map<string, (readonly Tensor[])[]>();
+    for (const [label, [view1, view2]] of views) {
+      all.set(label, [await runner.gather(view1), await runner.gather(view2)]);
+    }
     return (label, index) => {
-      const [view1, view2] = views.get(label)!;
+      const [view1, view2] = all.get(label)! as [readonly Tensor[], readonly Tensor[]];
       return { other_view1: othersOf(view1, index)!, other_view2: othersOf(view2, index)! };
     };
   }

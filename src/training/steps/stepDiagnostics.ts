@@ -40,15 +40,17 @@ export class StepDiagnostics {
     this.#features.push(features);
   }
 
-  /** Of the passes since `begin`. */
-  measured(): Diagnostics {
-    const { config, gradients, state } = this.runner;
+  /** Of the passes of all replicas since `begin`. */
+  async measured(): Promise<Diagnostics> {
+    const { config, gradients, group, state } = this.runner;
+    await this.#gradients.sum(group);
+    const features = (await group.gather(this.#features)).flat();
     const measured = this.#gradients.diagnostics(gradients.total);
     const { queue } = state;
     const total = config.batchSize * config.accumulation;
     return {
       ...measured,
-      ...(this.#features.length > 0 && { features: averaged(this.#features) }),
+      ...(features.length > 0 && { features: averaged(features) }),
       ...(queue && { queueAge: queueAge(queue.entries[0]!.shape[0]!, total, state.step) }),
     };
   }

@@ -4,9 +4,11 @@ import { once } from '../../once.js';
 import { keyPrefix } from '../../programs/key.js';
 import { widthLabel, type GraphKind, type Manifest } from '../../programs/manifest.js';
 import { lessonOf, teachersOf } from '../../programs/query.js';
+import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
 import {
   float64Scalar,
   floatTensor,
+  replicaRuntime,
   scalarTensor,
   Session,
   type Tensor,
@@ -16,6 +18,7 @@ import { Staging } from '../../runtime/staging.js';
 import type { WidthLoss } from '../events.js';
 import { GradientSum } from '../gradientSum.js';
 import { OptimizerStep } from '../optimizerStep.js';
+import { MovedStatistics } from '../movedStatistics.js';
 import { inPieces } from '../pieces.js';
 import type { TrainingState } from '../state.js';
 import { DivergenceError, type MicroBatch, type StepInput } from './step.js';
@@ -32,6 +35,18 @@ const stepKinds: readonly GraphKind[] = [
   'norm',
   'update',
 ];
+
+interface SummedLoss {
+  loss: number;
+  readonly terms: Record<string, number>;
+}
+
+export interface StepOptions {
+  /** The replicas that this one is one of. */
+  readonly group?: ReplicaGroup;
+  /** Folder that the sessions write traces of their runs to. */
+  readonly traceFolder?: string | undefined;
+}
 
 /** What the loss of one forward and backward pass stands for in a step. */
 export interface PassWeights {
@@ -56,6 +71,7 @@ export class StepRunner {
   readonly config: Config;
   readonly manifest: Manifest;
   readonly state: TrainingState;
+  readonly group: ReplicaGroup;
   readonly gradients: GradientSum;
   /** By width label: where the query graphs write what the method, other widths and the diagnostics read. */
   readonly outputs: ReadonlyMap<string, WidthOutputs>;
@@ -65,18 +81,22 @@ export class StepRunner {
   /** Of each session, what is the same in every step: tensors over the arenas of the state. */
   readonly #feeds = new Map<Session, Tensors>();
   readonly #fetches = new Map<Session, Tensors>();
-  #losses = new Map<string, { loss: number; terms: Record<string, number> }>();
+  readonly #statistics: MovedStatistics;
+  #losses = new Map<string, SummedLoss>();
 
   private constructor(
     config: Config,
     manifest: Manifest,
     state: TrainingState,
     sessions: ReadonlyMap<string, Session>,
+    group: ReplicaGroup,
   ) {
     this.config = config;
     this.manifest = manifest;
     this.state = state;
     this.sessions = sessions;
+    this.group = group;
+    this.#statistics = new MovedStatistics(state.statistics, group);
     this.gradients = new GradientSum(manifest, state.parameters);
     this.#optimizer = new OptimizerStep(
       sessions,
@@ -106,13 +126,13 @@ export class StepRunner {
     manifest: Manifest,
     config: Config,
     state: TrainingState,
-    traceFolder?: string,
+    { group = alone, traceFolder }: StepOptions = {},
   ): Promise<StepRunner> {
     const names = manifest.graphs.filter(({ kind }) => stepKinds.includes(kind)).map(({ name }) => name);
     const sessions = new Map<string, Session>();
-    const options = { ...config.runtime, traceFolder };
+    const options = { ...replicaRuntime(config.runtime, group.rank), traceFolder };
     for (const name of names) sessions.set(name, await Session.open(folder, manifest, name, options));
-    return new StepRunner(config, manifest, state, sessions);
+    return new StepRunner(config, manifest, state, sessions, group);
   }
 
   get computeSeconds(): number {
@@ -123,6 +143,28 @@ export class StepRunner {
 
   async close(): Promise<void> {
     for (const session of this.sessions.values()) await session.close();
+  }
+
+  /** Micro-batches of a step that this replica runs. */
+  get microBatches(): number {
+    return this.config.accumulation / this.group.size;
+  }
+
+  /** What the loss of one micro-batch is of that of the step. */
+  get share(): number {
+    return 1 / this.config.accumulation;
+  }
+
+  /** The tensors of the step's micro-batches, given those of this replica's. */
+  async gather(own: readonly Tensor[]): Promise<readonly Tensor[]> {
+    if (this.group.size === 1) return own;
+    const all = await this.group.gather(own.map(({ data }) => data as Float32Array));
+    return all.flatMap((values) => values.map((data, i) => floatTensor(data, own[i]!.dims)));
+  }
+
+  /** Where a micro-batch of this replica stands among the step's. */
+  position(microBatch: number): number {
+    return this.group.rank * this.microBatches + microBatch;
   }
 
   /** Shape of one view of a micro-batch. */
@@ -166,6 +208,18 @@ export class StepRunner {
   begin(): void {
     this.#losses = new Map();
     this.gradients.begin();
+    this.#statistics.begin();
+  }
+
+  /** Ends the passes of a step: its losses, gradients and running statistics are those of all replicas from here on. */
+  async end(): Promise<void> {
+    const { group } = this;
+    if (group.size === 1) return;
+    await group.sum(this.gradients.total.data);
+    for (const losses of (await group.gather(this.#losses)).filter((_, rank) => rank !== group.rank)) {
+      for (const [label, loss] of losses) this.#addLoss(label, loss, 1);
+    }
+    await this.#statistics.join();
   }
 
   /**
@@ -233,12 +287,16 @@ export class StepRunner {
         ...this.#newStatistics(session),
       },
     );
-    const sum = this.#losses.get(label) ?? { loss: 0, terms: {} };
-    sum.loss += weights.loss * valueOf(loss);
+    const values = Object.entries(terms).map(([name, term]) => [name, valueOf(term)] as const);
+    this.#addLoss(label, { loss: valueOf(loss), terms: Object.fromEntries(values) }, weights.loss);
+  }
+
+  #addLoss(label: string, { loss, terms }: WidthLoss, factor: number): void {
+    const sum = once<string, SummedLoss>(this.#losses, label, () => ({ loss: 0, terms: {} }));
+    sum.loss += factor * loss;
     for (const [name, term] of Object.entries(terms)) {
-      sum.terms[name] = (sum.terms[name] ?? 0) + weights.loss * valueOf(term);
+      sum.terms[name] = (sum.terms[name] ?? 0) + factor * term;
     }
-    this.#losses.set(label, sum);
   }
 
   /** Predictions of the widths that teach one, from the same pass. */
@@ -268,6 +326,7 @@ export class StepRunner {
   }
 
   #newStatistics(session: Session): Tensors {
+    this.#statistics.move(session.entry);
     return once(this.#fetches, session, () => {
       const { statistics } = this.state;
       const fetches: Record<string, Tensor> = {};

@@ -6,7 +6,7 @@ import type { StepInput } from './step.js';
 export class SupervisedStep extends MethodStep {
   protected async passes(input: StepInput): Promise<void> {
     const { runner } = this;
-    const share = 1 / input.batches.length;
+    const { share } = runner;
     for (const batch of input.batches) {
       const classes = BigInt64Array.from(batch.labels!, BigInt);
       const feeds = {

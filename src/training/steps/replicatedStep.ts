@@ -1,0 +1,122 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Config } from '../../config/schema.js';
+import { SlimclrError } from '../../errors.js';
+import type { Manifest } from '../../programs/manifest.js';
+import { groupSetup, ThreadGroup } from '../../runtime/replicaGroup.js';
+import { revived, type SentError } from '../sentError.js';
+import type { TrainingState } from '../state.js';
+import type { MethodStep } from './methodStep.js';
+import { openMethodStep } from './openMethodStep.js';
+import type { ReplicaRequest, ReplicaSetup } from './replicaWorker.js';
+import type { Step, StepInput, StepResult } from './step.js';
+
+/**
+ * A step whose micro-batches are shared out: this thread runs the first ones on the state that is saved, a thread for
+ * each other replica runs its own on a state of its own. They add up gradients and make the same update each.
+ */
+export class ReplicatedStep implements Step {
+  private constructor(
+    private readonly own: MethodStep,
+    private readonly group: ThreadGroup,
+    private readonly others: readonly Replica[],
+  ) {}
+
+  static async open(
+    folder: string,
+    manifest: Manifest,
+    config: Config,
+    state: TrainingState,
+    traceFolder?: string,
+  ): Promise<ReplicatedStep> {
+    const setup = groupSetup(config.runtime.replicas);
+    const group = new ThreadGroup(setup, 0);
+    const { arenas, step } = state;
+    const others = Array.from({ length: setup.size - 1 }, (_, i) => {
+      const data: ReplicaSetup = { folder, manifest, config, arenas, step, group: setup, rank: i + 1 };
+      return new Replica(data, (error) => group.fail(error));
+    });
+    try {
+      const [own] = await Promise.all([
+        openMethodStep(folder, manifest, config, state, { group, traceFolder }),
+        ...others.map((replica) => replica.answer()),
+      ]);
+      return new ReplicatedStep(own, group, others);
+    } catch (error) {
+      await closeAll(group, others);
+      throw error;
+    }
+  }
+
+  get sessions(): Step['sessions'] {
+    return this.own.sessions;
+  }
+
+  /** Of the replica in this thread. */
+  get computeSeconds(): number {
+    return this.own.computeSeconds;
+  }
+
+  /** Throws the error of whichever replica fails first; no step can follow. */
+  async run(input: StepInput): Promise<StepResult> {
+    const share = input.batches.length / this.group.size;
+    const part = (rank: number) => ({
+      ...input,
+      batches: input.batches.slice(rank * share, (rank + 1) * share),
+    });
+    const [result] = await Promise.all([
+      this.own.run(part(0)),
+      ...this.others.map((replica, i) => replica.run(part(i + 1))),
+    ]);
+    return result;
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.group, this.others);
+    await this.own.close();
+  }
+}
+
+/** A thread in the middle of a step fails where it would wait for the others: ONNX Runtime's runs must not be torn off. */
+async function closeAll(group: ThreadGroup, others: readonly Replica[]): Promise<void> {
+  group.fail(new SlimclrError('the training was closed'));
+  await Promise.all(others.map((replica) => replica.close()));
+  group.close();
+}
+
+/** A replica in a thread of its own, which answers when it is ready and after each step. */
+class Replica {
+  readonly #worker: Worker;
+  readonly #exit: Promise<unknown>;
+  #settle: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  #failure: Error | null = null;
+
+  constructor(setup: ReplicaSetup, onFailure: (error: Error) => void) {
+    const fail = (error: Error) => {
+      this.#failure ??= error;
+      this.#settle?.reject(this.#failure);
+      onFailure(this.#failure);
+    };
+    this.#worker = new Worker(new URL('./replicaWorker.js', import.meta.url), { workerData: setup });
+    this.#worker.on('message', () => this.#settle?.resolve());
+    this.#worker.on('error', (error) => fail(revived(error as SentError)));
+    this.#exit = once(this.#worker, 'exit').then(([code]) =>
+      fail(new SlimclrError(`replica ${setup.rank} stopped with exit code ${code}`)),
+    );
+  }
+
+  answer(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
+  }
+
+  run(input: StepInput): Promise<void> {
+    this.#worker.postMessage(input satisfies ReplicaRequest);
+    return this.answer();
+  }
+
+  async close(): Promise<void> {
+    this.#worker.postMessage('close' satisfies ReplicaRequest);
+    await this.#exit;
+  }
+}
