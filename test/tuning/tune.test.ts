@@ -58,7 +58,7 @@ class FakeBench implements LayerBench {
 
 const run = (bench: LayerBench, options: Partial<TuneOptions> = {}) =>
   tune({
-    graphs: [[over([conv(14, 256), conv(14, 256)])]],
+    graphs: [[over([conv(14, 128), conv(14, 128)])]],
     base: plainest,
     known: noChoices,
     bench,
@@ -66,8 +66,8 @@ const run = (bench: LayerBench, options: Partial<TuneOptions> = {}) =>
   });
 
 describe('tune', () => {
-  const map = '16x14x14 over 256>256 3x3/1';
-  const layer = '16x14x14 256>256 3x3/1';
+  const map = '16x14x14 over 128>128 3x3/1';
+  const layer = '16x14x14 128>128 3x3/1';
 
   it('Winograd is measured on folded maps; the map is folded where the layers so lowered are faster', async () => {
     const bench = new FakeBench((_, { folded, winograd }) => (folded && winograd ? 50 : 100));
@@ -130,7 +130,7 @@ describe('tune', () => {
 
   it('what is known is not measured again, in another graph either', async () => {
     const bench = new FakeBench(() => 1);
-    const graph = [over([conv(14, 256)])];
+    const graph = [over([conv(14, 128)])];
     const known = await run(bench, { graphs: [graph] });
     const { length } = bench.timed;
     expect(await run(bench, { graphs: [graph, graph], known })).to.deep.equal(known);

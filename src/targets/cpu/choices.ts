@@ -1,3 +1,5 @@
+import { tileCount, winogradFor } from './winogradMatrices.js';
+
 /** Where several lowerings compete: which one is taken. All are correct; they differ in speed. */
 export interface Choices {
   /** Whether activations of maps of this size are folded (placed.ts). `convolutions` are those over such maps. */
@@ -51,11 +53,13 @@ export const builtIn: Choices = {
  */
 export function winogradRatio({ batch, inputs, outputs, height, width, kernel, stride }: ConvSize): number {
   if (kernel !== 3 || stride !== 1 || Math.min(height, width) < 4) return Infinity;
-  const tiles = batch * Math.ceil(height / 4) * Math.ceil(width / 4);
+  const f = winogradFor({ height, width });
+  const squared = f.products ** 2;
+  const tiles = batch * tileCount(f, height) * tileCount(f, width);
   const perGigaflop = 1 / 205; // seconds
   const direct = 18e-9 * batch * height * width * inputs * outputs * perGigaflop;
-  const products = 72e-9 * tiles * inputs * outputs * perGigaflop;
-  const megabytes = (elements: number) => (36 * 4 * elements) / 1e6;
+  const products = 2e-9 * squared * tiles * inputs * outputs * perGigaflop;
+  const megabytes = (elements: number) => (squared * 4 * elements) / 1e6;
   const maps = 0.23e-3 * megabytes(tiles * (inputs + outputs));
   const weights = 0.07e-3 * megabytes(inputs * outputs);
   return (products + maps + weights + 0.3e-3) / direct;

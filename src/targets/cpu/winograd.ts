@@ -6,23 +6,21 @@ import {
   biasMatrix,
   inputMatrix,
   outputMatrix,
-  productCount,
   tileCount,
-  tileSize,
   weightMatrix,
-  winograd,
+  winogradFor,
+  type Winograd,
 } from './winogradMatrices.js';
 
 /*
- * 3x3 convolutions with stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural
+ * 3x3 convolutions with stride 1 by Winograd's F(m x m, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural
  * Networks, 2016): tiles of 4x4 outputs take 36 products a channel pair instead of 144. The transforms are products
- * with small banded matrices over rows, then columns; the 36 products are one grouped 1x1 convolution. Maps are
- * folded, `[C/B, H, W, N, B]`.
+ * with small banded matrices over rows, then columns; the n n products, n = m + 2, are one grouped 1x1 convolution.
+ * Maps are folded, `[C/B, H, W, N, B]`.
  */
 
-const squared = productCount ** 2;
-/** Products that one convolution of a weight gradient takes: plain channels, of which there must be fewer than B. */
-const productsAtOnce = 2 * productCount;
+/** Rows of products that one convolution of a weight gradient takes: plain channels, of which there must be fewer than B. */
+const rowsAtOnce = 2;
 
 interface Extra {
   readonly bias?: Value | null;
@@ -32,29 +30,35 @@ interface Extra {
 /** Conv of folded `x` with a parameter in kernel layout. */
 export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bias, sum }: Extra): Value {
   const { k, b } = l;
+  const f = winogradFor(g);
   const [outputs, inputs] = w.dims as [number, number];
   const blocks = k.reshape(w, [(outputs * inputs) / k.block ** 2, 9, k.block ** 2]);
-  const weights = weightProducts(l, k.transpose(blocks, [1, 0, 2]), [outputs, inputs]);
-  const tiles = tilesOf(l, x, g, matrices(inputMatrix, g));
-  const spread = b.graph.constant(biasMatrix(), [squared, 1], 'float32');
+  const weights = weightProducts(l, f, k.transpose(blocks, [1, 0, 2]), [outputs, inputs]);
+  const tiles = tilesOf(l, f, x, g, matrices(f, inputMatrix, g));
+  const spread = b.graph.constant(biasMatrix(f), [f.products ** 2, 1], 'float32');
   const products = multiply(
     l,
+    f,
     tiles,
     weights,
     g,
-    bias && k.reshape(k.mul(spread, bias), [squared * outputs]),
+    bias && k.reshape(k.mul(spread, bias), [f.products ** 2 * outputs]),
   );
-  const y = tilesMeet(g) ? untiledApart(l, products, g) : untiled(l, products, g, matrices(outputMatrix, g));
+  const y = tilesMeet(f, g)
+    ? untiledApart(l, f, products, g)
+    : untiled(l, f, products, g, matrices(f, outputMatrix, g));
   return added(l, y, sum);
 }
 
-/** G w G^T of every block: taps `[9, ...]` -> the weights of 36 products. Taps come first: they are 4 times fewer than products. */
+/** G w G^T of every block: taps `[9, ...]` -> the weights of n n products. Taps come first: they are 4 times fewer than products. */
 function weightProducts(
   { k, b }: Lowering,
+  f: Winograd,
   taps: Value,
   [outputs, inputs]: readonly [number, number],
 ): Value {
-  const factors = b.graph.constant(weightMatrix(), [squared, 9], 'float32');
+  const squared = f.products ** 2;
+  const factors = b.graph.constant(weightMatrix(f), [squared, 9], 'float32');
   const products = k.matMul(factors, k.reshape(taps, [9, outputs * inputs]));
   return k.reshape(products, [squared * outputs, inputs, 1, 1]);
 }
@@ -68,12 +72,13 @@ export function winogradInputGradient(
   sum: Value | null,
 ): Value {
   const { k } = l;
+  const f = winogradFor(g);
   const { rows, columns, taps } = turned;
   const blocks = k.reshape(turned.value, [rows, columns, taps, k.block ** 2]);
   const ordered = k.transpose(blocks, [2, 1, 0, 3]);
-  const weights = weightProducts(l, ordered, [columns * k.block, rows * k.block]);
-  const products = multiply(l, outputTiles(l, dy, g)(), weights, g);
-  return added(l, untiled(l, products, g, matrices(inputMatrix, g)), sum);
+  const weights = weightProducts(l, f, ordered, [columns * k.block, rows * k.block]);
+  const products = multiply(l, f, outputTiles(l, f, dy, g)(), weights, g);
+  return added(l, untiled(l, f, products, g, matrices(f, inputMatrix, g)), sum);
 }
 
 /**
@@ -84,105 +89,117 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
   const { k, b } = l;
   const { block } = k;
   const [inputs, outputs] = [x.dims[1]!, dy.dims[1]!];
-  const factors = weightMatrix();
-  const size = tileCount(g.height) * tileCount(g.width) * g.batch;
-  const gradientTiles = outputTiles(l, dy, g);
+  const f = winogradFor(g);
+  const factors = weightMatrix(f);
+  const size = tileCount(f, g.height) * tileCount(f, g.width) * g.batch;
+  const gradientTiles = outputTiles(l, f, dy, g);
   let total: Value | null = null;
-  for (let first = 0; first < squared; first += productsAtOnce) {
-    const rows = [first / productCount, (first + productsAtOnce) / productCount] as const;
-    const image = tilesOf(l, x, g, matrices(inputMatrix, g), rows);
+  for (let from = 0; from < f.products; from += rowsAtOnce) {
+    const rows = [from, Math.min(from + rowsAtOnce, f.products)] as const;
+    const products = (rows[1] - from) * f.products;
+    const image = tilesOf(l, f, x, g, matrices(f, inputMatrix, g), rows);
     const kernel = gradientTiles(rows);
     const sums = k.conv(
-      k.reshape(image, [1, productsAtOnce, inputs / block, size * block]),
-      k.reshape(kernel, [productsAtOnce * outputs, 1, 1, size]),
-      { kernel: [1, size], dilations: [1, block], group: productsAtOnce },
+      k.reshape(image, [1, products, inputs / block, size * block]),
+      k.reshape(kernel, [products * outputs, 1, 1, size]),
+      { kernel: [1, size], dilations: [1, block], group: products },
     );
-    const columns = Float32Array.from({ length: 9 * productsAtOnce }, (_, i) => {
-      const [tap, product] = [Math.floor(i / productsAtOnce), i % productsAtOnce];
-      return factors[(first + product) * 9 + tap]!;
+    const columns = Float32Array.from({ length: 9 * products }, (_, i) => {
+      const [tap, product] = [Math.floor(i / products), i % products];
+      return factors[(from * f.products + product) * 9 + tap]!;
     });
-    const back = b.graph.constant(columns, [9, productsAtOnce], 'float32');
-    const taps = k.matMul(back, k.reshape(sums, [productsAtOnce, outputs * inputs]));
+    const back = b.graph.constant(columns, [9, products], 'float32');
+    const taps = k.matMul(back, k.reshape(sums, [products, outputs * inputs]));
     total = total ? k.add(total, taps) : taps;
   }
   return k.transpose(k.reshape(total!, [9, (outputs * inputs) / block ** 2, block ** 2]), [1, 0, 2]);
 }
 
 /** Whether the tiles of outputs cover a map exactly. */
-function tilesMeet({ height, width }: Geometry): boolean {
-  return height % tileSize === 0 && width % tileSize === 0;
+function tilesMeet({ outputs }: Winograd, { height, width }: Geometry): boolean {
+  return height % outputs === 0 && width % outputs === 0;
 }
 
 type Rows = readonly [number, number];
-const allRows: Rows = [0, productCount];
 
-/** A dY, of which the caller asks for all or some of the first 6: `[6, 6, C/B, tiles, tiles, N B]`. */
-function outputTiles(l: Lowering, dy: Value, g: Geometry): (rows?: Rows) => Value {
-  if (!tilesMeet(g)) return (rows) => tilesOf(l, dy, g, matrices(outputMatrix, g), rows);
+/** A dY, of which the caller asks for all or some of the first n: `[n, n, C/B, tiles, tiles, N B]`. */
+function outputTiles(l: Lowering, f: Winograd, dy: Value, g: Geometry): (rows?: Rows) => Value {
+  if (!tilesMeet(f, g)) return (rows) => tilesOf(l, f, dy, g, matrices(f, outputMatrix, g), rows);
   const { k, b } = l;
   const blocks = dy.dims[1]! / k.block;
   const line = g.batch * k.block;
-  const [down, across] = [g.height / tileSize, g.width / tileSize];
+  const { outputs, products } = f;
+  const [down, across] = [g.height / outputs, g.width / outputs];
   // Tiles that do not overlap: a transform is a single product with a small matrix once their rows come first.
-  const split = k.reshape(dy, [blocks, down, tileSize, across, tileSize, line]);
+  const split = k.reshape(dy, [blocks, down, outputs, across, outputs, line]);
   const apart = k.transpose(split, [2, 4, 0, 1, 3, 5]);
   const rest = blocks * down * across * line;
-  const matrix = winograd.at[0]!.flatMap((_, i) => winograd.at.map((row) => row[i]!));
-  return ([from, to] = allRows) => {
-    const part = Float32Array.from(matrix.slice(from * tileSize, to * tileSize));
-    const first = b.graph.constant(part, [to - from, tileSize], 'float32');
-    const second = b.graph.constant(Float32Array.from(matrix), [productCount, tileSize], 'float32');
-    const half = k.matMul(first, k.reshape(apart, [tileSize, tileSize * rest]));
-    return k.matMul(second, k.reshape(half, [to - from, tileSize, rest]));
+  const matrix = f.at[0]!.flatMap((_, i) => f.at.map((row) => row[i]!));
+  return ([from, to] = [0, products]) => {
+    const part = Float32Array.from(matrix.slice(from * outputs, to * outputs));
+    const first = b.graph.constant(part, [to - from, outputs], 'float32');
+    const second = b.graph.constant(Float32Array.from(matrix), [products, outputs], 'float32');
+    const half = k.matMul(first, k.reshape(apart, [outputs, outputs * rest]));
+    return k.matMul(second, k.reshape(half, [to - from, outputs, rest]));
   };
 }
 
 /** A^T of the products: a folded map `[1, K, H, W N]` whose tiles do not overlap. */
-function untiledApart(l: Lowering, products: Value, { height, width, batch }: Geometry): Value {
+function untiledApart(l: Lowering, f: Winograd, products: Value, { height, width, batch }: Geometry): Value {
   const { k, b } = l;
-  const channels = products.dims[1]! / squared;
+  const { outputs: m, products: n } = f;
+  const channels = products.dims[1]! / n ** 2;
   const blocks = channels / k.block;
   const line = batch * k.block;
-  const [down, across] = [height / tileSize, width / tileSize];
+  const [down, across] = [height / m, width / m];
   const rest = blocks * down * across * line;
-  const matrix = b.graph.constant(Float32Array.from(winograd.at.flat()), [tileSize, productCount], 'float32');
-  const half = k.matMul(matrix, k.reshape(products, [productCount, productCount * rest]));
-  const apart = k.matMul(matrix, k.reshape(half, [tileSize, productCount, rest]));
-  const split = k.reshape(apart, [tileSize, tileSize, blocks, down, across, line]);
+  const matrix = b.graph.constant(Float32Array.from(f.at.flat()), [m, n], 'float32');
+  const half = k.matMul(matrix, k.reshape(products, [n, n * rest]));
+  const apart = k.matMul(matrix, k.reshape(half, [m, n, rest]));
+  const split = k.reshape(apart, [m, m, blocks, down, across, line]);
   return k.reshape(k.transpose(split, [2, 3, 0, 4, 1, 5]), [1, channels, height, width * batch]);
 }
 
-type AxisMatrix = (extent: number) => Float32Array;
+type AxisMatrix = (winograd: Winograd, extent: number) => Float32Array;
 interface Matrices {
   readonly rows: Float32Array;
   readonly columns: Float32Array;
 }
 
-function matrices(matrix: AxisMatrix, { height, width }: Geometry): Matrices {
-  return { rows: matrix(height), columns: matrix(width) };
+function matrices(f: Winograd, matrix: AxisMatrix, { height, width }: Geometry): Matrices {
+  return { rows: matrix(f, height), columns: matrix(f, width) };
 }
 
-/** Both axes of a folded map transformed: `[6, 6, C/B, tiles, tiles, N B]`, or some of the first 6. */
+/** Both axes of a folded map transformed: `[n, n, C/B, tiles, tiles, N B]`, or some of the first n. */
 function tilesOf(
   l: Lowering,
+  f: Winograd,
   x: Value,
   { height, width, batch }: Geometry,
   { rows, columns }: Matrices,
-  [from, to]: Rows = allRows,
+  [from, to]: Rows = [0, f.products],
 ): Value {
   const { k, b } = l;
   const blocks = x.dims[1]! / k.block;
   const line = batch * k.block;
-  const [down, across] = [tileCount(height), tileCount(width)];
+  const [down, across] = [tileCount(f, height), tileCount(f, width)];
   const part = rows.slice(from * down * height, to * down * height);
   const first = b.graph.constant(part, [to - from, 1, down, height], 'float32');
-  const second = b.graph.constant(columns, [1, productCount, 1, 1, across, width], 'float32');
+  const second = b.graph.constant(columns, [1, f.products, 1, 1, across, width], 'float32');
   const half = k.matMul(first, k.reshape(x, [1, blocks, height, width * line]));
   return k.matMul(second, k.reshape(half, [to - from, 1, blocks, down, width, line]));
 }
 
-function multiply(l: Lowering, tiles: Value, weights: Value, g: Geometry, bias?: Value | null): Value {
-  const size = tileCount(g.height) * tileCount(g.width) * g.batch;
+function multiply(
+  l: Lowering,
+  f: Winograd,
+  tiles: Value,
+  weights: Value,
+  g: Geometry,
+  bias?: Value | null,
+): Value {
+  const squared = f.products ** 2;
+  const size = tileCount(f, g.height) * tileCount(f, g.width) * g.batch;
   const inputs = weights.dims[1]!;
   return l.k.conv(l.k.reshape(tiles, [1, squared * inputs, 1, size]), weights, {
     kernel: [1, 1],
@@ -194,23 +211,18 @@ function multiply(l: Lowering, tiles: Value, weights: Value, g: Geometry, bias?:
 /** The transposed transform: products to a folded map `[1, K, H, W N]`. */
 function untiled(
   l: Lowering,
+  f: Winograd,
   products: Value,
   { height, width, batch }: Geometry,
   { rows, columns }: Matrices,
 ): Value {
   const { k, b } = l;
-  const channels = products.dims[1]! / squared;
+  const n = f.products;
+  const channels = products.dims[1]! / n ** 2;
   const blocks = channels / k.block;
   const line = batch * k.block;
-  const [down, across] = [productCount * tileCount(height), productCount * tileCount(width)];
-  const split = k.reshape(products, [
-    productCount,
-    productCount,
-    blocks,
-    down / productCount,
-    across / productCount,
-    line,
-  ]);
+  const [down, across] = [n * tileCount(f, height), n * tileCount(f, width)];
+  const split = k.reshape(products, [n, n, blocks, down / n, across / n, line]);
   const ordered = k.transpose(split, [2, 0, 3, 1, 4, 5]);
   const second = b.graph.constant(transposed(columns, width), [width, across], 'float32');
   const first = b.graph.constant(transposed(rows, height), [height, down], 'float32');
