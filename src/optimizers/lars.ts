@@ -35,7 +35,11 @@ export interface LarsOptions {
 export function larsUpdate({ momentum, trust, clipped = false }: LarsOptions): Graph {
   const start = startUpdate('update.tensor', ['velocity'], clipped);
   const { graph, b, parameter, gradient, slots, rate, decay } = start;
-  const norm = (x: Value) => b.op('Sqrt', [b.op('ReduceSumSquare', [x], { keepdims: false })]);
+  // ONNX Runtime adds up in the type that it reads: in float32 the square of a norm of millions is 1e-4 off.
+  const norm = (x: Value) => {
+    const sum = b.op('ReduceSumSquare', [b.op('Cast', [x], { to: 'float64' })], { keepdims: false });
+    return b.op('Cast', [b.op('Sqrt', [sum])], { to: 'float32' });
+  };
   const [zero, one] = [b.scalar(0), b.scalar(1)];
 
   const decayed = b.op('Add', [gradient, b.op('Mul', [parameter, decay])]);

@@ -111,6 +111,21 @@ describe('optimizers: four updates equal the naive loop', () => {
     const step = outputs['new_velocity']!.map((v) => v / 1e-11);
     expectClose(step, [0.8, 0.6], 1e-6);
   });
+
+  it('LARS, a weight of two million elements: no rounding error adds up in its norm', async () => {
+    const optimizer = optimizerOf(config({ ...lars, momentum: 0, weightDecay: 0 }));
+    const loaded = await loadGraph(optimizer.graphs.get('update.tensor')!);
+    const size = 2 ** 21;
+    const outputs = await loaded.run({
+      parameter: new Array<number>(size).fill(0.1),
+      gradient: new Array<number>(size).fill(1),
+      velocity: new Array<number>(size).fill(0),
+      learning_rate: [1],
+      weight_decay: [0],
+    });
+    await loaded.release();
+    expectClose([outputs['new_velocity']![0]! / lars.trust], [0.1], 1e-6);
+  });
 });
 
 describe('optimizerOf', () => {
