@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
 import { SlimclrError } from '../../errors.js';
@@ -36,14 +35,13 @@ export class ReplicatedStep implements Step {
       const data: ReplicaSetup = { folder, manifest, config, arenas, step, group: setup, rank: i + 1 };
       return new Replica(data, (error) => group.fail(error));
     });
+    const opening = openMethodStep(folder, manifest, config, state, { group, traceFolder });
     try {
-      const [own] = await Promise.all([
-        openMethodStep(folder, manifest, config, state, { group, traceFolder }),
-        ...others.map((replica) => replica.answer()),
-      ]);
+      const [own] = await Promise.all([opening, ...others.map((replica) => replica.answer())]);
       return new ReplicatedStep(own, group, others);
     } catch (error) {
       await closeAll(group, others);
+      await opening.then((own) => own.close()).catch(() => {});
       throw error;
     }
   }
@@ -87,7 +85,7 @@ async function closeAll(group: ThreadGroup, others: readonly Replica[]): Promise
 /** A replica in a thread of its own, which answers when it is ready and after each step. */
 class Replica {
   readonly #worker: Worker;
-  readonly #exit: Promise<unknown>;
+  readonly #exit: Promise<void>;
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null;
   #failure: Error | null = null;
 
@@ -100,9 +98,12 @@ class Replica {
     this.#worker = new Worker(new URL('./replicaWorker.js', import.meta.url), { workerData: setup });
     this.#worker.on('message', () => this.#settle?.resolve());
     this.#worker.on('error', (error) => fail(revived(error as SentError)));
-    this.#exit = once(this.#worker, 'exit').then(([code]) =>
-      fail(new SlimclrError(`replica ${setup.rank} stopped with exit code ${code}`)),
-    );
+    this.#exit = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => {
+        fail(new SlimclrError(`replica ${setup.rank} stopped with exit code ${code}`));
+        resolve();
+      });
+    });
   }
 
   answer(): Promise<void> {
