@@ -123,8 +123,8 @@ export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): numbe
 /** What one replica runs on: its share of the cores, or the CUDA device of its rank. */
 export function replicaRuntime(runtime: Config['runtime'], rank = 0): RuntimeOptions {
   const { provider, replicas, threads } = runtime;
-  const share = Math.max(1, Math.floor(availableParallelism() / replicas));
-  return { provider, threads: threads === 0 ? share : threads, device: rank };
+  const share = threads === 0 ? Math.max(1, Math.floor(threadCount(runtime) / replicas)) : threads;
+  return { provider, threads: share, device: rank };
 }
 
 /**

@@ -25,9 +25,8 @@ export class MovedStatistics {
     this.#moves.set(graph, (this.#moves.get(graph) ?? 0) + 1);
   }
 
-  /** The statistics as if the micro-batches of all replicas had come one after the other. */
+  /** Of several replicas: the statistics as if the micro-batches of all had come one after the other. */
   async join(): Promise<void> {
-    if (this.group.size === 1) return;
     const moved = await this.group.gather(this.statistics.data.slice());
     for (const [graph, moves] of this.#moves) {
       const kept = (1 - batchNormMomentum) ** moves;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import { UsageError } from '../../src/errors.js';
 import { exportRun } from '../../src/export/exportRun.js';
-import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
 import type { TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
+import { expectSameWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
 
 /** Trains to the end and returns what happened. */
@@ -75,14 +75,7 @@ describe('pretrain, method by method', function () {
       const first = { config: config(), runFolder: parts, onEvent, signal: controller.signal };
       expect(await pretrain(first)).to.equal('interrupted');
       expect(await pretrain({ config: config(), runFolder: parts, resume: true })).to.equal('done');
-      const tensors = async (run: string) =>
-        (await readCheckpoint((await latestCheckpoint(run)).path)).tensors;
-      const [expected, actual] = [await tensors(whole), await tensors(parts)];
-      expect([...actual.keys()]).to.deep.equal([...expected.keys()]);
-      for (const [name, { data }] of expected) {
-        const same = Buffer.compare(Buffer.from(data.buffer), Buffer.from(actual.get(name)!.data.buffer));
-        expect(same, name).to.equal(0);
-      }
+      await expectSameWeights(parts, whole);
     });
 
     it(`${kind}: monitor and diagnostics change nothing of training`, async () => {

@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
 import { readManifest } from '../../src/runtime/programs.js';
-import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
+import { latestCheckpoint } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
 import { tuningKey, writeTuningCache } from '../../src/tuning/tuningCache.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
+import { expectSameWeights, finalWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
 
 const events = (run: string): LoggedEvent[] =>
@@ -35,9 +36,6 @@ describe('pretrain', function () {
     expect(await pretrain({ config: tinyConfig(source), runFolder: reference })).to.equal('done');
   });
   after(() => rmSync(folder, { recursive: true }));
-
-  const finalWeights = async (run: string) =>
-    (await readCheckpoint((await latestCheckpoint(run)).path)).tensors;
 
   it('logs every step with the losses of the widths that train: the full one alone during the slow start', () => {
     const steps = events(reference).filter((event) => event.type === 'step');
@@ -83,24 +81,13 @@ describe('pretrain', function () {
     });
     expect(child.signalCode, `killed after step ${after}`).to.equal('SIGKILL');
     expect(await pretrain({ config: tinyConfig(source), runFolder: run, resume: true })).to.equal('done');
-    const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
-    expect([...actual.keys()]).to.deep.equal([...expected.keys()]);
-    for (const [name, { data }] of expected) {
-      const same = Buffer.compare(Buffer.from(data.buffer), Buffer.from(actual.get(name)!.data.buffer)) === 0;
-      expect(same, `${name} after a kill at step ${after}`).to.equal(true);
-    }
+    await expectSameWeights(run, reference, `after a kill at step ${after}`);
   });
 
   it('interrupted in an epoch and resumed: the same weights bit for bit', async () => {
     const run = join(folder, 'slow');
     expect(await pretrain({ config: tinyConfig(source), runFolder: run, resume: true })).to.equal('done');
-    const [expected, actual] = [await finalWeights(reference), await finalWeights(run)];
-    for (const [name, { data }] of expected) {
-      expect(
-        Buffer.compare(Buffer.from(data.buffer), Buffer.from(actual.get(name)!.data.buffer)),
-        name,
-      ).to.equal(0);
-    }
+    await expectSameWeights(run, reference);
   });
 
   it('resumed with other measurements in the cache: the same programs, and --tune off changes nothing', async () => {

@@ -7,7 +7,6 @@ import { buildPrograms } from '../../src/methods/index.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
 import { readManifest } from '../../src/runtime/programs.js';
-import { latestCheckpoint, readCheckpoint } from '../../src/training/checkpoint.js';
 import type { TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { TrainingState } from '../../src/training/state.js';
@@ -16,6 +15,7 @@ import type { StepResult } from '../../src/training/steps/step.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { normal } from '../support/samples.js';
+import { expectSameWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
 
 const head = { hiddenDimension: 24, dimension: 16, headInitialization: 'uniform' } as const;
@@ -100,12 +100,7 @@ describe('replicas', function () {
     expect(await pretrain(first)).to.equal('interrupted');
     expect(await pretrain({ config, runFolder: parts, resume: true })).to.equal('done');
     expect(await pretrain({ config, runFolder: whole })).to.equal('done');
-    const tensors = async (run: string) => (await readCheckpoint((await latestCheckpoint(run)).path)).tensors;
-    const resumed = await tensors(parts);
-    for (const [name, { data }] of await tensors(whole)) {
-      const same = Buffer.compare(Buffer.from(data.buffer), Buffer.from(resumed.get(name)!.data.buffer));
-      expect(same, name).to.equal(0);
-    }
+    await expectSameWeights(parts, whole);
   });
 
   it('a rate that blows up ends all of them, with width and step in the message', async () => {

@@ -34,7 +34,7 @@ export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bia
   const [outputs, inputs] = w.dims as [number, number];
   const blocks = k.reshape(w, [(outputs * inputs) / k.block ** 2, 9, k.block ** 2]);
   const weights = weightProducts(l, f, k.transpose(blocks, [1, 0, 2]), [outputs, inputs]);
-  const tiles = tilesOf(l, f, x, g, matrices(f, inputMatrix, g));
+  const tiles = tilesOf(l, f, x, g, inputMatrix);
   const spread = b.graph.constant(biasMatrix(f), [f.products ** 2, 1], 'float32');
   const products = multiply(
     l,
@@ -44,9 +44,7 @@ export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bia
     g,
     bias && k.reshape(k.mul(spread, bias), [f.products ** 2 * outputs]),
   );
-  const y = tilesMeet(f, g)
-    ? untiledApart(l, f, products, g)
-    : untiled(l, f, products, g, matrices(f, outputMatrix, g));
+  const y = tilesMeet(f, g) ? untiledApart(l, f, products, g) : untiled(l, f, products, g, outputMatrix);
   return added(l, y, sum);
 }
 
@@ -78,7 +76,7 @@ export function winogradInputGradient(
   const ordered = k.transpose(blocks, [2, 1, 0, 3]);
   const weights = weightProducts(l, f, ordered, [columns * k.block, rows * k.block]);
   const products = multiply(l, f, outputTiles(l, f, dy, g)(), weights, g);
-  return added(l, untiled(l, f, products, g, matrices(f, inputMatrix, g)), sum);
+  return added(l, untiled(l, f, products, g, inputMatrix), sum);
 }
 
 /**
@@ -97,7 +95,7 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
   for (let from = 0; from < f.products; from += rowsAtOnce) {
     const rows = [from, Math.min(from + rowsAtOnce, f.products)] as const;
     const products = (rows[1] - from) * f.products;
-    const image = tilesOf(l, f, x, g, matrices(f, inputMatrix, g), rows);
+    const image = tilesOf(l, f, x, g, inputMatrix, rows);
     const kernel = gradientTiles(rows);
     const sums = k.conv(
       k.reshape(image, [1, products, inputs / block, size * block]),
@@ -124,7 +122,7 @@ type Rows = readonly [number, number];
 
 /** A dY, of which the caller asks for all or some of the first n: `[n, n, C/B, tiles, tiles, N B]`. */
 function outputTiles(l: Lowering, f: Winograd, dy: Value, g: Geometry): (rows?: Rows) => Value {
-  if (!tilesMeet(f, g)) return (rows) => tilesOf(l, f, dy, g, matrices(f, outputMatrix, g), rows);
+  if (!tilesMeet(f, g)) return (rows) => tilesOf(l, f, dy, g, outputMatrix, rows);
   const { k, b } = l;
   const blocks = dy.dims[1]! / k.block;
   const line = g.batch * k.block;
@@ -160,15 +158,8 @@ function untiledApart(l: Lowering, f: Winograd, products: Value, { height, width
   return k.reshape(k.transpose(split, [2, 3, 0, 4, 1, 5]), [1, channels, height, width * batch]);
 }
 
+/** The transform of an axis: of inputs or, transposed, of outputs. */
 type AxisMatrix = (winograd: Winograd, extent: number) => Float32Array;
-interface Matrices {
-  readonly rows: Float32Array;
-  readonly columns: Float32Array;
-}
-
-function matrices(f: Winograd, matrix: AxisMatrix, { height, width }: Geometry): Matrices {
-  return { rows: matrix(f, height), columns: matrix(f, width) };
-}
 
 /** Both axes of a folded map transformed: `[n, n, C/B, tiles, tiles, N B]`, or some of the first n. */
 function tilesOf(
@@ -176,16 +167,16 @@ function tilesOf(
   f: Winograd,
   x: Value,
   { height, width, batch }: Geometry,
-  { rows, columns }: Matrices,
+  matrix: AxisMatrix,
   [from, to]: Rows = [0, f.products],
 ): Value {
   const { k, b } = l;
   const blocks = x.dims[1]! / k.block;
   const line = batch * k.block;
   const [down, across] = [tileCount(f, height), tileCount(f, width)];
-  const part = rows.slice(from * down * height, to * down * height);
+  const part = matrix(f, height).slice(from * down * height, to * down * height);
   const first = b.graph.constant(part, [to - from, 1, down, height], 'float32');
-  const second = b.graph.constant(columns, [1, f.products, 1, 1, across, width], 'float32');
+  const second = b.graph.constant(matrix(f, width), [1, f.products, 1, 1, across, width], 'float32');
   const half = k.matMul(first, k.reshape(x, [1, blocks, height, width * line]));
   return k.matMul(second, k.reshape(half, [to - from, 1, blocks, down, width, line]));
 }
@@ -214,7 +205,7 @@ function untiled(
   f: Winograd,
   products: Value,
   { height, width, batch }: Geometry,
-  { rows, columns }: Matrices,
+  matrix: AxisMatrix,
 ): Value {
   const { k, b } = l;
   const n = f.products;
@@ -224,8 +215,8 @@ function untiled(
   const [down, across] = [n * tileCount(f, height), n * tileCount(f, width)];
   const split = k.reshape(products, [n, n, blocks, down / n, across / n, line]);
   const ordered = k.transpose(split, [2, 0, 3, 1, 4, 5]);
-  const second = b.graph.constant(transposed(columns, width), [width, across], 'float32');
-  const first = b.graph.constant(transposed(rows, height), [height, down], 'float32');
+  const second = b.graph.constant(transposed(matrix(f, width), width), [width, across], 'float32');
+  const first = b.graph.constant(transposed(matrix(f, height), height), [height, down], 'float32');
   const wide = k.matMul(second, k.reshape(ordered, [blocks * down, across, line]));
   const map = k.matMul(first, k.reshape(wide, [blocks, down, width * line]));
   return k.reshape(map, [1, channels, height, width * batch]);

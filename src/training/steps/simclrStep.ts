@@ -53,12 +53,12 @@ export class SimclrStep extends MethodStep {
         }
       }
     }
-    const all = new Map<string, (readonly Tensor[])[]>();
-    for (const [label, [view1, view2]] of views) {
-      all.set(label, [await runner.gather(view1), await runner.gather(view2)]);
+    // From here on those of the other replicas, too.
+    for (const both of views.values()) {
+      for (const view of [0, 1]) both[view] = [...(await runner.gather(both[view]!))];
     }
     return (label, index) => {
-      const [view1, view2] = all.get(label)! as [readonly Tensor[], readonly Tensor[]];
+      const [view1, view2] = views.get(label)!;
       return { other_view1: othersOf(view1, index)!, other_view2: othersOf(view2, index)! };
     };
   }
