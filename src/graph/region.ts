@@ -23,12 +23,6 @@ export function intersection(a: Region, b: Region): Region | null {
   return shape.every((length) => length > 0) ? { start, shape } : null;
 }
 
-/** The smallest region that contains both. */
-export function hull(a: Region, b: Region): Region {
-  const start = a.start.map((from, i) => Math.min(from, b.start[i]!));
-  return { start, shape: start.map((from, i) => Math.max(endOf(a, i), endOf(b, i)) - from) };
-}
-
 /** The same region, counted from the start of one that contains it. */
 export function within({ start, shape }: Region, outer: Region): Region {
   return { start: start.map((from, i) => from - outer.start[i]!), shape };

@@ -25,7 +25,7 @@ export function queries(network: Network, config: Config, batch: number, objecti
 export function updatesAndEvaluation(network: Network, config: Config, passes: number): Program[] {
   const { widths } = config;
   return [
-    ...(widths.length > 1 ? [combineProgram(network.declarations.parameters, widths)] : []),
+    ...widths.slice(1).map((width) => combineProgram(network.declarations.parameters, widths, width)),
     ...updatePrograms(config, passes > 1),
     ...widths.map((width) => embedProgram(network, config, width)),
     ...widths.map((width) => calibrateProgram(network, config, width)),

@@ -1,5 +1,6 @@
 import { Abs } from './abs.js';
 import { Add } from './add.js';
+import { AddBlock } from './addBlock.js';
 import { BatchNormTrain } from './batchNormTrain.js';
 import { BatchNormTrainGrad } from './batchNormTrainGrad.js';
 import { BatchNormalization } from './batchNormalization.js';
@@ -56,6 +57,7 @@ import type { CompositeOperator, Operator, OpName, StandardOperator } from './op
 export const operators: { readonly [K in OpName]: Operator<K> } = {
   Abs,
   Add,
+  AddBlock,
   BatchNormTrain,
   BatchNormTrainGrad,
   BatchNormalization,

@@ -1,10 +1,8 @@
 import { gradients } from '../autodiff.js';
 import { Graph, type Value } from '../graph/graph.js';
-import { leading } from '../graph/region.js';
 import { crossEntropy } from '../losses/crossEntropy.js';
 import { Builder } from '../ops/builder.js';
 import { widthLabel } from './manifest.js';
-import { grown } from './combine.js';
 import type { Program } from './program.js';
 
 export interface ProbeOptions {
@@ -61,9 +59,8 @@ export interface SharedProbeOptions {
 export function sharedProbeProgram({ widths, classes, batchSize }: SharedProbeOptions): Program {
   const graph = new Graph('probe.shared');
   const b = new Builder(graph);
-  const full = widths[0]!.channels;
   const labels = graph.input('labels', { dtype: 'int64', shape: [batchSize] });
-  const weight = graph.input('weight', { dtype: 'float32', shape: [classes, full] });
+  const weight = graph.input('weight', { dtype: 'float32', shape: [classes, widths[0]!.channels] });
   const bias = graph.input('bias', { dtype: 'float32', shape: [classes] });
   let teacher: Value | null = null;
   let sums: readonly [Value, Value] | null = null;
@@ -79,11 +76,12 @@ export function sharedProbeProgram({ widths, classes, batchSize }: SharedProbeOp
     graph.output(`loss.${label}`, loss);
     graph.output(`logits.${label}`, logits);
     const [columnGradient, biasGradient] = gradients(b, loss, [columns, ownBias]);
-    const region = { start: [0, start], shape: [classes, channels] };
-    const weightGradient = grown(b, { region, value: columnGradient! }, leading([classes, full]));
     sums = sums
-      ? [b.op('Add', [sums[0], weightGradient]), b.op('Add', [sums[1], biasGradient!])]
-      : [weightGradient, biasGradient!];
+      ? [
+          b.op('AddBlock', [sums[0], columnGradient!], { starts: [0, start] }),
+          b.op('Add', [sums[1], biasGradient!]),
+        ]
+      : [columnGradient!, biasGradient!];
   }
   graph.output('grad.weight', sums![0]);
   graph.output('grad.bias', sums![1]);

@@ -4,9 +4,21 @@ import { Arena } from '../runtime/arena.js';
 import type { Session, Tensor, Tensors } from '../runtime/session.js';
 import { inPieces } from './pieces.js';
 
+/** What names of inputs of a `combine` graph start with: a width's gradients, and the sums so far. */
+const gradientPrefix = 'grad.';
+const sumPrefix = 'sum.';
+
+/** A run of a `combine` graph: the tensors are the same in every step. */
+interface Combine {
+  readonly name: string;
+  readonly feeds: Tensors;
+  /** Written where the sums so far are read. */
+  readonly sums: Tensors;
+}
+
 /**
  * Where gradients go. The full width writes its gradients straight into the gradient arena, as do parameters of one
- * width (batch norm) and whatever trains alone. Of the other parameters each sub-network writes its block, and the
+ * width (batch norm) and whatever trains alone. Of the other parameters each sub-network writes its block, and its
  * `combine` graph adds the blocks to what the arena holds.
  */
 export class GradientSum {
@@ -17,22 +29,23 @@ export class GradientSum {
   #passes = 0;
   /** What `fetches` gave, by width and whether all train: the same in every step. */
   readonly #fetches = new Map<string, Tensors>();
-  /** Blocks of the sub-networks, by the name of their input of `combine`. */
+  /** Blocks of the sub-networks, by label and name of the gradient. */
   readonly #blocks: Arena;
-  /** What names of the full width's gradients start with among the inputs of `combine`. */
-  readonly #full: string;
+  readonly #combines: readonly Combine[];
 
   constructor(manifest: Manifest, parameters: Arena) {
     this.arena = new Arena(parameters.entries);
     const accumulates = manifest.graphs.some(({ kind }) => kind === 'accumulate');
     this.total = accumulates ? new Arena(parameters.entries) : this.arena;
-    const combine = manifest.graphs.find(({ kind }) => kind === 'combine');
-    this.#full = `${manifest.labels[0]}.`;
+    const combines = manifest.graphs.filter(({ kind }) => kind === 'combine');
     this.#blocks = new Arena(
-      (combine?.inputs ?? [])
-        .filter(({ name }) => !name.startsWith(this.#full))
-        .map(({ name, shape }) => ({ name, shape: shape as readonly number[] })),
+      combines.flatMap(({ width, inputs }) =>
+        inputs
+          .filter(({ name }) => name.startsWith(gradientPrefix))
+          .map(({ name, shape }) => ({ name: `${width}.${name}`, shape: shape as readonly number[] })),
+      ),
     );
+    this.#combines = combines.map((entry) => this.#combine(entry));
   }
 
   /** Begins a step: the total is that of the passes that follow. */
@@ -42,8 +55,7 @@ export class GradientSum {
 
   /** Ends a pass: adds the widths' gradients up, and to the total. */
   async end(allWidths: boolean, sessions: ReadonlyMap<string, Session>): Promise<void> {
-    const combine = sessions.get('combine');
-    if (allWidths && combine) await this.combine(combine);
+    if (allWidths) await this.combine(sessions);
     if (this.total !== this.arena) {
       if (this.#passes === 0) this.total.data.set(this.arena.data);
       else await this.#accumulate(sessions.get('accumulate')!);
@@ -82,17 +94,25 @@ export class GradientSum {
     return this.#blocks.has(block) ? this.#blocks.tensor(block) : this.arena.tensor(name);
   }
 
-  /**
-   * Adds the blocks of the sub-networks to the arena, which holds the full width's gradients. These come last in
-   * every sum and whole, so that the graph may write over them.
-   */
-  async combine(session: Session): Promise<void> {
-    const feeds: Record<string, Tensor> = {};
-    const sums: Record<string, Tensor> = {};
-    for (const { name } of this.#blocks.entries) feeds[name] = this.#blocks.tensor(name);
-    for (const { name, of } of session.entry.outputs) {
-      feeds[this.#full + name] = sums[name] = this.arena.tensor(of!);
-    }
-    await session.runInto(feeds, sums);
+  /** Adds the blocks of the sub-networks, one after the other, to the arena, which holds the full width's gradients. */
+  async combine(sessions: ReadonlyMap<string, Session>): Promise<void> {
+    for (const { name, feeds, sums } of this.#combines) await sessions.get(name)!.runInto(feeds, sums);
+  }
+
+  #combine({ name, width, inputs, outputs }: GraphEntry): Combine {
+    const sums = outputs.map(
+      ({ name, of, shape }) => [name, this.arena.tensor(of!, shape as readonly number[])] as const,
+    );
+    const feeds = inputs.map(({ name }) => [
+      name,
+      name.startsWith(gradientPrefix)
+        ? this.#blocks.tensor(`${width}.${name}`)
+        : this.arena.tensor(name.slice(sumPrefix.length)),
+    ]);
+    return {
+      name,
+      feeds: Object.fromEntries(feeds) as Tensors,
+      sums: Object.fromEntries(sums),
+    };
   }
 }

@@ -42,11 +42,11 @@ describe('golden/diffPrograms', () => {
   it('graphs that only one folder has', async () => {
     const found = await lines('base', 'single');
     expect(found.filter((line) => line.includes(': removed: '))).to.deep.equal(
-      ['query.w0.50', 'combine', 'embed.w0.50', 'calibrate.w0.50'].map(
+      ['query.w0.50', 'combine.w0.50', 'embed.w0.50', 'calibrate.w0.50'].map(
         (name) => `${name}: removed: only in ${path('base')}`,
       ),
     );
-    expect(await lines('single', 'base')).to.include(`combine: added: only in ${path('base')}`);
+    expect(await lines('single', 'base')).to.include(`combine.w0.50: added: only in ${path('base')}`);
   });
 
   it('two files: the difference under the name of the second', async () => {

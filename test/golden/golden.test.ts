@@ -130,10 +130,10 @@ describe('golden', () => {
     ],
     [
       'a file that is no text of a graph',
-      'combine',
-      'graph combine',
-      '<<<<<<< combine',
-      ['tiny/combine: line 1 is not of the text form of a model: <<<<<<< combine'],
+      'combine.w0.50',
+      'graph combine.w0.50',
+      '<<<<<<< combine.w0.50',
+      ['tiny/combine.w0.50: line 1 is not of the text form of a model: <<<<<<< combine.w0.50'],
     ],
   ];
   for (const [title, text, before, after, expected] of changes) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { cut, embedded, hull, intersection, leading, within } from '../../src/graph/region.js';
+import { cut, embedded, intersection, leading, within } from '../../src/graph/region.js';
 
 /** Element [i, j, ...] is the number with the digits i j ... */
 function digits(...shape: number[]): Float32Array {
@@ -45,12 +45,6 @@ describe('graph/region', () => {
     expect(intersection(leading([2, 3]), { start: [2, 0], shape: [2, 3] })).to.equal(null);
     const overlap = intersection({ start: [1, 0], shape: [3, 3] }, { start: [2, 2], shape: [4, 4] });
     expect(overlap).to.deep.equal({ start: [2, 2], shape: [2, 1] });
-  });
-
-  it('hull: of leading blocks the larger one, of blocks apart the rectangle around both', () => {
-    expect(hull(leading([4, 3]), leading([2, 3]))).to.deep.equal(leading([4, 3]));
-    const around = hull({ start: [1, 4], shape: [2, 2] }, { start: [3, 1], shape: [4, 2] });
-    expect(around).to.deep.equal({ start: [1, 1], shape: [6, 5] });
   });
 
   it('within: counts from the start of the outer region', () => {

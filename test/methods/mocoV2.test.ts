@@ -24,7 +24,7 @@ describe('methods/mocoV2', () => {
       'key',
       'query.w1.00',
       'query.w0.50',
-      'combine',
+      'combine.w0.50',
       'update',
       'embed.w1.00',
       'embed.w0.50',
@@ -56,14 +56,14 @@ describe('methods/mocoV2', () => {
     });
   }
 
-  it('non-overlapping weights of two sub-networks: changes the graphs of the wider one, and combine', () => {
+  it('non-overlapping weights of two sub-networks: changes the graphs of the wider one', () => {
     const emitted = (weights: 'overlapping' | 'non-overlapping') =>
       emitMethod(tinyConfig({ widths: [1, 0.5, 0.25], techniques: { weights } })).manifest;
     const [before, after] = [emitted('overlapping'), emitted('non-overlapping')];
     const differing = after.graphs.filter(({ sha256 }, i) => before.graphs[i]!.sha256 !== sha256);
     expect(differing.map(({ name }) => name)).to.deep.equal([
       'query.w0.50',
-      'combine',
+      'combine.w0.50',
       'embed.w0.50',
       'calibrate.w0.50',
     ]);

@@ -141,6 +141,11 @@ const refused: Readonly<Record<string, Case>> = {
     (b, x) => b.op('Pad', x, { pads: [-1, 0] }),
     /pads \[-1,0\] are not 2 non-negative numbers/,
   ],
+  'AddBlock of one that ends outside': [
+    [f(4, 3), f(2, 3)],
+    (b, x) => b.op('AddBlock', x, { starts: [3, 0] }),
+    /a block \[2,3\] at \[3,0\] does not lie in \[4,3\]/,
+  ],
   'Slice that is empty': [
     [f(4)],
     (b, x) => b.op('Slice', x, { starts: [2], ends: [2], axes: [0] }),

@@ -23,21 +23,19 @@ const parameters = [
   parameter('fc', 'plain', [6, 16], [6, 12], [6, 4]),
 ];
 
-/** Only what gradients are kept by: the blocks that `combine` reads. */
+/** Only what gradients are kept by: the blocks that `combine` graphs read. */
 const manifest = {
   labels,
   parameters,
-  graphs: [
-    {
-      kind: 'combine',
-      inputs: labels.flatMap((label) =>
-        parameters.map(({ name, slices, layout }) => ({
-          name: `${label}.grad.${name}`,
-          shape: storedShape(slices[label]!, layout),
-        })),
-      ),
-    },
-  ],
+  graphs: labels.slice(1).map((label) => ({
+    kind: 'combine',
+    width: label,
+    inputs: parameters.map(({ name, slices, layout }) => ({
+      name: `grad.${name}`,
+      shape: storedShape(slices[label]!, layout),
+    })),
+    outputs: [],
+  })),
 } as unknown as Manifest;
 
 const rounded = (shape: readonly number[]) => shape.map((d, i) => (i < 2 ? Math.ceil(d / 8) * 8 : d));

@@ -58,12 +58,12 @@ export async function runGradients(
     for (const { name, of = '' } of session.entry.outputs) {
       const tensor = outputs[name]!;
       const parameter = entries.get(of);
-      const place = name.startsWith('new.') ? name : prefix + name;
+      const place = name.startsWith('new.') ? name : prefix + name.replace(/^new_sum\./, 'grad.');
       raw.set(place, tensor);
       results.set(
         place,
         parameter
-          ? rowMajor(tensor.data as Float32Array, parameter, session.entry.width)
+          ? rowMajor(tensor.data as Float32Array, parameter, prefix === '' ? undefined : session.entry.width)
           : { dtype: 'float32', shape: tensor.dims, data: tensor.data as Float32Array },
       );
     }
@@ -83,7 +83,13 @@ export async function runGradients(
       return input === 'loss_weight' ? lossWeight : undefined;
     });
   }
-  if (graphs.some(({ kind }) => kind === 'combine')) await runGraph('combine', '', (name) => raw.get(name));
+  for (const { name, width } of graphs.filter(({ kind }) => kind === 'combine')) {
+    await runGraph(name, '', (input) => {
+      if (input.startsWith('grad.')) return raw.get(`${width}.${input}`);
+      const gradient = `grad.${input.slice('sum.'.length)}`;
+      return raw.get(gradient) ?? raw.get(`${labels[0]}.${gradient}`);
+    });
+  }
   for (const { name, slices } of parameters) {
     // What only one width trains needs no sum.
     const [only] = Object.keys(slices);

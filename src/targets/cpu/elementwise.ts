@@ -1,6 +1,5 @@
 import type { Value } from '../../graph/graph.js';
 import type { Lowering, Rule } from './lowering.js';
-import { addParameters } from './parameterBlock.js';
 import { closeAffine, Placed } from './placed.js';
 
 /** Relu: a part of the batch norm in front of it, or on the map as it lies. */
@@ -38,9 +37,6 @@ export const add: Rule = (l, node) => {
   if (merged) return [merged];
   const layout = x.native !== 'plain' ? x.native : y.native;
   if (layout === 'plain') return null;
-  if (layout === 'kernel' || layout === 'stem') {
-    return [l.placed(output, layout, addParameters(l.k, x.get(layout), y.get(layout)))];
-  }
   return [l.placed(output, layout, l.k.add(x.get(layout), y.get(layout)), x.clean && y.clean)];
 };
 

@@ -6,13 +6,14 @@ import { conv } from './convolution.js';
 import { add, relu, reluGrad } from './elementwise.js';
 import { convInputGrad } from './inputGradient.js';
 import { Lowering, type Rule } from './lowering.js';
-import { pad, slice } from './parameterBlock.js';
+import { addBlock, slice } from './parameterBlock.js';
 import { expand, globalAveragePool, maxPool, maxPoolGrad } from './pooling.js';
 import { convWeightGrad } from './weightGradient.js';
 
 /** The rules of the layout pass, by operator. One that has none here, or whose rule declines, takes the portable lowering. */
 const rules = {
   Add: add,
+  AddBlock: addBlock,
   BatchNormTrain: batchNormTrain,
   BatchNormTrainGrad: batchNormTrainGrad,
   Conv: conv,
@@ -22,7 +23,6 @@ const rules = {
   GlobalAveragePool: globalAveragePool,
   MaxPool: maxPool,
   MaxPoolGrad: maxPoolGrad,
-  Pad: pad,
   Relu: relu,
   ReluGrad: reluGrad,
   Slice: slice,

@@ -110,9 +110,9 @@ export class Kernels {
     return this.reshape(this.b.op('Gather', [rows, order], { axis: 0 }), dims);
   }
 
-  /** A constant int64 vector. */
-  indices(values: readonly number[]): Value {
-    return this.b.graph.constant(BigInt64Array.from(values, BigInt), [values.length], 'int64');
+  /** Constant int64 values, a vector without a `shape`. */
+  indices(values: readonly number[], shape: readonly number[] = [values.length]): Value {
+    return this.b.graph.constant(BigInt64Array.from(values, BigInt), shape, 'int64');
   }
 
   pad(x: Value, before: readonly number[], after: readonly number[]): Value {
@@ -200,6 +200,20 @@ export class Kernels {
     const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2]);
     const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3]);
     return this.#raw('MaxPool', blockedDomain, [x], [n, c, oh, ow], { kernel_shape: kernel, strides, pads });
+  }
+
+  /** Of `x`, as rows of `length` elements, those at `places`: `[P, length]`. On all threads, which Slice is not. */
+  takeRows(x: Value, places: readonly number[], length: number): Value {
+    const rows = this.reshape(x, [elementCount(x.dims) / length, length]);
+    return this.b.op('Gather', [rows, this.indices(places)], { axis: 0 });
+  }
+
+  /** `x`, as rows of `length` elements, with those of `rows` added at `places`, each once: `[X / length, length]`. */
+  addRows(x: Value, places: readonly number[], rows: Value, length: number): Value {
+    const shape = [elementCount(x.dims) / length, length];
+    const at = this.indices(places, [places.length, 1]);
+    const added = this.reshape(rows, [places.length, length]);
+    return this.#raw('ScatterND', '', [this.reshape(x, shape), at, added], shape, { reduction: 'add' });
   }
 
   /** Mean over each map: `[N, C, H, W]`, blocked -> `[N, C, 1, 1]`. */

@@ -129,7 +129,7 @@ export class Lowering {
       const layout = places.outputs.get(name) ?? 'plain';
       const result = this.of(value).get(formOf(layout));
       // A Reshape at the end would be a copy: the elements of a gradient lie as stored, its shape is its last operator's.
-      this.#graph.output(name, layout === 'plain' ? result : this.k.unshaped(result));
+      this.#graph.output(name, places.outputs.has(name) ? this.k.unshaped(result) : result);
     }
     this.#graph.prune();
     verify(this.#graph);

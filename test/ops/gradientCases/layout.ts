@@ -35,7 +35,20 @@ function concat(title: string, axis: number, ...shapes: number[][]): GradientCas
   };
 }
 
+function addBlock(title: string, shape: number[], block: number[], starts: number[]): GradientCase {
+  return {
+    title,
+    inputs: [{ shape }, { shape: block }],
+    build: (b, inputs) => [b.op('AddBlock', inputs, { starts })],
+  };
+}
+
 export const layout = {
+  AddBlock: [
+    addBlock('in the middle', [4, 5], [2, 3], [1, 2]),
+    addBlock('one axis of three', [2, 4, 2], [2, 1, 2], [0, 3, 0]),
+    addBlock('of the same size', [2, 3], [2, 3], [0, 0]),
+  ],
   Concat: [
     concat('axis 0', 0, [2, 3], [1, 3], [4, 3]),
     concat('last axis', -1, [2, 3], [2, 1]),
