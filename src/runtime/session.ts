@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
 import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
+import { repeated } from '../onnx/repeated.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { sharesFreedMemory } from './memory.js';
 import { sentinel, stoppedAtSentinel, withSentinel } from './outputsInPlace.js';
@@ -16,6 +17,8 @@ export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
   Partial<Pick<Manifest, 'optimization'>> & {
     /** Which of several CUDA devices, from 0. */
     readonly device?: number;
+    /** How often what depends on inputs of symbolic shape is there (`repeated`); default 1, under its own names. */
+    readonly repetitions?: number;
     /** Folder to which the session writes a trace of all its runs, until `endTrace`. */
     readonly traceFolder?: string | undefined;
   };
@@ -29,6 +32,7 @@ export class Session {
   private constructor(
     readonly entry: GraphEntry,
     private readonly session: ort.InferenceSession,
+    readonly repetitions: number,
     private readonly traceFolder: string | undefined,
   ) {}
 
@@ -57,10 +61,11 @@ export class Session {
 
   /** A session of a model in memory. */
   static async of(entry: GraphEntry, bytes: Uint8Array, options: RuntimeOptions): Promise<Session> {
-    const model = decodeModel(bytes);
+    const { traceFolder, repetitions = 1 } = options;
+    const once = decodeModel(bytes);
+    const model = repetitions === 1 ? once : repeated(once, repetitions);
     const inputs = new Set(model.inputs.map(({ name }) => name));
     const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-    const { traceFolder } = options;
     const session = await ort.InferenceSession.create(withSentinel(encodeModel({ ...model, initializers })), {
       ...sessionOptions(options),
       ...(traceFolder !== undefined && {
@@ -68,7 +73,7 @@ export class Session {
         profileFilePrefix: join(traceFolder, entry.name),
       }),
     });
-    return new Session(entry, session, traceFolder);
+    return new Session(entry, session, repetitions, traceFolder);
   }
 
   /** Runs the graph and returns all its outputs, in new memory. */

@@ -2,7 +2,7 @@ import { once } from '../once.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { Arena } from '../runtime/arena.js';
 import type { Session, Tensor, Tensors } from '../runtime/session.js';
-import { inPieces } from './pieces.js';
+import { PieceRuns } from './pieces.js';
 
 /** What names of inputs of a `combine` graph start with: a width's gradients, and the sums so far. */
 const gradientPrefix = 'grad.';
@@ -27,6 +27,7 @@ export class GradientSum {
   /** Their sum over the passes of a step; the same arena where a step has one pass. */
   readonly total: Arena;
   #passes = 0;
+  #accumulation: PieceRuns | null = null;
   /** What `fetches` gave, by width and whether all train: the same in every step. */
   readonly #fetches = new Map<string, Tensors>();
   /** Blocks of the sub-networks, by label and name of the gradient. */
@@ -64,10 +65,13 @@ export class GradientSum {
   }
 
   async #accumulate(session: Session): Promise<void> {
-    const range = { start: 0, end: this.arena.data.length };
-    for (const [sum, gradient] of inPieces(range, this.total.data, this.arena.data)) {
-      await session.runInto({ sum: sum!, gradient: gradient! }, { new_sum: sum! });
-    }
+    this.#accumulation ??= new PieceRuns(
+      session,
+      { start: 0, end: this.arena.data.length },
+      { sum: this.total.data, gradient: this.arena.data },
+      { new_sum: this.total.data },
+    );
+    await this.#accumulation.run();
   }
 
   /** Tensors that the gradients of a query graph are written into. */

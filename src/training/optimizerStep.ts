@@ -4,8 +4,8 @@ import { optimizerOf, type Optimizer } from '../optimizers/optimizer.js';
 import type { UpdateName } from '../optimizers/updateGraph.js';
 import type { ParameterEntry } from '../programs/manifest.js';
 import type { Arena } from '../runtime/arena.js';
-import { scalarTensor, type Session, type Tensor, type Tensors } from '../runtime/session.js';
-import { inPieces, tensorsOver } from './pieces.js';
+import { scalarTensor, type Session, type Tensor } from '../runtime/session.js';
+import { inPieces, PieceRuns, type Arenas } from './pieces.js';
 import type { ParameterRange, TrainingState } from './state.js';
 
 export interface UpdateInput {
@@ -24,9 +24,7 @@ interface UpdateSpan extends ParameterRange {
 /** One step of the optimiser over the arenas, in place. */
 export class OptimizerStep {
   readonly #optimizer: Optimizer;
-  readonly #spans: readonly UpdateSpan[];
-  /** Parameters, gradients, then the slots in the optimiser's order. */
-  readonly #arenas: readonly Float32Array[];
+  readonly #spans: readonly (UpdateSpan & { readonly runs: PieceRuns })[];
 
   /** `sessions` by the name of the graph; `parameters` are the manifest's; `gradients` is laid out like the parameters. */
   constructor(
@@ -37,11 +35,15 @@ export class OptimizerStep {
     private readonly gradients: Arena,
   ) {
     this.#optimizer = optimizerOf(config);
-    this.#spans = state.ranges.flatMap((range) =>
-      spans(range, parameters, state.parameters, this.#optimizer),
+    const slots = new Map(this.#optimizer.slots.map((slot) => [slot, state.slots.get(slot)!.data]));
+    const written = { parameter: state.parameters.data, ...Object.fromEntries(slots) };
+    const inputs = { ...written, gradient: gradients.data };
+    const outputs = Object.fromEntries(
+      Object.entries(written).map(([name, arena]) => [`new_${name}`, arena]),
     );
-    const slots = this.#optimizer.slots.map((slot) => state.slots.get(slot)!.data);
-    this.#arenas = [state.parameters.data, gradients.data, ...slots];
+    this.#spans = state.ranges
+      .flatMap((range) => spans(range, parameters, state.parameters, this.#optimizer))
+      .map((span) => ({ ...span, runs: this.#runs(span, inputs, outputs) }));
   }
 
   async run({ learningRate, allWidths, steps }: UpdateInput): Promise<void> {
@@ -54,7 +56,7 @@ export class OptimizerStep {
     }
     for (const span of this.#spans.filter(active)) {
       const scalars = this.#optimizer.scalars(span.fullWidth ? steps.all : steps.narrow);
-      await this.#update(span, {
+      await span.runs.run({
         ...shared,
         weight_decay: scalarTensor(span.decay ? weightDecay : 0),
         ...Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, scalarTensor(value)])),
@@ -62,18 +64,9 @@ export class OptimizerStep {
     }
   }
 
-  async #update(span: UpdateSpan, scalars: Tensors): Promise<void> {
-    const session = this.sessions.get(span.graph)!;
-    const whole = span.graph === 'update.tensor';
-    const pieces = whole ? [tensorsOver(span, ...this.#arenas)] : inPieces(span, ...this.#arenas);
-    for (const [parameter, gradient, ...slots] of pieces) {
-      const feeds: Record<string, Tensor> = { ...scalars, parameter: parameter!, gradient: gradient! };
-      const updated: Record<string, Tensor> = { new_parameter: parameter! };
-      for (const [i, slot] of this.#optimizer.slots.entries()) {
-        feeds[slot] = updated[`new_${slot}`] = slots[i]!;
-      }
-      await session.runInto(feeds, updated);
-    }
+  #runs(span: UpdateSpan, inputs: Arenas, outputs: Arenas): PieceRuns {
+    const whole = span.graph === 'update.tensor' ? span.end - span.start : undefined;
+    return new PieceRuns(this.sessions.get(span.graph)!, span, inputs, outputs, whole);
   }
 
   /** Of all gradients in some ranges; the sum over pieces is float64. */
