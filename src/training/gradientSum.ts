@@ -1,4 +1,3 @@
-import { once } from '../once.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { Arena } from '../runtime/arena.js';
 import type { Session, Tensor, Tensors } from '../runtime/session.js';
@@ -28,8 +27,6 @@ export class GradientSum {
   readonly total: Arena;
   #passes = 0;
   #accumulation: PieceRuns | null = null;
-  /** What `fetches` gave, by width and whether all train: the same in every step. */
-  readonly #fetches = new Map<string, Tensors>();
   /** Blocks of the sub-networks, by label and name of the gradient. */
   readonly #blocks: Arena;
   readonly #combines: readonly Combine[];
@@ -76,17 +73,14 @@ export class GradientSum {
 
   /** Tensors that the gradients of a query graph are written into. */
   fetches({ outputs, width }: GraphEntry, allWidths: boolean): Tensors {
-    return once(this.#fetches, `${width} ${allWidths}`, () => {
-      const fetches: Record<string, Tensor> = {};
-      for (const { name, of, shape } of outputs) {
-        if (of === undefined || !this.arena.has(of)) continue;
-        const block = `${width}.${name}`;
-        const [arena, entry] =
-          allWidths && this.#blocks.has(block) ? [this.#blocks, block] : [this.arena, of];
-        fetches[name] = arena.tensor(entry, shape as readonly number[]);
-      }
-      return fetches;
-    });
+    const fetches: Record<string, Tensor> = {};
+    for (const { name, of, shape } of outputs) {
+      if (of === undefined || !this.arena.has(of)) continue;
+      const block = `${width}.${name}`;
+      const [arena, entry] = allWidths && this.#blocks.has(block) ? [this.#blocks, block] : [this.arena, of];
+      fetches[name] = arena.tensor(entry, shape as readonly number[]);
+    }
+    return fetches;
   }
 
   /**

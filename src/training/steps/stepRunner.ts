@@ -41,6 +41,16 @@ const elementwise: readonly string[] = ['momentum', 'accumulate', 'update'];
 /** How many pieces of the arenas they take in a run, whose start and end cost 0.1 ms. */
 const piecesOfRun = 8;
 
+/** A run of a query graph: what is the same in every step, and where it gives its losses. */
+interface PreparedQuery {
+  /** Without the inputs that a method's objective has. */
+  readonly feeds: Record<string, Tensor>;
+  readonly lossWeight: Float32Array;
+  readonly outputs: Tensors;
+  readonly loss: Tensor;
+  readonly terms: Tensors;
+}
+
 interface SummedLoss {
   loss: number;
   readonly terms: Record<string, number>;
@@ -86,6 +96,8 @@ export class StepRunner {
   /** Of each session, what is the same in every step: tensors over the arenas of the state. */
   readonly #feeds = new Map<Session, Tensors>();
   readonly #fetches = new Map<Session, Tensors>();
+  /** By width and whether all train. */
+  readonly #queries = new Map<string, PreparedQuery>();
   readonly #statistics: MovedStatistics;
   /** The momentum update of what the full width uses. */
   readonly #keyMoves: readonly PieceRuns[];
@@ -210,7 +222,9 @@ export class StepRunner {
   /** Writes the key network's embeddings of a view into `keys`; its batch norm statistics move on. */
   async embedKeys(images: Tensor, keys: Tensor): Promise<void> {
     const session = this.#session('key');
-    await session.runInto({ images, ...this.#weights(session) }, { keys, ...this.#newStatistics(session) });
+    this.#statistics.move(session.entry);
+    const outputs = once(this.#fetches, session, () => this.#newStatistics(session));
+    await session.runInto({ images, ...this.#weights(session) }, { keys, ...outputs });
   }
 
   /** Runs a graph of the folder that reads parameters and statistics, or neither, and changes nothing of the state. */
@@ -280,30 +294,38 @@ export class StepRunner {
   async #query(index: number, allWidths: boolean, weights: PassWeights, inputs: Tensors): Promise<void> {
     const label = this.manifest.labels[index]!;
     const session = this.#session(`query.${label}`);
+    const query = once(this.#queries, `${label} ${allWidths}`, () => this.#prepared(index, allWidths));
     const lambda = allWidths ? this.#lambdas[index]! : 1;
+    query.lossWeight.set([lambda * weights.gradient]);
+    this.#statistics.move(session.entry);
+    await session.runInto(Object.assign(query.feeds, inputs), query.outputs);
+    const terms = Object.entries(query.terms).map(([name, term]) => [name, valueOf(term)] as const);
+    this.#addLoss(label, { loss: valueOf(query.loss), terms: Object.fromEntries(terms) }, weights.loss);
+  }
+
+  #prepared(index: number, allWidths: boolean): PreparedQuery {
+    const label = this.manifest.labels[index]!;
+    const session = this.#session(`query.${label}`);
     const loss = scalarTensor(0);
     const terms = Object.fromEntries(
       session.entry.outputs
         .filter(({ name, of, shape }) => name !== 'loss' && of === undefined && shape.length === 0)
         .map(({ name }) => [name, scalarTensor(0)]),
     );
-    await session.runInto(
-      {
-        ...inputs,
-        ...this.#lessons(index),
-        ...this.#weights(session),
-        loss_weight: scalarTensor(lambda * weights.gradient),
-      },
-      {
+    const weight = scalarTensor(1);
+    return {
+      feeds: { ...this.#lessons(index), ...this.#weights(session), loss_weight: weight },
+      lossWeight: weight.data as Float32Array,
+      outputs: {
         loss,
         ...terms,
         ...this.outputs.get(label),
         ...this.gradients.fetches(session.entry, allWidths),
         ...this.#newStatistics(session),
       },
-    );
-    const values = Object.entries(terms).map(([name, term]) => [name, valueOf(term)] as const);
-    this.#addLoss(label, { loss: valueOf(loss), terms: Object.fromEntries(values) }, weights.loss);
+      loss,
+      terms,
+    };
   }
 
   #addLoss(label: string, { loss, terms }: WidthLoss, factor: number): void {
@@ -341,15 +363,12 @@ export class StepRunner {
   }
 
   #newStatistics(session: Session): Tensors {
-    this.#statistics.move(session.entry);
-    return once(this.#fetches, session, () => {
-      const { statistics } = this.state;
-      const fetches: Record<string, Tensor> = {};
-      for (const { name, of } of session.entry.outputs) {
-        if (of !== undefined && statistics.has(of)) fetches[name] = statistics.tensor(of);
-      }
-      return fetches;
-    });
+    const { statistics } = this.state;
+    const fetches: Record<string, Tensor> = {};
+    for (const { name, of } of session.entry.outputs) {
+      if (of !== undefined && statistics.has(of)) fetches[name] = statistics.tensor(of);
+    }
+    return fetches;
   }
 
   #session(name: string): Session {
