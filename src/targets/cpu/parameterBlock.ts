@@ -35,9 +35,9 @@ export const slice: Rule = (l, node) => {
   if (!order || !origin) return null;
   const whole = x.get(order.layout);
   const shape = order.wholeBlocks(output.dims);
-  const { length, places } = rowsOf(order.matrix(whole.dims), order.matrix(shape), origin);
-  if (length < shortestRow) return null;
-  return [l.placed(output, order.layout, k.reshape(k.takeRows(whole, places, length), shape))];
+  const rows = rowsOf(order.matrix(whole.dims), order.matrix(shape), origin);
+  if (!rows) return null;
+  return [l.placed(output, order.layout, k.reshape(k.takeRows(whole, rows.places, rows.length), shape))];
 };
 
 /**
@@ -54,13 +54,13 @@ export const addBlock: Rule = (l, node) => {
   const cut = x.dims.some((size, axis) => axis > 1 && y.dims[axis] !== size);
   if (!order || !origin || cut || !y.has(order.layout)) return null;
   const [sum, part] = [x.get(order.layout), y.get(order.layout)];
-  const { length, places } = rowsOf(order.matrix(sum.dims), order.matrix(part.dims), origin);
-  if (length < shortestRow) return null;
+  const rows = rowsOf(order.matrix(sum.dims), order.matrix(part.dims), origin);
+  if (!rows) return null;
   const flat = [elementCount(sum.dims)];
   const added =
     elementCount(part.dims) === flat[0]
       ? k.add(k.reshape(sum, flat), k.reshape(part, flat))
-      : k.addRows(sum, places, part, length);
+      : k.addRows(sum, rows.places, part, rows.length);
   return [l.placed(node.outputs[0]!, order.layout, k.reshape(added, sum.dims))];
 };
 
@@ -109,9 +109,13 @@ function blockedOrder(k: Kernels, form: ParameterForm, [, , ...window]: readonly
   };
 }
 
-/** The longest rows that a matrix and a block of it from `origin` on both consist of, and which of them are the block's. */
-function rowsOf([, columns]: Pair, [rows, width]: Pair, [row, column]: Pair): Rows {
+/**
+ * The longest rows that a matrix and a block of it from `origin` on both consist of, and which of them are the block's;
+ * null where they are not worth an index each.
+ */
+function rowsOf([, columns]: Pair, [rows, width]: Pair, [row, column]: Pair): Rows | null {
   const length = [width, column].reduce(commonDivisor, columns);
+  if (length < shortestRow) return null;
   const [perRow, inBlock, first] = [columns / length, width / length, column / length];
   const places = Array.from({ length: rows }, (_, r) =>
     Array.from({ length: inBlock }, (_, c) => (row + r) * perRow + first + c),
