@@ -1,8 +1,8 @@
-import type { NamedType, OnnxModel } from './model.js';
+import type { NamedType, OnnxModel, OnnxNode } from './model.js';
 
-/** Name of an input or output of the i-th repetition. */
+/** Name of an input or output of the i-th repetition; the first keeps its own. */
 export function repetition(name: string, i: number): string {
-  return `${name}#${i}`;
+  return i === 0 ? name : `${name}#${i}`;
 }
 
 /**
@@ -12,11 +12,12 @@ export function repetition(name: string, i: number): string {
 export function repeated(model: OnnxModel, times: number): OnnxModel {
   const symbolic = model.inputs.filter(({ type }) => type.shape.some((d) => typeof d === 'string'));
   const varying = new Set(symbolic.map(({ name }) => name));
-  const once = model.nodes.filter(({ inputs, outputs }) => {
-    if (!inputs.some((input) => varying.has(input))) return true;
-    for (const output of outputs) varying.add(output);
-    return false;
-  });
+  const [once, each]: [OnnxNode[], OnnxNode[]] = [[], []];
+  for (const node of model.nodes) {
+    const varies = node.inputs.some((input) => varying.has(input));
+    (varies ? each : once).push(node);
+    if (varies) for (const output of node.outputs) varying.add(output);
+  }
   const named = (name: string, i: number) => (varying.has(name) ? repetition(name, i) : name);
   const all = <T>(make: (i: number) => readonly T[]): T[] =>
     Array.from({ length: times }, (_, i) => make(i)).flat();
@@ -39,14 +40,12 @@ export function repeated(model: OnnxModel, times: number): OnnxModel {
     nodes: [
       ...once,
       ...all((i) =>
-        model.nodes
-          .filter((node) => !once.includes(node))
-          .map((node) => ({
-            ...node,
-            name: repetition(node.name, i),
-            inputs: node.inputs.map((input) => named(input, i)),
-            outputs: node.outputs.map((output) => named(output, i)),
-          })),
+        each.map((node) => ({
+          ...node,
+          name: repetition(node.name, i),
+          inputs: node.inputs.map((input) => named(input, i)),
+          outputs: node.outputs.map((output) => named(output, i)),
+        })),
       ),
     ],
   };

@@ -17,7 +17,7 @@ export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
   Partial<Pick<Manifest, 'optimization'>> & {
     /** Which of several CUDA devices, from 0. */
     readonly device?: number;
-    /** How often what depends on inputs of symbolic shape is there (`repeated`); default 1, under its own names. */
+    /** How often what depends on inputs of symbolic shape is there (`repeated`); default 1. */
     readonly repetitions?: number;
     /** Folder to which the session writes a trace of all its runs, until `endTrace`. */
     readonly traceFolder?: string | undefined;

@@ -47,10 +47,9 @@ export class PieceRuns {
   }
 
   #tensors(pieces: readonly Span[], arenas: Arenas): Tensors {
-    const named = (name: string, i: number) => (pieces.length === 1 ? name : repetition(name, i));
     return Object.fromEntries(
       Object.entries(arenas).flatMap(([name, arena]) =>
-        pieces.map((piece, i) => [named(name, i), tensorOver(piece, arena)] as const),
+        pieces.map((piece, i) => [repetition(name, i), tensorOver(piece, arena)] as const),
       ),
     );
   }

@@ -1,39 +1,25 @@
 import { expect } from 'chai';
 import { Graph } from '../../src/graph/graph.js';
-import { encodeModel } from '../../src/onnx/model.js';
 import { Builder } from '../../src/ops/builder.js';
-import { floatTensor, Session } from '../../src/runtime/session.js';
-import { emit } from '../../src/targets/emit.js';
-import { lower } from '../../src/targets/lower.js';
-import { portable } from '../../src/targets/portable.js';
+import { floatTensor, type Session } from '../../src/runtime/session.js';
+import { openSession } from '../support/openSession.js';
 import { rejection } from '../support/rejection.js';
 
 /** `double` and `negative` of a vector. */
-async function openSession(): Promise<Session> {
+function openTwo(): Promise<Session> {
   const graph = new Graph('two');
   const b = new Builder(graph);
   const x = graph.input('x', { dtype: 'float32', shape: ['n'] });
   graph.output('double', b.op('Mul', [x, b.scalar(2)]));
   graph.output('negative', b.op('Neg', [x]));
-  const bytes = encodeModel(emit(lower(graph, portable), { opset: portable.opset, version: 'test' }));
-  const entry = {
-    name: 'two',
-    kind: 'update',
-    file: '',
-    sha256: '',
-    flops: 0,
-    parameters: 0,
-    inputs: [],
-    outputs: [],
-  } as const;
-  return Session.of(entry, bytes, { provider: 'cpu', threads: 1 });
+  return openSession({ name: 'two', kind: 'update', graph });
 }
 
 const vector = (...values: number[]) => floatTensor(Float32Array.from(values), [values.length]);
 
 describe('runtime/session', () => {
   let session: Session;
-  before(async () => (session = await openSession()));
+  before(async () => (session = await openTwo()));
   after(() => session.close());
 
   it('run returns all outputs of the graph and nothing else', async () => {

@@ -1,19 +1,18 @@
 import { expect } from 'chai';
 import { optimizerSchema, type OptimizerConfig } from '../../src/config/optimization.js';
 import { parseConfig } from '../../src/config/load.js';
-import { elementCount, encodeModel } from '../../src/onnx/model.js';
+import { elementCount } from '../../src/onnx/model.js';
 import type { Manifest, ParameterEntry, ParameterRole } from '../../src/programs/manifest.js';
 import { updatePrograms } from '../../src/programs/update.js';
 import { Random } from '../../src/random.js';
 import { Arena } from '../../src/runtime/arena.js';
-import { Session } from '../../src/runtime/session.js';
-import { emit } from '../../src/targets/emit.js';
+import type { Session } from '../../src/runtime/session.js';
 import { targets } from '../../src/targets/index.js';
-import { lower } from '../../src/targets/lower.js';
 import { OptimizerStep } from '../../src/training/optimizerStep.js';
 import { TrainingState } from '../../src/training/state.js';
 import { naiveUpdate } from '../optimizers/naiveUpdate.js';
 import { expectClose } from '../support/expectClose.js';
+import { openSession } from '../support/openSession.js';
 import { normal } from '../support/samples.js';
 
 const labels = ['w1.00', 'w0.50'];
@@ -60,11 +59,9 @@ async function open(optimizer: OptimizerConfig, entries: readonly ParameterEntry
   const gradients = new Arena(state.parameters.entries);
   const { cpu } = targets;
   const sessions = new Map<string, Session>();
-  for (const { name, kind, graph } of updatePrograms({ optimizer }, false)) {
-    const model = emit(lower(graph, cpu), { opset: cpu.opset, version: '' });
-    const about = { name, kind, file: '', sha256: '', flops: 0, parameters: 0, inputs: [], outputs: [] };
-    const options = { provider: 'cpu', threads: 1, optimization: cpu.optimization } as const;
-    sessions.set(name, await Session.of(about, encodeModel(model), options));
+  for (const program of updatePrograms({ optimizer }, false)) {
+    const options = { target: cpu, optimization: cpu.optimization };
+    sessions.set(program.name, await openSession(program, options));
   }
   const step = new OptimizerStep(sessions, optimizer, entries, state, gradients);
   const close = async () => {

@@ -1,23 +1,15 @@
 import { expect } from 'chai';
-import { encodeModel } from '../../src/onnx/model.js';
 import { momentumProgram } from '../../src/programs/key.js';
-import { float64Scalar, Session } from '../../src/runtime/session.js';
-import { emit } from '../../src/targets/emit.js';
+import { float64Scalar } from '../../src/runtime/session.js';
 import { inPieces, PieceRuns } from '../../src/training/pieces.js';
-
-async function openMomentum(repetitions: number): Promise<Session> {
-  const { name, kind, graph } = momentumProgram();
-  const about = { name, kind, file: '', sha256: '', flops: 0, parameters: 0, inputs: [], outputs: [] };
-  const bytes = encodeModel(emit(graph, { opset: 17, version: '' }));
-  return Session.of(about, bytes, { provider: 'cpu', threads: 2, repetitions });
-}
+import { openSession } from '../support/openSession.js';
 
 describe('PieceRuns', () => {
   // A piece of 10: less than one a repetition, a part of a run, a whole run, more than one.
   const cases = [1, 3, 25, 30, 31, 75];
   for (const repetitions of [1, 3]) {
     it(`${repetitions} pieces a run: every element of a range once, in place, and none beside it`, async () => {
-      const session = await openMomentum(repetitions);
+      const session = await openSession(momentumProgram(), { threads: 2, repetitions });
       for (const length of cases) {
         const query = Float32Array.from({ length: 80 }, (_, i) => 100 + i);
         const key = Float32Array.from({ length: 80 }, (_, i) => i);

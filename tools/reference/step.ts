@@ -63,7 +63,11 @@ export async function runGradients(
       results.set(
         place,
         parameter
-          ? rowMajor(tensor.data as Float32Array, parameter, prefix === '' ? undefined : session.entry.width)
+          ? rowMajor(
+              tensor.data as Float32Array,
+              parameter,
+              name.startsWith('grad.') ? session.entry.width : undefined,
+            )
           : { dtype: 'float32', shape: tensor.dims, data: tensor.data as Float32Array },
       );
     }

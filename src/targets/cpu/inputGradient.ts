@@ -213,6 +213,6 @@ function chosenTaps(
       for (const tap of window.flat()) order.push((r * columns + c) * taps + tap);
   }
   const asTheyAre = order.length === value.dims[0] && order.every((at, i) => at === i);
-  const chosen = asTheyAre ? value : l.b.op('Gather', [value, l.k.indices(order)], { axis: 0 });
+  const chosen = asTheyAre ? value : l.k.takeRows(value, l.k.indices(order), block ** 2);
   return l.k.reshape(chosen, [columns * block, rows * block, h, w]);
 }

@@ -106,8 +106,7 @@ export class Kernels {
     const order = once(this.#orders, `${x.dims.slice(0, kept).join()} by ${perm.join()}`, () =>
       this.indices(transposed(x.dims.slice(0, kept), perm.slice(0, kept))),
     );
-    const rows = this.reshape(x, [order.dims[0]!, row]);
-    return this.reshape(this.b.op('Gather', [rows, order], { axis: 0 }), dims);
+    return this.reshape(this.takeRows(x, order, row), dims);
   }
 
   /** Constant int64 values, a vector without a `shape`. */
@@ -202,10 +201,10 @@ export class Kernels {
     return this.#raw('MaxPool', blockedDomain, [x], [n, c, oh, ow], { kernel_shape: kernel, strides, pads });
   }
 
-  /** Of `x`, as rows of `length` elements, those at `places`: `[P, length]`. On all threads, which Slice is not. */
-  takeRows(x: Value, places: readonly number[], length: number): Value {
+  /** Of `x`, as rows of `length` elements, those at int64 `places` `[P]`: `[P, length]`. On all threads, which Slice is not. */
+  takeRows(x: Value, places: Value, length: number): Value {
     const rows = this.reshape(x, [elementCount(x.dims) / length, length]);
-    return this.b.op('Gather', [rows, this.indices(places)], { axis: 0 });
+    return this.b.op('Gather', [rows, places], { axis: 0 });
   }
 
   /** `x`, as rows of `length` elements, with those of `rows` added at `places`, each once: `[X / length, length]`. */

@@ -84,9 +84,8 @@ export function unpackedWeights(
 }
 
 function gathered(l: Lowering, value: Value, from: readonly number[], shape: readonly number[]): Value {
-  const indices = l.b.graph.constant(BigInt64Array.from(from, BigInt), shape, 'int64');
   const flat = l.k.reshape(value, [elementCount(value.shape)]);
-  return l.b.op('Gather', [flat, indices], { axis: 0 });
+  return l.b.op('Gather', [flat, l.k.indices(from, shape)], { axis: 0 });
 }
 
 function vector(l: Lowering, values: readonly number[]): Value {

@@ -37,7 +37,8 @@ export const slice: Rule = (l, node) => {
   const shape = order.wholeBlocks(output.dims);
   const rows = rowsOf(order.matrix(whole.dims), order.matrix(shape), origin);
   if (!rows) return null;
-  return [l.placed(output, order.layout, k.reshape(k.takeRows(whole, rows.places, rows.length), shape))];
+  const taken = k.takeRows(whole, k.indices(rows.places), rows.length);
+  return [l.placed(output, order.layout, k.reshape(taken, shape))];
 };
 
 /**

@@ -95,7 +95,8 @@ export class StepRunner {
   readonly #lambdas: readonly number[];
   /** Of each session, what is the same in every step: tensors over the arenas of the state. */
   readonly #feeds = new Map<Session, Tensors>();
-  readonly #fetches = new Map<Session, Tensors>();
+  /** Where the key network's statistics go. */
+  #keyStatistics: Tensors | null = null;
   /** By width and whether all train. */
   readonly #queries = new Map<string, PreparedQuery>();
   readonly #statistics: MovedStatistics;
@@ -223,8 +224,8 @@ export class StepRunner {
   async embedKeys(images: Tensor, keys: Tensor): Promise<void> {
     const session = this.#session('key');
     this.#statistics.move(session.entry);
-    const outputs = once(this.#fetches, session, () => this.#newStatistics(session));
-    await session.runInto({ images, ...this.#weights(session) }, { keys, ...outputs });
+    this.#keyStatistics ??= this.#newStatistics(session);
+    await session.runInto({ images, ...this.#weights(session) }, { keys, ...this.#keyStatistics });
   }
 
   /** Runs a graph of the folder that reads parameters and statistics, or neither, and changes nothing of the state. */
