@@ -1,5 +1,6 @@
 import { sameShape } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
+import { alignedFloats } from './alignedFloats.js';
 import { floatTensor, type Tensor } from './session.js';
 
 export interface ArenaEntry {
@@ -7,7 +8,7 @@ export interface ArenaEntry {
   readonly shape: readonly number[];
 }
 
-/** Every tensor starts at a multiple of 64 bytes from the arena's start: a cache line, an AVX-512 register. */
+/** Every tensor starts at a multiple of 64 bytes: a cache line, an AVX-512 register. */
 const alignment = 16;
 
 /**
@@ -27,7 +28,7 @@ export class Arena {
       this.#offsets.set(name, size);
       size += Math.ceil(elementCount(shape) / alignment) * alignment;
     }
-    this.data = new Float32Array(size);
+    this.data = alignedFloats(size);
     for (const { name, shape } of entries) {
       const offset = this.#offsets.get(name)!;
       this.#tensors.set(name, floatTensor(this.data.subarray(offset, offset + elementCount(shape)), shape));
