@@ -8,9 +8,10 @@ import { viewSize } from '../../src/config/schema.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
 import { targetOf } from '../../src/tuning/targetRecord.js';
+import { median } from './median.js';
 import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
 import { StepProcess } from './stepProcess.js';
-import { fastestRival, findPythons, type Python, type Trial } from './stepRival.js';
+import { fastestRivals, findPythons, type Python, type Trial } from './stepRival.js';
 import { formatResults, formatTrial, type SideResult, type StepResult } from './stepTable.js';
 
 interface Options {
@@ -57,7 +58,7 @@ async function measure(
     await buildPrograms(config, folder, targetOf(chosen));
     console.log(`\n${name}: settings of PyTorch`);
     const trials: Trial[] = [];
-    const rival = await fastestRival({
+    const rivals = await fastestRivals({
       pythons,
       compile,
       folder,
@@ -68,7 +69,7 @@ async function measure(
       },
       onFailure: (setting, reason) => console.log(`  ${setting}: ${reason}`),
     });
-    if (rival) processes.push(rival.process);
+    processes.push(...rivals.map(({ process }) => process));
     const ours = await StepProcess.start({ command: process.execPath, args: [worker, folder], threads });
     processes.unshift(ours.process);
     await ours.process.step();
@@ -80,19 +81,20 @@ async function measure(
         seconds[side]!.push((await sideProcess.step()).seconds);
       }
     }
-    const side = (index: number, title: string): SideResult => ({
+    const sides = [ours.name, ...rivals.map(({ trial }) => trial.name)].map((title, i): SideResult => ({
       name: title,
-      seconds: seconds[index]!,
-      peakMemory: processes[index]!.peakMemory(),
-    });
+      seconds: seconds[i]!,
+      peakMemory: processes[i]!.peakMemory(),
+    }));
+    const [rival] = sides.slice(1).toSorted((a, b) => median(a.seconds) - median(b.seconds));
     return {
       name,
       imageSize: viewSize(config),
       batchSize: config.batchSize,
       goal: stepCases[name].goal,
       memoryGoal,
-      ours: side(0, ours.name),
-      ...(rival && { rival: side(1, rival.trial.name) }),
+      ours: sides[0]!,
+      ...(rival && { rival }),
       trials,
     };
   } finally {

@@ -30,8 +30,16 @@ export interface Trial {
   readonly peakMemory: number;
 }
 
+/** A setting that is ready to run. */
+export interface Rival {
+  readonly process: StepProcess;
+  readonly trial: Trial;
+}
+
 /** Steps of a trial that are timed. */
 const trialSteps = 2;
+/** A setting whose trial took so many times as long as the fastest one's is out: a machine's own speed differs by less. */
+const hopeless = 1.4;
 
 /** The Pythons among `paths` that have PyTorch; `skipped` is told of each that has not. */
 export async function findPythons(
@@ -64,24 +72,23 @@ export interface Race {
 
 /**
  * Tries the settings of each Python for a few steps: both memory formats, and the faster of them compiled. All else
- * is settled (pytorch/slimclr_step.py). Gives the process of the fastest, warmed up; undefined when none works.
+ * is settled (pytorch/slimclr_step.py). Gives the processes, warmed up, of those that may be the fastest: trials come
+ * one after the other, so only steps in turns can tell.
  */
-export async function fastestRival(
-  race: Race,
-): Promise<{ readonly process: StepProcess; readonly trial: Trial } | undefined> {
-  let best: { process: StepProcess; trial: Trial } | undefined;
+export async function fastestRivals(race: Race): Promise<readonly Rival[]> {
+  let rivals: Rival[] = [];
   /** Seconds of a step; Infinity when the setting fails. */
   const tryOut = async (python: Python, setting: Setting): Promise<number> => {
     const name = `${setting.channelsLast ? 'channels_last' : 'NCHW'}, ${setting.compiled ? 'compiled' : 'eager'}`;
     try {
-      const { process, trial } = await runTrial(python, setting, name, race);
-      race.onTrial(trial);
-      if (best && best.trial.seconds <= trial.seconds) process.close();
-      else {
-        best?.process.close();
-        best = { process, trial };
-      }
-      return trial.seconds;
+      const rival = await runTrial(python, setting, name, race);
+      race.onTrial(rival.trial);
+      rivals.push(rival);
+      const fastest = Math.min(...rivals.map(({ trial }) => trial.seconds));
+      const out = ({ trial }: Rival) => trial.seconds > hopeless * fastest;
+      for (const { process } of rivals.filter(out)) process.close();
+      rivals = rivals.filter((rival) => !out(rival));
+      return rival.trial.seconds;
     } catch (error) {
       if (!(error instanceof SlimclrError)) throw error;
       race.onFailure(`${python.path}, ${name}`, error.message);
@@ -95,7 +102,7 @@ export async function fastestRival(
       await tryOut(python, { channelsLast: channelsLast < planar, compiled: true });
     }
   }
-  return best;
+  return rivals;
 }
 
 async function runTrial(
@@ -103,7 +110,7 @@ async function runTrial(
   { channelsLast, compiled }: Setting,
   setting: string,
   { folder, threads }: Race,
-): Promise<{ process: StepProcess; trial: Trial }> {
+): Promise<Rival> {
   const flags = [...(channelsLast ? ['--channels-last'] : []), ...(compiled ? ['--compile'] : [])];
   const args = [script, join(folder, manifestFile), ...flags, '--threads', String(threads)];
   const { process, name } = await StepProcess.start({ command: path, args, threads });

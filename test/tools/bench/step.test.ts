@@ -10,7 +10,7 @@ import { buildPrograms } from '../../../src/methods/index.js';
 import { median } from '../../../tools/bench/median.js';
 import { stepCases, stepConfig, type StepCaseName } from '../../../tools/bench/stepCases.js';
 import { StepProcess } from '../../../tools/bench/stepProcess.js';
-import { fastestRival, findPythons } from '../../../tools/bench/stepRival.js';
+import { fastestRivals, findPythons } from '../../../tools/bench/stepRival.js';
 import { formatResults } from '../../../tools/bench/stepTable.js';
 
 const worker = fileURLToPath(new URL('../../../tools/bench/stepWorker.js', import.meta.url));
@@ -79,7 +79,7 @@ describe('tools/bench: step', () => {
     );
   });
 
-  describe('the fastest rival', () => {
+  describe('the fastest rivals', () => {
     /** A Python whose steps take so long by its arguments, or which dies where that is undefined. */
     async function race(seconds: Readonly<Record<string, number>>, compile: boolean) {
       const folder = mkdtempSync(join(tmpdir(), 'slimclr-test-'));
@@ -96,7 +96,7 @@ describe('tools/bench: step', () => {
       );
       const [tried, failures]: [string[], string[]] = [[], []];
       try {
-        const best = await fastestRival({
+        const rivals = await fastestRivals({
           pythons: [{ path, compiles: true }],
           compile,
           folder,
@@ -104,8 +104,8 @@ describe('tools/bench: step', () => {
           onTrial: ({ name }) => tried.push(name),
           onFailure: (setting) => failures.push(setting.replace(path, 'fake')),
         });
-        best?.process.close();
-        return { tried, failures, best: best?.trial.name };
+        for (const { process } of rivals) process.close();
+        return { tried, failures, rivals: rivals.map(({ trial }) => trial.name) };
       } finally {
         rmSync(folder, { recursive: true });
       }
@@ -116,19 +116,34 @@ describe('tools/bench: step', () => {
       expect(await race(seconds, true)).to.deep.equal({
         tried: ['fake, NCHW, eager', 'fake, channels_last, eager', 'fake, channels_last, compiled'],
         failures: [],
-        best: 'fake, channels_last, compiled',
+        rivals: ['fake, channels_last, compiled'],
       });
-      expect((await race({ ...seconds, '': 0.5 }, true)).best).to.equal('fake, NCHW, compiled');
-      expect((await race(seconds, false)).best).to.equal('fake, channels_last, eager');
+      expect((await race({ ...seconds, '': 0.5 }, true)).rivals).to.deep.equal(['fake, NCHW, compiled']);
+      expect((await race(seconds, false)).rivals).to.deep.equal(['fake, channels_last, eager']);
+    });
+
+    it('those whose trials are close stay in the race', async () => {
+      const seconds = { '': 1.3, '--channels-last': 1, '--channels-last --compile': 0.9 };
+      const [planar, channelsLast, compiled] = [
+        'NCHW, eager',
+        'channels_last, eager',
+        'channels_last, compiled',
+      ];
+      const close = [planar, channelsLast].map((name) => `fake, ${name}`);
+      expect((await race(seconds, false)).rivals).to.deep.equal(close);
+      expect((await race(seconds, true)).rivals).to.deep.equal([
+        `fake, ${channelsLast}`,
+        `fake, ${compiled}`,
+      ]);
     });
 
     it('a setting that fails is named and out of the race', async () => {
       expect(await race({ '': 2 }, true)).to.deep.equal({
         tried: ['fake, NCHW, eager'],
         failures: ['fake, channels_last, eager', 'fake, NCHW, compiled'],
-        best: 'fake, NCHW, eager',
+        rivals: ['fake, NCHW, eager'],
       });
-      expect((await race({}, true)).best).to.equal(undefined);
+      expect((await race({}, true)).rivals).to.deep.equal([]);
     });
   });
 
