@@ -171,27 +171,21 @@ function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: 
   return scaledRows(l, summed(l, k.reshape(products, [groups, outputs * inputs])), diagonal, g);
 }
 
-/** 1x1 on folded maps, whose memory is such an image for the whole batch; of more rows where there are few. */
+/**
+ * 1x1 on folded maps, whose memory is such an image for the whole batch. Rows, not images of their own: the kernels go
+ * through all rows with the weights of four blocks, and these stay in the second-level cache.
+ */
 function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { inputs, outputs, rows, columns, batch } = g;
   const { block } = k;
   const size = rows * columns * batch;
-  if (outputs > inputs) {
-    const image = k.reshape(x, [1, 1, inputs / block, size * block]);
-    const products = k.conv(image, k.reshape(dy, [outputs, 1, 1, size]), {
-      kernel: [1, size],
-      dilations: [1, block],
-    });
-    return scaledRows(l, products, diagonal, g);
-  }
-  const lines = size % 4 === 0 ? 4 : 1;
-  const images = k.reshape(x, [inputs / block, 1, lines, (size / lines) * block]);
-  const products = k.conv(images, k.reshape(dy, [outputs, 1, lines, size / lines]), {
-    kernel: [lines, size / lines],
+  const image = k.reshape(x, [1, 1, inputs / block, size * block]);
+  const products = k.conv(image, k.reshape(dy, [outputs, 1, 1, size]), {
+    kernel: [1, size],
     dilations: [1, block],
   });
-  return scaledBlocks(l, products, diagonal, g);
+  return scaledRows(l, products, diagonal, g);
 }
 
 function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
