@@ -28,8 +28,10 @@ export type { LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js
 export { evaluateKnn, type KnnOptions } from './evaluation/evaluateKnn.js';
 export { evaluateProbe, type ProbeOptions } from './evaluation/evaluateProbe.js';
 export { evaluateFinetune, type FinetuneOptions } from './evaluation/evaluateFinetune.js';
+export { diagnose, type DiagnoseOptions } from './evaluation/diagnose.js';
 export type {
   Accuracy,
+  DiagnosticsResult,
   ExportResult,
   FinetuneResult,
   KnnResult,
@@ -72,4 +74,4 @@ export { modelText } from './onnx/text.js';
 export { diffModels, type ModelDifference } from './onnx/diff.js';
 
 // This machine
-export { diagnose, type Diagnosis } from './runtime/doctor.js';
+export { doctor, type DoctorReport } from './runtime/doctor.js';

@@ -6,8 +6,8 @@ export function doctorCommand(): Command {
     .description('show versions, machine, cache, and on which providers training works')
     .addOption(cacheOption())
     .action(async ({ cache }: CacheOption) => {
-      const { cudaAdvice, diagnose } = await import('../runtime/doctor.js');
-      const { versions, platform, cpu, blockedKernels, memory, providers, ...rest } = await diagnose(cache);
+      const { cudaAdvice, doctor } = await import('../runtime/doctor.js');
+      const { versions, platform, cpu, blockedKernels, memory, providers, ...rest } = await doctor(cache);
       const datasets = rest.cache.datasets.map(({ name, bytes }) => `${name} (${megabytes(bytes)})`);
       const lines: [name: string, value: string][] = [
         ['slimclr', versions.slimclr],

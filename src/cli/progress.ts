@@ -123,7 +123,7 @@ function mean(values: readonly number[]): number {
 
 /** e.g. `epoch 5: kNN w1.00 41.2 w0.50 38.7 %` */
 export function knnLine({ epoch, accuracies }: KnnEvent): string {
-  const list = Object.entries(accuracies).map(([label, { top1 }]) => `${label} ${top1.toFixed(1)}`);
+  const list = Object.entries(accuracies).map(([label, { top1 }]) => `${label} ${(100 * top1).toFixed(1)}`);
   return `epoch ${epoch + 1}: kNN ${list.join(' ')} %`;
 }
 

@@ -14,6 +14,7 @@ import type {
   Result,
 } from '../evaluation/results.js';
 import type { LoggedEvent } from '../training/events.js';
+import { logUpgrade } from '../training/logFormat.js';
 
 /** What a run folder holds. Whatever is missing or damaged is absent here and named in `notes`. */
 export interface Run {
@@ -104,10 +105,11 @@ function parseLog(text: string | undefined, notes: string[]): LoggedEvent[] {
   }
   const lines = text.split('\n');
   const events: LoggedEvent[] = [];
+  const upgrade = logUpgrade();
   for (const [i, line] of lines.entries()) {
     if (line === '') continue;
     try {
-      events.push(JSON.parse(line) as LoggedEvent);
+      events.push(upgrade(JSON.parse(line) as LoggedEvent));
     } catch {
       const which = i === lines.length - 1 ? 'The last line' : `Line ${i + 1}`;
       notes.push(`${which} of events.jsonl is torn and was left out.`);

@@ -12,7 +12,7 @@ import type { TrialMessage } from './providerTrial.js';
 type Provider = Config['runtime']['provider'];
 
 /** What slimclr finds on this machine. */
-export interface Diagnosis {
+export interface DoctorReport {
   readonly versions: { readonly slimclr: string; readonly node: string; readonly onnxruntime: string };
   /** e.g. `linux x64`. */
   readonly platform: string;
@@ -29,7 +29,7 @@ export interface Diagnosis {
   /** Bytes. */
   readonly memory: { readonly total: number; readonly free: number };
   readonly cache: { readonly directory: string; readonly datasets: readonly CachedDataset[] };
-  readonly providers: readonly ProviderDiagnosis[];
+  readonly providers: readonly ProviderReport[];
 }
 
 export interface CachedDataset {
@@ -38,7 +38,7 @@ export interface CachedDataset {
   readonly bytes: number;
 }
 
-export interface ProviderDiagnosis {
+export interface ProviderReport {
   readonly name: Provider;
   /** Compiled into onnxruntime-node; false: needs a library of its own. */
   readonly bundled: boolean;
@@ -62,7 +62,7 @@ const trialTimeout = 60_000;
 const trialTolerance = 1e-3;
 
 /** Looks at versions, machine and cache, and trains a small graph on each provider that a config can name. */
-export async function diagnose(cacheDirectory = defaultCacheDirectory()): Promise<Diagnosis> {
+export async function doctor(cacheDirectory = defaultCacheDirectory()): Promise<DoctorReport> {
   const processors = cpus();
   return {
     versions: { slimclr: version, node: process.versions.node, onnxruntime: ort.env.versions.node! },
@@ -76,15 +76,15 @@ export async function diagnose(cacheDirectory = defaultCacheDirectory()): Promis
     blockedKernels: await probeBlockedKernels({ provider: 'cpu' }),
     memory: { total: totalmem(), free: freemem() },
     cache: { directory: cacheDirectory, datasets: await cachedDatasets(cacheDirectory) },
-    providers: await diagnoseProviders(),
+    providers: await tryProviders(),
   };
 }
 
-async function diagnoseProviders(): Promise<ProviderDiagnosis[]> {
+async function tryProviders(): Promise<ProviderReport[]> {
   const names = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
   const backends = new Map(ort.listSupportedBackends().map(({ name, bundled }) => [name, bundled]));
   const expected = await runTrial('cpu');
-  const results: ProviderDiagnosis[] = [];
+  const results: ProviderReport[] = [];
   for (const name of names) {
     const bundled = backends.get(name);
     const failure =

@@ -28,10 +28,11 @@ function stepScalars({ losses, learningRate, seconds }: EventOf<'step'>, batch: 
   ];
 }
 
+/** Shares in [0, 1], as in the event. */
 function accuracyScalars({ accuracies }: EventOf<'knn'>): Scalar[] {
   return Object.entries(accuracies).flatMap(([label, { top1, top5 }]) => [
-    scalar(`knn/${label}/top1`, top1),
-    scalar(`knn/${label}/top5`, top5),
+    scalar(`knn/${label}/top1_share`, top1),
+    scalar(`knn/${label}/top5_share`, top5),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import type { Accuracy } from '../evaluation/results.js';
 
 /** Losses of one width at one step, unweighted. */
 export interface WidthLoss {
@@ -8,12 +9,6 @@ export interface WidthLoss {
    * `distillation` where the width is distilled.
    */
   readonly terms: Readonly<Record<string, number>>;
-}
-
-/** Accuracy of one width, in percent. */
-export interface WidthAccuracy {
-  readonly top1: number;
-  readonly top5: number;
 }
 
 /** Gradients and features at one step (docs/method.md, diagnostics); keyed by width label. */
@@ -57,6 +52,8 @@ export interface Diagnostics {
 export type TrainingEvent =
   | {
       readonly type: 'start';
+      /** Of the log from here on (logFormat.ts). */
+      readonly format: number;
       readonly version: string;
       readonly config: Config;
       readonly labels: readonly string[];
@@ -82,7 +79,7 @@ export type TrainingEvent =
       readonly type: 'knn';
       readonly epoch: number;
       readonly step: number;
-      readonly accuracies: Readonly<Record<string, WidthAccuracy>>;
+      readonly accuracies: Readonly<Record<string, Accuracy>>;
       readonly seconds: number;
     }
   | {

@@ -11,7 +11,8 @@ import { StepProfiler } from '../profile/stepProfiler.js';
 import { readManifest } from '../runtime/programs.js';
 import { version } from '../version.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
-import type { TrainingEvent, WidthAccuracy } from './events.js';
+import type { TrainingEvent } from './events.js';
+import { logFormat } from './logFormat.js';
 import { checkResumable } from './resume.js';
 import { TrainingState } from './state.js';
 import { openStep } from './steps/index.js';
@@ -63,6 +64,7 @@ export async function trainingLoop(
     }
     emit({
       type: 'start',
+      format: logFormat,
       version,
       config,
       labels: manifest.labels,
@@ -154,7 +156,7 @@ export async function trainingLoop(
       if (knn && monitor.kind !== 'none' && epochEnds && !stop) {
         if ((epoch + 1) % monitor.everyEpochs === 0 || state.step === total) {
           const began = performance.now();
-          const accuracies = inPercent(await knn.evaluate(state.tensors()));
+          const accuracies = await knn.evaluate(state.tensors());
           emit({ type: 'knn', epoch, step: index, accuracies, seconds: secondsSince(began) });
           last = performance.now();
         }
@@ -192,12 +194,6 @@ export function openLoader(config: Config, cacheDirectory?: string): Promise<Vie
     prefetch: Math.max(data.workers, accumulation),
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   });
-}
-
-function inPercent(shares: Readonly<Record<string, WidthAccuracy>>): Record<string, WidthAccuracy> {
-  return Object.fromEntries(
-    Object.entries(shares).map(([label, { top1, top5 }]) => [label, { top1: 100 * top1, top5: 100 * top5 }]),
-  );
 }
 
 function secondsSince(start: number): number {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { allRunsLeft, TrainingProgress } from '../../src/cli/progress.js';
+import { allRunsLeft, knnLine, TrainingProgress } from '../../src/cli/progress.js';
 import { configSchema, type ConfigInput } from '../../src/config/schema.js';
+import { logFormat } from '../../src/training/logFormat.js';
 
 const stepsPerEpoch = 100;
 
@@ -8,6 +9,7 @@ const stepsPerEpoch = 100;
 function progress(config: ConfigInput = {}, step = 0): TrainingProgress {
   return new TrainingProgress({
     type: 'start',
+    format: logFormat,
     version: '0.0.0',
     config: configSchema.parse({ epochs: 10, batchSize: 32, widths: [1, 0.5], ...config }),
     labels: ['w1.00', 'w0.50'],
@@ -102,6 +104,15 @@ describe('TrainingProgress', () => {
         'sub-networks from epoch 5, going on after step 130',
     );
     expect(progress().opening()).to.match(/10 epochs of 100 steps$/);
+  });
+});
+
+describe('knnLine', () => {
+  it('shares are printed in percent', () => {
+    const accuracies = { 'w1.00': { top1: 0.412, top5: 0.9 }, 'w0.50': { top1: 0.3866, top5: 0.8 } };
+    expect(knnLine({ type: 'knn', epoch: 4, step: 499, accuracies, seconds: 1 })).to.equal(
+      'epoch 5: kNN w1.00 41.2 w0.50 38.7 %',
+    );
   });
 });
 

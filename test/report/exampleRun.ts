@@ -12,6 +12,7 @@ import type {
 import type { Pictures } from '../../src/report/pictures.js';
 import { thumbnail } from '../../src/report/thumbnail.js';
 import type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from '../../src/training/events.js';
+import { logFormat } from '../../src/training/logFormat.js';
 
 const startTime = Date.parse('2026-01-05T10:00:00Z');
 const labels = ['w1.00', 'w0.75', 'w0.50', 'w0.25'];
@@ -33,7 +34,14 @@ export const exampleConfig = configSchema.parse({
  */
 export function exampleEvents(): LoggedEvent[] {
   const steps = 8 * stepsPerEpoch;
-  const start = { type: 'start', version: '0.1.0', config: exampleConfig, labels, images: 10000 } as const;
+  const start = {
+    type: 'start',
+    format: logFormat,
+    version: '0.1.0',
+    config: exampleConfig,
+    labels,
+    images: 10000,
+  } as const;
   const events: TrainingEvent[] = [{ ...start, stepsPerEpoch, step: 0 }];
   for (let step = 0; step < steps; step++) {
     const epoch = Math.floor(step / stepsPerEpoch);
@@ -52,7 +60,7 @@ export function exampleEvents(): LoggedEvent[] {
     }
     if ((step + 1) % stepsPerEpoch === 0) {
       const accuracies = Object.fromEntries(
-        labels.map((label, i) => [label, { top1: 50 - 3 * i - 20 * Math.exp(-epoch / 3), top5: 90 }]),
+        labels.map((label, i) => [label, { top1: 0.5 - 0.03 * i - 0.2 * Math.exp(-epoch / 3), top5: 0.9 }]),
       );
       events.push({ type: 'knn', epoch, step, accuracies, seconds: 0.1 });
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { formatConfig } from '../../src/config/format.js';
 import { UsageError } from '../../src/errors.js';
 import { readRun } from '../../src/report/run.js';
+import type { LoggedEvent } from '../../src/training/events.js';
 import {
   exampleConfig,
   exampleDiagnosis,
@@ -69,6 +70,20 @@ describe('readRun', () => {
     const run = await readRun(writeRun(root, { log: lines.join('\n') }));
     expect(run.events).to.have.length(3);
     expect(run.notes).to.include('Line 2 of events.jsonl is torn and was left out.');
+  });
+
+  it('a log of percentages, resumed with shares: shares throughout', async () => {
+    const knn = (top1: number, top5: number) => {
+      const accuracies = { 'w1.00': { top1, top5 } };
+      return { time: '2026-01-05T10:00:00Z', type: 'knn', epoch: 0, step: 155, accuracies, seconds: 1 };
+    };
+    const { format, ...old } = exampleEvents()[0] as Extract<LoggedEvent, { type: 'start' }>;
+    const log = [old, knn(50, 75), { ...old, format }, knn(0.5, 0.75)];
+    const run = await readRun(
+      writeRun(root, { log: log.map((event) => `${JSON.stringify(event)}\n`).join('') }),
+    );
+    const found = run.events.flatMap((event) => (event.type === 'knn' ? [event.accuracies] : []));
+    expect(found).to.deep.equal(Array(2).fill({ 'w1.00': { top1: 0.5, top5: 0.75 } }));
   });
 
   it('config.json only: its config, and a note for each missing part', async () => {

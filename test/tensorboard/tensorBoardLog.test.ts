@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { configSchema } from '../../src/config/schema.js';
 import { TensorBoardLog } from '../../src/tensorboard/tensorBoardLog.js';
 import type { TrainingEvent } from '../../src/training/events.js';
+import { logFormat } from '../../src/training/logFormat.js';
 import { readEvents } from './readEvents.js';
 
 /** Prints the scalars of a folder as TensorBoard sees them: `{tag: [[step, value], ...]}`. */
@@ -21,7 +22,16 @@ const config = configSchema.parse({ widths: [1, 0.5], batchSize: 8, accumulation
 
 function start(step: number): TrainingEvent {
   const labels = ['w1.00', 'w0.50'];
-  return { type: 'start', version: '', config, labels, images: 160, stepsPerEpoch: 10, step };
+  return {
+    type: 'start',
+    format: logFormat,
+    version: '',
+    config,
+    labels,
+    images: 160,
+    stepsPerEpoch: 10,
+    step,
+  };
 }
 
 function step(step: number, loss: number): TrainingEvent {
@@ -44,7 +54,7 @@ const knn: TrainingEvent = {
   type: 'knn',
   epoch: 0,
   step: 9,
-  accuracies: { 'w1.00': { top1: 50, top5: 75 } },
+  accuracies: { 'w1.00': { top1: 0.5, top5: 0.75 } },
   seconds: 1,
 };
 
@@ -130,7 +140,7 @@ describe('TensorBoardLog', () => {
           'queue/age_max': 4,
         },
       },
-      { step: 9, scalars: { 'knn/w1.00/top1': 50, 'knn/w1.00/top5': 75 } },
+      { step: 9, scalars: { 'knn/w1.00/top1_share': 0.5, 'knn/w1.00/top5_share': 0.75 } },
     ]);
   });
 
@@ -175,7 +185,7 @@ describe('TensorBoardLog', () => {
       [1, 9],
       [2, 60],
     ]);
-    expect(scalars['knn/w1.00/top5']).to.deep.equal([[9, 75]]);
+    expect(scalars['knn/w1.00/top5_share']).to.deep.equal([[9, 0.75]]);
     expect(Object.keys(scalars)).to.have.length(9);
   });
 });

@@ -8,7 +8,10 @@ export function monitorSection(history: History): Section {
   const { start, knn } = history;
   const chart = stepChart(
     { id: 'knn-monitor', title: 'kNN accuracy of each width', yLabel: 'top-1 accuracy, %' },
-    widthSeries(start?.labels ?? [], knn, ({ step, accuracies }, label) => [step, accuracies[label]?.top1]),
+    widthSeries(start?.labels ?? [], knn, ({ step, accuracies }, label) => {
+      const share = accuracies[label]?.top1;
+      return [step, share === undefined ? undefined : 100 * share];
+    }),
     slowStartRule(history),
   );
   return {
