@@ -1,0 +1,47 @@
+import { constants } from 'node:fs';
+import { lstat, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SlimclrError } from './errors.js';
+
+/** A name that a file of ours gives to another one: it stays in the folder of the file that names it. */
+export const plainNameSchema = z
+  .string()
+  .refine((name) => !/^\.{0,2}$|[/\\:\p{Cc}]/u.test(name), 'the plain name of a file in the same folder');
+
+/**
+ * Reads a file whole. Throws a SlimclrError, one line, for what is no regular file: a device has no end, a pipe is
+ * waited for. `follow`: whether a link may lead to it.
+ */
+export async function readPlainFile(path: string, { follow = true } = {}): Promise<Buffer> {
+  // Not every system has the flags; there, the test before has to do.
+  if (!follow && (await lstat(path)).isSymbolicLink()) throw notPlain(path, 'a link');
+  const { O_RDONLY, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants as Partial<typeof constants>;
+  const file = await open(path, O_RDONLY! | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW));
+  try {
+    if (!(await file.stat()).isFile()) throw notPlain(path, 'no file');
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads a file that another one in `folder` names. Throws a SlimclrError, one line, for anything but a plain file there. */
+export async function readNamedFile(folder: string, name: string): Promise<Buffer> {
+  if (!plainNameSchema.safeParse(name).success) {
+    throw new SlimclrError(
+      `${folder}: file ${JSON.stringify(name)}; accepted: the plain name of a file there`,
+    );
+  }
+  const path = join(folder, name);
+  try {
+    return await readPlainFile(path, { follow: false });
+  } catch (cause) {
+    if (cause instanceof SlimclrError) throw cause;
+    throw new SlimclrError(`${path} cannot be read (${(cause as Error).message})`, { cause });
+  }
+}
+
+function notPlain(path: string, what: string): SlimclrError {
+  return new SlimclrError(`${path} is ${what}; accepted: a regular file`);
+}
