@@ -40,12 +40,14 @@ export interface BatchOptions {
 }
 
 export interface LoaderOptions extends BatchOptions {
-  /** Name or path, as `openSource` takes. */
-  readonly source: string;
+  /** Name or path, as `openSource` takes; or a source that is open already, which `limit` then does not change. */
+  readonly source: string | ImageSource;
   /** At most this many images, chosen by the seed; 0 means all. */
   readonly limit: number;
   readonly cacheDirectory?: string;
   readonly onProgress?: (message: string) => void;
+  /** Aborting it ends the opening with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 interface Request {
@@ -90,9 +92,13 @@ export class ViewLoader {
   #nextId = 0;
   #failure: Error | null = null;
 
-  /** Open the source, downloading it if need be, and start the workers. Errors are those of `openSource`. */
+  /**
+   * Open the source, unless it is open, downloading it if need be, and start the workers. Errors are those of
+   * `openSource`.
+   */
   static async open(options: LoaderOptions): Promise<ViewLoader> {
-    return new ViewLoader(await openSource(options.source, options), options);
+    const { source } = options;
+    return new ViewLoader(typeof source === 'string' ? await openSource(source, options) : source, options);
   }
 
   /** Starts the workers on the images of `source`. */

@@ -27,6 +27,8 @@ export interface ImageSource {
   readonly classes: readonly string[] | null;
   /** SHA-256, hexadecimal, of what identifies the images: a run is not to be resumed on others. */
   readonly fingerprint: string;
+  /** What a person should know of the images before using them, one line each. */
+  readonly notices: readonly string[];
   /** Files that were passed over; grows when a file turns out to be damaged while reading. */
   readonly skipped: readonly SkippedFile[];
   readonly store: ImageStore;
@@ -40,6 +42,8 @@ export interface SourceOptions extends FetchOptions {
   /** At most this many images, chosen by the seed; 0, the default, means all. */
   readonly limit?: number;
   readonly seed?: number;
+  /** Aborting it ends the opening, within a second, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -65,6 +69,7 @@ export function subset(source: ImageSource, indices: Uint32Array): ImageSource {
     labels: chosen,
     classes: source.classes,
     fingerprint: fingerprintOf([source.fingerprint, `images ${indices.join(',')}`]),
+    notices: source.notices,
     skipped: [...source.skipped],
     store:
       store.kind === 'packed'
@@ -88,6 +93,7 @@ async function openDataset(
     labels: Int32Array.from(selection, (index) => images.labels[index]!),
     classes: dataset.classes,
     fingerprint: fingerprintOf([identityOf(dataset, split), selectionIdentity(count, limit, seed)]),
+    notices: [],
     skipped: [],
     store: { kind: 'packed', images, selection },
   });
@@ -105,6 +111,7 @@ async function openFolder(root: string, limit: number, seed: number): Promise<Im
     labels,
     classes: folder.classes,
     fingerprint: fingerprintOf([...content, selectionIdentity(count, limit, seed)]),
+    notices: [],
     skipped: folder.skipped,
     store: { kind: 'folder', root, files, labels },
   });

@@ -69,6 +69,14 @@ describe('epochOrder', () => {
 describe('ViewLoader', function () {
   this.timeout(120_000);
 
+  it('a source that is open already: the same batches as by its name', async () => {
+    const source = await openSource('cifar10', { limit: 100, seed: 7 });
+    const [byName, opened] = await Promise.all(
+      ['cifar10', source].map((from) => withLoader({ source: from }, (loader) => loader.batch(0, 0))),
+    );
+    expect(opened!.views[0]).to.deep.equal(byName!.views[0]);
+  });
+
   it('a batch holds the two views that (seed, epoch, index, view) name', async () => {
     const source = await openSource('cifar10', { limit: 100, seed: 7 });
     const batch = await withLoader({}, (loader) => loader.batch(3, 2));
