@@ -14,6 +14,28 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
+  // One door to ONNX Runtime: it turns telemetry off before the library loads and says why it does not.
+  {
+    ignores: ['src/runtime/onnxRuntime.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['onnxruntime-node', 'onnxruntime-common'].map((name) => ({
+            name,
+            message: 'ONNX Runtime comes through src/runtime/onnxRuntime.ts.',
+          })),
+        },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: ":matches(ImportExpression, CallExpression) > Literal[value='onnxruntime-node']",
+          message: 'ONNX Runtime comes through src/runtime/onnxRuntime.ts.',
+        },
+      ],
+    },
+  },
   // Printing is the job of the command line and of tools; libraries and tests stay silent.
   { files: ['src/cli/**', 'tools/**'], rules: { 'no-console': 'off' } },
   // chai's property assertions (`expect(x).to.be.true`) are expressions.

@@ -14,7 +14,17 @@ process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
 const root = join(__dirname, '..');
 const main = join(root, 'dist', 'src', 'cli', 'main.js');
 // The published package holds dist/; a fresh checkout does not.
-if (existsSync(main) || compile()) import(pathToFileURL(main).href);
+if (existsSync(main) || compile()) import(pathToFileURL(main).href).catch(fail);
+
+/** A package that is missing or does not load: main.js is not there yet to say so. */
+function fail(error) {
+  const message = error.message.replace(/\s*\n\s*/g, ' ');
+  console.error(
+    `slimclr: it does not start (${message}); accepted: Node.js 20.19 or newer and the packages as \`npm install\` leaves them`,
+  );
+  if (process.argv.includes('--stack')) console.error(error);
+  process.exitCode = 1;
+}
 
 /** Compiles the checkout, compiler output on stderr; false and an exit code when that fails. */
 function compile() {

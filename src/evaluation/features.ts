@@ -1,4 +1,3 @@
-import * as ort from 'onnxruntime-node';
 import type { Config } from '../config/schema.js';
 import { evaluationBatches, type EvaluationOptions } from '../data/evaluationBatches.js';
 import type { ImageSource } from '../data/source.js';
@@ -8,6 +7,7 @@ import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { emitFrozen } from '../programs/emitFrozen.js';
 import type { Network } from '../programs/network.js';
+import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, sessionOptions } from '../runtime/session.js';
 import { portable } from '../targets/portable.js';
 
@@ -26,7 +26,7 @@ export interface Features {
  */
 export class FrozenEncoder {
   private constructor(
-    private readonly session: ort.InferenceSession,
+    private readonly session: InferenceSession,
     private readonly imageSize: number,
     /** Length of its features. */
     readonly channels: number,
@@ -39,7 +39,7 @@ export class FrozenEncoder {
   /** Of the graph of an `embedProgram` whose weights are bound. */
   static async of(graph: Graph, config: Config): Promise<FrozenEncoder> {
     const model = emitFrozen(graph, portable);
-    const session = await ort.InferenceSession.create(encodeModel(model), sessionOptions(config.runtime));
+    const session = await createSession(encodeModel(model), sessionOptions(config.runtime));
     return new FrozenEncoder(session, config.data.imageSize, model.outputs[0]!.type.shape[1] as number);
   }
 

@@ -1,7 +1,7 @@
-import { Tensor } from 'onnxruntime-node';
 import { UsageError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
+import { newTensor } from '../runtime/onnxRuntime.js';
 import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
@@ -51,7 +51,7 @@ export async function knnAccuracy(
     for (let start = 0; start < test.count; start += blockRows) {
       const rows = Math.min(blockRows, test.count - start);
       const block = queries.subarray(start * channels, (start + rows) * channels);
-      const outputs = await session.run({ queries: new Tensor('float32', block, [rows, channels]), bank });
+      const outputs = await session.run({ queries: newTensor('float32', block, [rows, channels]), bank });
       const similarity = outputs['similarity']!.data as Float32Array;
       const index = outputs['index']!.data as Int32Array;
       for (let row = 0; row < rows; row++) {

@@ -1,4 +1,3 @@
-import * as ort from 'onnxruntime-node';
 import type { Config } from '../config/schema.js';
 import type { Graph } from '../graph/graph.js';
 import { encodeModel } from '../onnx/model.js';
@@ -7,6 +6,7 @@ import { weightValues, type Weights } from '../programs/bindWeights.js';
 import type { InputEntry } from '../programs/manifest.js';
 import type { Network } from '../programs/network.js';
 import type { Program } from '../programs/program.js';
+import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
 import {
   floatTensor,
   Session,
@@ -33,9 +33,9 @@ export async function openProgram(
 }
 
 /** A session of a graph that reads no weights of a network. */
-export async function openGraph(graph: Graph, runtime: RuntimeOptions): Promise<ort.InferenceSession> {
+export async function openGraph(graph: Graph, runtime: RuntimeOptions): Promise<InferenceSession> {
   const model = emit(lower(graph, portable), { opset: portable.opset, version });
-  return ort.InferenceSession.create(encodeModel(model), sessionOptions(runtime));
+  return createSession(encodeModel(model), sessionOptions(runtime));
 }
 
 /** What a program's parameter and statistic inputs are fed with. */

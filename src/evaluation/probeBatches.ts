@@ -1,8 +1,8 @@
-import { Tensor } from 'onnxruntime-node';
 import { augmentationSchema, viewAugmentations } from '../config/augmentation.js';
 import type { Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { Random } from '../random.js';
+import { newTensor, type Tensor } from '../runtime/onnxRuntime.js';
 import { floatTensor } from '../runtime/session.js';
 import { encoderBatchSize, type Features, type FrozenEncoder } from './features.js';
 import type { LabelledSource } from './labelledImages.js';
@@ -116,7 +116,7 @@ export class AugmentedBatches implements ProbeBatches {
 
 /** Class indices as the graphs take them: int64 `[N]`. */
 export function labelTensor(labels: Int32Array): Tensor {
-  return new Tensor('int64', BigInt64Array.from(labels, BigInt), [labels.length]);
+  return newTensor('int64', BigInt64Array.from(labels, BigInt), [labels.length]);
 }
 
 function emptyRows(rows: number, channels: number): Tensor {

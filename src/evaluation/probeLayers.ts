@@ -1,7 +1,7 @@
-import type { InferenceSession } from 'onnxruntime-node';
 import { cut } from '../graph/region.js';
 import { widthLabel } from '../programs/manifest.js';
 import { probeProgram, sharedProbeProgram, type SharedProbeOptions } from '../programs/probe.js';
+import type { InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, type RuntimeOptions, type Tensor } from '../runtime/session.js';
 import type { LinearClassifier } from './linearClassifier.js';
 import { openGraph } from './openGraph.js';

@@ -1,8 +1,8 @@
-import { Tensor } from 'onnxruntime-node';
 import { UsageError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
 import { Random } from '../random.js';
+import { newTensor, type Tensor } from '../runtime/onnxRuntime.js';
 import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import { cholesky, choleskySolve } from './cholesky.js';
@@ -98,8 +98,8 @@ async function moments(
   const cross = new Float64Array(classes * channels);
   const total = new Float64Array(channels);
   const perClass = new Float64Array(classes);
-  let [gram, spare] = [0, 0].map(
-    () => new Tensor('float64', new Float64Array(channels * channels), [channels, channels]),
+  let [gram, spare] = [0, 0].map(() =>
+    newTensor('float64', new Float64Array(channels * channels), [channels, channels]),
   ) as [Tensor, Tensor];
   const session = await openGraph(gramGraph(channels), runtime);
   try {

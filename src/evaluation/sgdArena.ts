@@ -1,6 +1,6 @@
-import type { InferenceSession } from 'onnxruntime-node';
 import { sgdUpdate } from '../optimizers/sgd.js';
 import { Arena, type ArenaEntry } from '../runtime/arena.js';
+import type { InferenceSession } from '../runtime/onnxRuntime.js';
 import { scalarTensor, type RuntimeOptions } from '../runtime/session.js';
 import { inPieces } from '../training/pieces.js';
 import { openGraph } from './openGraph.js';

@@ -1,8 +1,8 @@
-import * as ort from 'onnxruntime-node';
 import { SlimclrError } from '../errors.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
 import { openProgram, weightFeeds } from '../evaluation/openGraph.js';
 import { embedProgram } from '../programs/embed.js';
+import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, sessionOptions, type Tensor, type Tensors } from '../runtime/session.js';
 import type { ExportSubject } from './exportModel.js';
 
@@ -34,7 +34,7 @@ export async function verifyExport(
 ): Promise<Verification> {
   const { runtime } = subject.config;
   const expected = await trainingSide(subject, width, images);
-  const session = await ort.InferenceSession.create(bytes, sessionOptions(runtime));
+  const session = await createSession(bytes, sessionOptions(runtime));
   try {
     const exported = await session.run({ images });
     const errors = Object.entries(expected).map(([name, { data }]) =>
@@ -93,7 +93,7 @@ function relativeError(actual: Float32Array, expected: Float32Array | Float64Arr
   return difference === 0 ? 0 : difference / largest;
 }
 
-async function medianLatency(session: ort.InferenceSession, images: Tensor): Promise<number> {
+async function medianLatency(session: InferenceSession, images: Tensor): Promise<number> {
   const [, ...shape] = images.dims;
   const size = shape.reduce((a, b) => a * b, 1);
   const image = floatTensor((images.data as Float32Array).subarray(0, size), [1, ...shape]);

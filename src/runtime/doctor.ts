@@ -2,11 +2,11 @@ import { fork } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
 import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { version } from '../version.js';
 import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
+import { executionProviders, onnxRuntimeVersion } from './onnxRuntime.js';
 import type { TrialMessage } from './providerTrial.js';
 
 type Provider = Config['runtime']['provider'];
@@ -65,7 +65,7 @@ const trialTolerance = 1e-3;
 export async function doctor(cacheDirectory = defaultCacheDirectory()): Promise<DoctorReport> {
   const processors = cpus();
   return {
-    versions: { slimclr: version, node: process.versions.node, onnxruntime: ort.env.versions.node! },
+    versions: { slimclr: version, node: process.versions.node, onnxruntime: onnxRuntimeVersion() },
     platform: `${process.platform} ${process.arch}`,
     cpu: {
       model: processors[0]?.model ?? 'unknown',
@@ -82,7 +82,7 @@ export async function doctor(cacheDirectory = defaultCacheDirectory()): Promise<
 
 async function tryProviders(): Promise<ProviderReport[]> {
   const names = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
-  const backends = new Map(ort.listSupportedBackends().map(({ name, bundled }) => [name, bundled]));
+  const backends = new Map(executionProviders().map(({ name, bundled }) => [name, bundled]));
   const expected = await runTrial('cpu');
   const results: ProviderReport[] = [];
   for (const name of names) {

@@ -1,4 +1,3 @@
-import * as ort from 'onnxruntime-node';
 import {
   elementCount,
   encodeModel,
@@ -9,6 +8,7 @@ import {
 import { Random } from '../random.js';
 import { convWeightLayout } from '../targets/cpu/guard.js';
 import { pack } from '../targets/parameterLayout.js';
+import { createSession, type Tensor } from './onnxRuntime.js';
 import { floatTensor, sessionOptions, type RuntimeOptions } from './session.js';
 
 /** Channels of a block of ONNX Runtime's blocked kernels, or one line that says why they are not to be used. */
@@ -125,7 +125,7 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
 
 /** A model built node by node, with its inputs' values. All values have four axes, or are not outputs. */
 class ProbeGraph {
-  readonly #feeds: Record<string, ort.Tensor> = {};
+  readonly #feeds: Record<string, Tensor> = {};
   readonly #inputs: NamedType[] = [];
   readonly #nodes: OnnxNode[] = [];
 
@@ -175,7 +175,7 @@ class ProbeGraph {
       initializers: [],
       nodes: this.#nodes,
     });
-    const session = await ort.InferenceSession.create(model, {
+    const session = await createSession(model, {
       ...sessionOptions({ provider: 'cpu', threads: 1 }),
       // Each node as it is: an optimised standard node would become a blocked one.
       graphOptimizationLevel: 'disabled',

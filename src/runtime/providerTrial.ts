@@ -1,4 +1,3 @@
-import * as ort from 'onnxruntime-node';
 import { gradients } from '../autodiff.js';
 import type { Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
@@ -9,6 +8,7 @@ import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { portable } from '../targets/portable.js';
 import { version } from '../version.js';
+import { createSession, newTensor } from './onnxRuntime.js';
 import { floatTensor, sessionOptions } from './session.js';
 
 /*
@@ -30,7 +30,7 @@ try {
 /** Loss and gradients of one step: convolution, batch norm, ReLU, pooling, a linear layer, cross entropy. */
 async function trial(provider: Config['runtime']['provider']): Promise<number[]> {
   const model = emit(lower(trainingGraph(), portable), { opset: portable.opset, version });
-  const session = await ort.InferenceSession.create(encodeModel(model), {
+  const session = await createSession(encodeModel(model), {
     ...sessionOptions({ provider, threads: 1 }),
     logSeverityLevel: 4,
   });
@@ -43,7 +43,7 @@ async function trial(provider: Config['runtime']['provider']): Promise<number[]>
   const parameters = Object.entries(parameterShapes).map(([name, shape]) => [name, normal(shape)] as const);
   const outputs = await session.run({
     images: normal([batchSize, 3, 8, 8]),
-    labels: new ort.Tensor('int64', BigInt64Array.of(0n, 3n), [batchSize]),
+    labels: newTensor('int64', BigInt64Array.of(0n, 3n), [batchSize]),
     ...Object.fromEntries(parameters),
   });
   return session.outputNames.flatMap((name) => Array.from(outputs[name]!.data as Float32Array));

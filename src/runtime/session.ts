@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
 import type { Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
 import { sha256 } from '../onnx/hash.js';
@@ -9,10 +8,11 @@ import { decodeModel, encodeModel } from '../onnx/model.js';
 import { repeated } from '../onnx/repeated.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { sharesFreedMemory } from './memory.js';
+import { createSession, newTensor, type InferenceSession, type Tensor } from './onnxRuntime.js';
 import { sentinel, stoppedAtSentinel, withSentinel } from './outputsInPlace.js';
 
-export type Tensor = ort.Tensor;
-export type Tensors = Readonly<Record<string, ort.Tensor>>;
+export type { Tensor };
+export type Tensors = Readonly<Record<string, Tensor>>;
 export type RuntimeOptions = Pick<Config['runtime'], 'provider' | 'threads'> &
   Partial<Pick<Manifest, 'optimization'>> & {
     /** Which of several CUDA devices, from 0. */
@@ -31,7 +31,7 @@ export class Session {
 
   private constructor(
     readonly entry: GraphEntry,
-    private readonly session: ort.InferenceSession,
+    private readonly session: InferenceSession,
     readonly repetitions: number,
     private readonly traceFolder: string | undefined,
   ) {}
@@ -66,7 +66,7 @@ export class Session {
     const model = repetitions === 1 ? once : repeated(once, repetitions);
     const inputs = new Set(model.inputs.map(({ name }) => name));
     const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-    const session = await ort.InferenceSession.create(withSentinel(encodeModel({ ...model, initializers })), {
+    const session = await createSession(withSentinel(encodeModel({ ...model, initializers })), {
       ...sessionOptions(options),
       ...(traceFolder !== undefined && {
         enableProfiling: true,
@@ -142,7 +142,7 @@ export function sessionOptions({
   threads,
   device = 0,
   optimization = 'all',
-}: RuntimeOptions): ort.InferenceSession.SessionOptions {
+}: RuntimeOptions): InferenceSession.SessionOptions {
   const chosen = provider === 'cuda' ? { name: provider, deviceId: device } : provider;
   return {
     executionProviders: provider === 'cpu' ? ['cpu'] : [chosen, 'cpu'],
@@ -155,14 +155,14 @@ export function sessionOptions({
 }
 
 /** A float32 tensor over memory that it shares with the caller. */
-export function floatTensor(data: Float32Array, shape: readonly number[]): ort.Tensor {
-  return new ort.Tensor('float32', data, shape);
+export function floatTensor(data: Float32Array, shape: readonly number[]): Tensor {
+  return newTensor('float32', data, shape);
 }
 
-export function scalarTensor(value: number): ort.Tensor {
-  return new ort.Tensor('float32', Float32Array.of(value), []);
+export function scalarTensor(value: number): Tensor {
+  return newTensor('float32', Float32Array.of(value), []);
 }
 
-export function float64Scalar(value: number): ort.Tensor {
-  return new ort.Tensor('float64', Float64Array.of(value), []);
+export function float64Scalar(value: number): Tensor {
+  return newTensor('float64', Float64Array.of(value), []);
 }

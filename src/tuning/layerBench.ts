@@ -1,6 +1,6 @@
-import * as ort from 'onnxruntime-node';
 import { elementCount, encodeModel } from '../onnx/model.js';
 import { Random } from '../random.js';
+import { createSession, type InferenceSession, type Tensor } from '../runtime/onnxRuntime.js';
 import { floatTensor, sessionOptions, type RuntimeOptions } from '../runtime/session.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { RecordedChoices, type Choices } from '../targets/cpu/choices.js';
@@ -33,13 +33,13 @@ export class OrtLayerBench implements LayerBench {
   }
 
   async times(layer: Layer, candidates: readonly Choices[]): Promise<number[]> {
-    const sessions: ort.InferenceSession[] = [];
+    const sessions: InferenceSession[] = [];
     try {
       const runs: Run[] = [];
       for (const choices of candidates) {
         const graph = this.#lowered(layer, choices);
         const { opset, optimization } = cpuTarget(this.block);
-        const session = await ort.InferenceSession.create(
+        const session = await createSession(
           encodeModel(emit(graph, { opset, version })),
           sessionOptions({ ...this.runtime, optimization }),
         );
@@ -61,7 +61,7 @@ export class OrtLayerBench implements LayerBench {
 }
 
 /** Tensors of the types of values, of a few numbers again and again: none that is slow to compute with. */
-function tensors(values: Iterable<readonly [string, Value]>): Record<string, ort.Tensor> {
+function tensors(values: Iterable<readonly [string, Value]>): Record<string, Tensor> {
   const random = new Random(0);
   const few = Float32Array.from({ length: 1000 }, () => random.uniform(-1, 1));
   return Object.fromEntries(

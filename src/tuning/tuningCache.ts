@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { env } from 'onnxruntime-node';
 import { z } from 'zod';
 import { sha256 } from '../onnx/hash.js';
 import { replaceFile } from '../replaceFile.js';
+import { onnxRuntimeVersion } from '../runtime/onnxRuntime.js';
 import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
 import { version } from '../version.js';
 import { choiceTableSchema, parseAs } from './targetRecord.js';
@@ -22,7 +22,7 @@ export interface TuningKey {
 
 export function tuningKey(threads: number, block: number): TuningKey {
   const cpu = cpus()[0]?.model ?? 'unknown';
-  return { cpu, onnxruntime: env.versions.node!, slimclr: version, threads, block };
+  return { cpu, onnxruntime: onnxRuntimeVersion(), slimclr: version, threads, block };
 }
 
 const fileSchema = z.strictObject({

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ConfigInput } from '../../src/config/schema.js';
 
 // The path holds from dist/test/cli, where the compiled file lies.
-const executable = fileURLToPath(new URL('../../../bin/slimclr.js', import.meta.url));
+export const executable = fileURLToPath(new URL('../../../bin/slimclr.js', import.meta.url));
 
 export interface Outcome {
   /** Null when a signal ended the process. */

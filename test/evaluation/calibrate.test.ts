@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { evaluationBatches } from '../../src/data/evaluationBatches.js';
 import { openSource } from '../../src/data/source.js';
 import { calibrate } from '../../src/evaluation/calibrate.js';
@@ -13,6 +12,7 @@ import { Builder } from '../../src/ops/builder.js';
 import { bindWeights } from '../../src/programs/bindWeights.js';
 import { emitFrozen } from '../../src/programs/emitFrozen.js';
 import { Random } from '../../src/random.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { portable } from '../../src/targets/portable.js';
 import { expectClose } from '../support/expectClose.js';
 import { makeTinyRun, type TinyRun } from './tinyRun.js';
@@ -85,8 +85,8 @@ describe('calibrate', () => {
     graph.output('features', network.encoder.forward(forward, input));
     const flat = images.flatMap((image) => [...image]);
     const model = emitFrozen(bindWeights(graph, weights), portable);
-    const session = await InferenceSession.create(encodeModel(model));
-    const outputs = await session.run({ images: new Tensor('float32', flat, shape) });
+    const session = await createSession(encodeModel(model));
+    const outputs = await session.run({ images: newTensor('float32', flat, shape) });
     const expected = outputs['features']!.data as Float32Array;
     await session.release();
 

@@ -2,13 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { InferenceSession } from 'onnxruntime-node';
 import { loadConfig } from '../../src/config/load.js';
 import type { EncoderName } from '../../src/config/schema.js';
 import { exportModel } from '../../src/export/exportModel.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { decodeModel, elementCount } from '../../src/onnx/model.js';
 import { networkOf } from '../../src/methods/index.js';
+import { createSession } from '../../src/runtime/onnxRuntime.js';
 
 /** Operators, with what is fused into each, that ONNX Runtime makes of an exported encoder, and how many of each. */
 async function optimized(name: EncoderName, width: number, folder: string): Promise<Record<string, number>> {
@@ -20,7 +20,7 @@ async function optimized(name: EncoderName, width: number, folder: string): Prom
   }
   const { bytes } = exportModel({ network, config, weights, checkpoint: '', head: false }, width);
   const path = join(folder, 'optimized.onnx');
-  const session = await InferenceSession.create(bytes, {
+  const session = await createSession(bytes, {
     optimizedModelFilePath: path,
     // It warns that the file is for this machine only.
     logSeverityLevel: 3,

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import onnxProto from 'onnx-proto';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { SlimclrError } from '../../src/errors.js';
 import {
   decodeModel,
@@ -14,6 +13,7 @@ import {
   type OnnxModel,
 } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { affineModel } from './models.js';
 
 const proto = onnxProto.onnx;
@@ -99,8 +99,8 @@ describe('onnx/model', () => {
   });
 
   it('an encoded model runs in ONNX Runtime and computes x * w + 1', async () => {
-    const session = await InferenceSession.create(encodeModel(affineModel));
-    const { y } = await session.run({ x: new Tensor('float32', [1, 2, 3], [3]) });
+    const session = await createSession(encodeModel(affineModel));
+    const { y } = await session.run({ x: newTensor('float32', [1, 2, 3], [3]) });
     expect([...((await y!.getData()) as Float32Array)]).to.deep.equal([3, 7, 13]);
   });
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Graph } from '../../src/graph/graph.js';
 import { encodeModel } from '../../src/onnx/model.js';
 import { repeated, repetition } from '../../src/onnx/repeated.js';
 import { Builder } from '../../src/ops/builder.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { emit } from '../../src/targets/emit.js';
 
 /** y = rate^2 x - x^2 and its negative: a node that depends on the scalar alone, and some on both. */
@@ -18,16 +18,16 @@ function model() {
   return emit(graph, { opset: 17, version: '' });
 }
 
-const vector = (...values: number[]) => new Tensor('float32', Float32Array.from(values), [values.length]);
+const vector = (...values: number[]) => newTensor('float32', Float32Array.from(values), [values.length]);
 
 describe('onnx/repeated', () => {
   it('three vectors of different lengths, one of them empty, and one scalar', async () => {
-    const session = await InferenceSession.create(encodeModel(repeated(model(), 3)));
+    const session = await createSession(encodeModel(repeated(model(), 3)));
     const outputs = await session.run({
       [repetition('x', 0)]: vector(1, 2),
       [repetition('x', 1)]: vector(),
       [repetition('x', 2)]: vector(3),
-      rate: new Tensor('float32', [2], []),
+      rate: newTensor('float32', [2], []),
     });
     await session.release();
     const found = Object.fromEntries(

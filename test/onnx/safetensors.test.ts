@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { SlimclrError } from '../../src/errors.js';
 import { byteLength, elementTypes, encodeModel, valuesOf } from '../../src/onnx/model.js';
 import {
@@ -14,6 +13,7 @@ import {
   type TensorData,
 } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { affineModel } from './models.js';
 
 /** Tensors of every element type with random bytes, named so that a JavaScript object would reorder them. */
@@ -112,8 +112,8 @@ describe('onnx/safetensors', () => {
       } as const;
     });
     await writeFile(join(folder, 'model.onnx'), encodeModel({ ...affineModel, initializers }));
-    const session = await InferenceSession.create(join(folder, 'model.onnx'));
-    const { y } = await session.run({ x: new Tensor('float32', [1, 2, 3], [3]) });
+    const session = await createSession(join(folder, 'model.onnx'));
+    const { y } = await session.run({ x: newTensor('float32', [1, 2, 3], [3]) });
     expect([...((await y!.getData()) as Float32Array)]).to.deep.equal([15, 22, 31]);
   });
 

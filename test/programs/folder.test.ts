@@ -2,13 +2,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { buildPrograms } from '../../src/methods/index.js';
 import { sha256 } from '../../src/onnx/hash.js';
 import { decodeModel, elementCount } from '../../src/onnx/model.js';
 import { readSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import type { GraphEntry, InputEntry, Manifest } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
+import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
 import { readManifest } from '../../src/runtime/programs.js';
 import { Session } from '../../src/runtime/session.js';
 import { normal } from '../support/samples.js';
@@ -20,14 +20,14 @@ const config = tinyConfig({ widths: [1, 0.75, 0.5], seed: 3 });
 function data({ name, dtype, shape }: InputEntry, place: number): Tensor {
   const dims = shape.map((d) => (typeof d === 'number' ? d : 4));
   const values = normal(new Random(9, place), elementCount(dims));
-  if (name === 'momentum') return new Tensor('float64', [0.9], []);
-  return new Tensor(dtype as 'float32', values, dims);
+  if (name === 'momentum') return newTensor('float64', [0.9], []);
+  return newTensor(dtype as 'float32', values, dims);
 }
 
 /** The default of an input: parameters, those of the key network too, and statistics are in the weights file. */
 function stored(weights: ReadonlyMap<string, TensorData>, { name, kind }: InputEntry): Tensor {
   const tensor = weights.get(kind === 'parameter' ? name.replace(/^key\./, '') : name)!;
-  return new Tensor('float32', tensor.data as Float32Array, tensor.shape);
+  return newTensor('float32', tensor.data as Float32Array, tensor.shape);
 }
 
 describe('programs/folder', () => {
@@ -88,7 +88,7 @@ describe('programs/folder', () => {
 
   it('every file runs alone with only its data fed, on the weights of weights.safetensors', async () => {
     for (const entry of manifest.graphs) {
-      const alone = await InferenceSession.create(join(folder, entry.file), {
+      const alone = await createSession(join(folder, entry.file), {
         intraOpNumThreads: 1,
         // ONNX Runtime warns of every default that could be overridden.
         logSeverityLevel: 3,
@@ -101,7 +101,7 @@ describe('programs/folder', () => {
 
       const session = await Session.open(folder, manifest, entry.name, { provider: 'cpu', threads: 1 });
       // lambda of the full width is 1 + 0.75 + 0.5, of the others 1.
-      const lossWeight = new Tensor('float32', [entry.width === 'w1.00' ? 2.25 : 1], []);
+      const lossWeight = newTensor('float32', [entry.width === 'w1.00' ? 2.25 : 1], []);
       const overridden = entry.inputs
         .filter(({ kind }) => kind !== 'data')
         .map((input) => [input.name, input.kind === 'scalar' ? lossWeight : stored(weights, input)] as const);

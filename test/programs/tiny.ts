@@ -1,4 +1,3 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { parseConfig } from '../../src/config/load.js';
 import type { MethodConfig, MethodOf } from '../../src/config/methods.js';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
@@ -7,6 +6,7 @@ import { elementCount, encodeModel } from '../../src/onnx/model.js';
 import { methodPrograms, networkOf } from '../../src/methods/index.js';
 import type { Program } from '../../src/programs/program.js';
 import { Random } from '../../src/random.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
@@ -59,7 +59,7 @@ export async function runProgram(
   const model = emit(lower(graph, portable), { opset: portable.opset, version: '', weights: noWeights });
   const inputs = new Set(model.inputs.map(({ name }) => name));
   const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-  const session = await InferenceSession.create(encodeModel({ ...model, initializers }), {
+  const session = await createSession(encodeModel({ ...model, initializers }), {
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
   });
@@ -68,7 +68,7 @@ export async function runProgram(
     if (!values) throw new Error(`no values for ${name}`);
     const rest = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
     const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / rest));
-    return [name, new Tensor(dtype as 'float32', values, dims)] as const;
+    return [name, newTensor(dtype as 'float32', values, dims)] as const;
   });
   try {
     const results = await session.run(Object.fromEntries(tensors));

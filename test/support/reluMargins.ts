@@ -1,8 +1,8 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { InputEntry } from '../../src/programs/manifest.js';
 import { encodeModel, type Initializer, type OnnxModel, type OnnxNode } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import type { EmittedPrograms } from '../../src/programs/folder.js';
+import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 
 /** How far a beta may move. */
 const reach = 0.05;
@@ -24,7 +24,7 @@ export async function placeMargins(
     const { model: probe, shifts } = withMargins(model);
     const inputs = new Set(probe.inputs.map(({ name }) => name));
     const initializers = probe.initializers.filter(({ name }) => !inputs.has(name));
-    const session = await InferenceSession.create(encodeModel({ ...probe, initializers }), {
+    const session = await createSession(encodeModel({ ...probe, initializers }), {
       intraOpNumThreads: 2,
       enableMemPattern: false,
       logSeverityLevel: 3,
@@ -55,7 +55,7 @@ function feeds(inputs: readonly InputEntry[], values: ReadonlyMap<string, Tensor
   return Object.fromEntries(
     inputs.map(({ name, shape }) => {
       const { data } = values.get(name === 'images' ? 'view1' : name)!;
-      return [name, new Tensor('float32', data as Float32Array, shape as number[])];
+      return [name, newTensor('float32', data as Float32Array, shape as number[])];
     }),
   );
 }

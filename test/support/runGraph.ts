@@ -1,6 +1,6 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Graph, TensorType } from '../../src/graph/graph.js';
 import { encodeModel, formatShape } from '../../src/onnx/model.js';
+import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
@@ -31,7 +31,7 @@ export function modelBytes(graph: Graph, { target = portable, opset = target.ops
 
 /** Loads a graph into ONNX Runtime: one thread, CPU. Every run checks the shapes that the graph declares. */
 export async function loadGraph(graph: Graph, options: RunOptions = {}): Promise<LoadedGraph> {
-  const session = await InferenceSession.create(modelBytes(graph, options), {
+  const session = await createSession(modelBytes(graph, options), {
     intraOpNumThreads: 1,
     enableMemPattern: false,
     logSeverityLevel: 3,
@@ -65,7 +65,7 @@ function tensor(name: string, { dtype, shape }: TensorType, values: readonly num
   const known = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
   const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / known));
   // From plain numbers ONNX Runtime makes the typed array of any dtype; the overload named here stands for all.
-  return new Tensor(dtype as 'float32', values, dims);
+  return newTensor(dtype as 'float32', values, dims);
 }
 
 function elements(name: string, { dtype, shape }: TensorType, result: Tensor): number[] {

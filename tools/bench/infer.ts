@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import * as ort from 'onnxruntime-node';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
@@ -13,6 +12,7 @@ import { initialWeights } from '../../src/programs/initialWeights.js';
 import { networkOf } from '../../src/methods/index.js';
 import type { Network } from '../../src/programs/network.js';
 import { Random } from '../../src/random.js';
+import { createSession, type InferenceSession } from '../../src/runtime/onnxRuntime.js';
 import { floatTensor, type Tensor } from '../../src/runtime/session.js';
 import { formatCase, formatSummary, type InferCase, type Side } from './inferReport.js';
 import { PytorchServer } from './pytorchInfer/pytorchServer.js';
@@ -120,12 +120,12 @@ async function compare(
   { width, images }: { width: number; images: Tensor },
   { seconds, threads }: Options,
 ): Promise<InferCase['timings']> {
-  const sessions: ort.InferenceSession[] = [];
+  const sessions: InferenceSession[] = [];
   try {
     const contenders: Contender[] = [];
     for (const { side, name, path } of models) {
       // As one deploys a model: the default options, but for the number of threads.
-      const session = await ort.InferenceSession.create(path, { intraOpNumThreads: threads });
+      const session = await createSession(path, { intraOpNumThreads: threads });
       sessions.push(session);
       contenders.push(sessionContender(side, name, session, images));
     }
@@ -143,12 +143,7 @@ async function compare(
   }
 }
 
-function sessionContender(
-  side: Side,
-  name: string,
-  session: ort.InferenceSession,
-  images: Tensor,
-): Contender {
+function sessionContender(side: Side, name: string, session: InferenceSession, images: Tensor): Contender {
   return {
     side,
     name,

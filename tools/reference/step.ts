@@ -1,10 +1,10 @@
-import { Tensor } from 'onnxruntime-node';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
 import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { cut, embedded, leading } from '../../src/graph/region.js';
 import { blockOf, type GraphEntry, type Manifest, type ParameterEntry } from '../../src/programs/manifest.js';
+import { newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
 import { Session } from '../../src/runtime/session.js';
 import { blocksOf, pack, unpack } from '../../src/targets/parameterLayout.js';
 
@@ -41,7 +41,7 @@ export async function runGradients(
     const { layout = 'plain' as const, shape: full = value.shape } = entries.get(plain) ?? {};
     const data = packed.get(source) ?? pack(value.data as Float32Array, full, layout);
     packed.set(source, data);
-    return new Tensor('float32', data, shape);
+    return newTensor('float32', data, shape);
   };
   const runGraph = async (name: string, prefix: string, lookup: (name: string) => Tensor | undefined) => {
     const session = await open(programs, name);
@@ -75,7 +75,7 @@ export async function runGradients(
 
   const image = (view: string) => {
     const { data, shape } = inputs.get(view)!;
-    return new Tensor('float32', data as Float32Array, shape);
+    return newTensor('float32', data as Float32Array, shape);
   };
   await runGraph('key', '', (name) => (name === 'images' ? image('view2') : undefined));
   for (const label of labels) {
@@ -136,5 +136,5 @@ function defaultOf(programs: Programs, entry: GraphEntry, input: string): Tensor
   const { initializers } = decodeModel(programs.read(entry), entry.file);
   const { type, data } = initializers.find(({ name }) => name === input) ?? {};
   if (data?.kind !== 'inline') throw new SlimclrError(`${entry.file}: input ${input} has no default`);
-  return new Tensor('float32', data.values as Float32Array, type!.shape as number[]);
+  return newTensor('float32', data.values as Float32Array, type!.shape as number[]);
 }

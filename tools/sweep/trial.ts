@@ -1,6 +1,11 @@
-import * as ort from 'onnxruntime-node';
 import { elementCount, encodeModel, type AttributeValue, type OnnxNode } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
+import {
+  createSession,
+  newTensor,
+  type InferenceSession,
+  type Tensor,
+} from '../../src/runtime/onnxRuntime.js';
 import { convWeightLayout } from '../../src/targets/cpu/guard.js';
 import { pack } from '../../src/targets/parameterLayout.js';
 import { blockImage } from './blockImage.js';
@@ -38,7 +43,7 @@ type Inputs = readonly (Operand | null)[];
 
 /** Runs cases one after the other in this process. Sessions are kept while neighbours share attributes. */
 export class Trial {
-  #session: { readonly key: string; readonly session: ort.InferenceSession } | undefined;
+  #session: { readonly key: string; readonly session: InferenceSession } | undefined;
 
   constructor(
     private readonly block: BlockSize,
@@ -54,11 +59,11 @@ export class Trial {
     const result = memory.subarray(margin, margin + count);
     try {
       const session = await this.#sessionFor(comparison);
-      const feeds: Record<string, ort.Tensor> = {};
+      const feeds: Record<string, Tensor> = {};
       feed(feeds, 'blocked', blocked.inputs);
       if (standard) feed(feeds, 'standard', standard.inputs);
       const fetches = {
-        blocked: new ort.Tensor('float32', result, shape),
+        blocked: newTensor('float32', result, shape),
         ...(standard && { standard: null }),
       };
       const outputs = await session.run(feeds, fetches);
@@ -75,7 +80,7 @@ export class Trial {
     }
   }
 
-  async #sessionFor({ blocked, standard }: Comparison): Promise<ort.InferenceSession> {
+  async #sessionFor({ blocked, standard }: Comparison): Promise<InferenceSession> {
     const nodes = [node('blocked', blockedDomain, blocked)];
     if (standard) nodes.push(node('standard', '', standard));
     const key = JSON.stringify(nodes);
@@ -100,7 +105,7 @@ export class Trial {
       initializers: [],
       nodes,
     });
-    const session = await ort.InferenceSession.create(bytes, {
+    const session = await createSession(bytes, {
       intraOpNumThreads: this.threads,
       graphOptimizationLevel: 'disabled',
       enableMemPattern: false,
@@ -122,18 +127,14 @@ function node(name: string, domain: string, { op, attributes, inputs }: Comparis
   return { name, opType: op, domain, inputs: names, outputs: [name], attributes };
 }
 
-function feed(feeds: Record<string, ort.Tensor>, prefix: string, inputs: Inputs): void {
+function feed(feeds: Record<string, Tensor>, prefix: string, inputs: Inputs): void {
   for (const [i, operand] of inputs.entries()) {
     if (!operand) continue;
     const { values, shape } = operand;
     // NaN around it: an element that a kernel reads outside spoils the result.
     const memory = new Float32Array(values.length + 2 * margin).fill(NaN);
     memory.set(values, margin);
-    feeds[`${prefix}${i}`] = new ort.Tensor(
-      'float32',
-      memory.subarray(margin, margin + values.length),
-      shape,
-    );
+    feeds[`${prefix}${i}`] = newTensor('float32', memory.subarray(margin, margin + values.length), shape);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Tensor as OrtTensor } from 'onnxruntime-node';
+import { newTensor } from '../../runtime/onnxRuntime.js';
 import { MethodStep } from './methodStep.js';
 import type { StepInput } from './step.js';
 
@@ -11,7 +11,7 @@ export class SupervisedStep extends MethodStep {
       const classes = BigInt64Array.from(batch.labels!, BigInt);
       const feeds = {
         images: runner.view(batch, 0),
-        labels: new OrtTensor('int64', classes, [classes.length]),
+        labels: newTensor('int64', classes, [classes.length]),
       };
       await this.pass(input, { gradient: share, loss: share }, () => feeds);
     }

@@ -1,6 +1,6 @@
-import * as ort from 'onnxruntime-node';
 import { sameShape } from '../../graph/graph.js';
 import { SlimclrError, UsageError } from '../../errors.js';
+import { createSession, type InferenceSession } from '../../runtime/onnxRuntime.js';
 import { sessionOptions, type RuntimeOptions, type Tensor } from '../../runtime/session.js';
 
 /**
@@ -12,17 +12,18 @@ export class Teacher {
   seconds = 0;
 
   private constructor(
-    private readonly session: ort.InferenceSession,
+    private readonly session: InferenceSession,
     private readonly path: string,
     private readonly dimension: number,
   ) {}
 
   /** Throws a UsageError when the file is no ONNX model with one input. */
   static async open(path: string, dimension: number, options: RuntimeOptions): Promise<Teacher> {
-    let session: ort.InferenceSession;
+    let session: InferenceSession;
     try {
-      session = await ort.InferenceSession.create(path, sessionOptions(options));
+      session = await createSession(path, sessionOptions(options));
     } catch (cause) {
+      if (cause instanceof SlimclrError) throw cause;
       throw new UsageError(
         `method.teacher ${path} cannot be opened (${(cause as Error).message.split('\n')[0]}); ` +
           'accepted: an ONNX file, such as one of `slimclr export --head`',
