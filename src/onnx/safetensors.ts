@@ -34,6 +34,8 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Of the whole file, in bytes. */
   readonly size: number;
+  /** Bytes before the tensor data. */
+  readonly dataStart: number;
 }
 
 export interface TensorData {
@@ -83,7 +85,7 @@ export function layoutSafetensors(
   const header = new Uint8Array(dataStart).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(dataStart - 8), true);
   header.set(json, 8);
-  return { header, metadata, tensors: moved(relative, dataStart), size: dataStart + end };
+  return { header, metadata, tensors: moved(relative, dataStart), size: dataStart + end, dataStart };
 }
 
 /** The bytes of a file, in pieces that are views of the tensors: nothing is copied. */
@@ -118,16 +120,25 @@ export async function writeSafetensors(
   await pipeline(encodeSafetensors(tensors, metadata), createWriteStream(path));
 }
 
-/** Reads a whole file; each tensor gets memory of its own. Throws a SlimclrError that names the file and the fault. */
-export async function readSafetensors(path: string): Promise<{
+/**
+ * Reads a whole file; each tensor gets memory of its own. `observe` is given all bytes of the file, in order. Throws a
+ * SlimclrError that names the file and the fault.
+ */
+export async function readSafetensors(
+  path: string,
+  observe?: (bytes: Uint8Array) => void,
+): Promise<{
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: Map<string, TensorData>;
 }> {
   return withFile(path, async (file) => {
     const header = await readHeader(file);
+    observe?.(await readBytes(file, 0, header.dataStart));
     const tensors = new Map<string, TensorData>();
     for (const [name, { type, offset, length }] of header.tensors) {
-      const data = new elementFormats[type.dtype].array((await readBytes(file, offset, length)).buffer);
+      const bytes = await readBytes(file, offset, length);
+      observe?.(bytes);
+      const data = new elementFormats[type.dtype].array(bytes.buffer);
       tensors.set(name, { dtype: type.dtype, shape: type.shape as readonly number[], data });
     }
     return { metadata: header.metadata, tensors };
@@ -193,7 +204,7 @@ async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
     const fault = size < dataStart + end ? 'truncated' : 'trailing bytes';
     throw new SlimclrError(`${fault}: its tensors end at byte ${dataStart + end}, the file at ${size}`);
   }
-  return { metadata, tensors: moved(tensors, dataStart), size };
+  return { metadata, tensors: moved(tensors, dataStart), size, dataStart };
 }
 
 /** Offsets in the result count from the start of the tensor data, as they do in the header. */

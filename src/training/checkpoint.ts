@@ -1,12 +1,29 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Config } from '../config/schema.js';
+import { z } from 'zod';
+import { configSchema, type Config } from '../config/schema.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { sha256File } from '../onnx/hash.js';
-import { encodeSafetensors, readSafetensors, type TensorData } from '../onnx/safetensors.js';
+import {
+  encodeSafetensors,
+  readSafetensors,
+  readSafetensorsHeader,
+  type TensorData,
+} from '../onnx/safetensors.js';
+import { checkJson, parseJson } from '../readJson.js';
+import { replaceFile } from '../replaceFile.js';
 import { version } from '../version.js';
+import {
+  addCheckpoint,
+  checkpointFile,
+  indexedHash,
+  readCheckpoints,
+  type CheckpointEntry,
+} from './checkpointIndex.js';
+
+export type { CheckpointEntry } from './checkpointIndex.js';
 
 /** What a checkpoint says about itself, beside its tensors. */
 export interface CheckpointInfo {
@@ -24,22 +41,23 @@ export interface Checkpoint extends CheckpointInfo {
   readonly tensors: ReadonlyMap<string, TensorData>;
 }
 
-export interface CheckpointEntry {
-  readonly path: string;
-  readonly step: number;
-  readonly epoch: number;
-  readonly sha256: string;
-}
-
-interface Index {
-  readonly format: 'slimclr-checkpoints';
-  readonly version: 1;
-  /** Oldest first. */
-  readonly checkpoints: readonly (Omit<CheckpointEntry, 'path'> & { readonly file: string })[];
-}
-
-const indexFile = 'index.json';
 const format = 'slimclr-checkpoint';
+
+/** Stands for the checksum in the bytes that it is computed of. */
+const noChecksum = '0'.repeat(64);
+
+const count = z
+  .string()
+  .regex(/^\d{1,15}$/, 'a number of digits')
+  .transform(Number);
+const metadataSchema = z.object({
+  /** SHA-256 of the file with zeros in its place; those of earlier versions have none. */
+  checksum: z.string().optional(),
+  config: z.string(),
+  epoch: count,
+  step: count,
+  fingerprint: z.string(),
+});
 
 export function checkpointFolder(runFolder: string): string {
   return join(runFolder, 'checkpoints');
@@ -56,33 +74,40 @@ export async function writeCheckpoint(
   keep: number,
 ): Promise<CheckpointEntry> {
   const folder = checkpointFolder(runFolder);
-  const file = `step-${String(step).padStart(8, '0')}.safetensors`;
+  const file = checkpointFile(step);
   const path = join(folder, file);
-  const hash = createHash('sha256');
-  const metadata = {
-    format,
-    version: '1',
-    generator: version,
-    config: JSON.stringify(config),
-    epoch: String(epoch),
-    step: String(step),
-    fingerprint,
-  };
+  const bytesWith = (checksum: string) =>
+    encodeSafetensors(tensors, {
+      // The first, so that nothing before it can look like it.
+      checksum,
+      format,
+      version: '1',
+      generator: version,
+      config: JSON.stringify(config),
+      epoch: String(epoch),
+      step: String(step),
+      fingerprint,
+    });
   try {
     await mkdir(folder, { recursive: true });
-    const index = await readIndex(folder);
-    await writeAtomically(path, function* () {
-      for (const chunk of encodeSafetensors(tensors, metadata)) {
-        hash.update(chunk);
-        yield chunk;
+    const content = createHash('sha256');
+    for (const chunk of bytesWith(noChecksum)) content.update(chunk);
+    const whole = createHash('sha256');
+    const write = async (partial: string) => {
+      const handle = await open(partial, 'w');
+      try {
+        for (const chunk of bytesWith(content.digest('hex'))) {
+          whole.update(chunk);
+          await writeAll(handle, chunk);
+        }
+      } finally {
+        await handle.close();
       }
-    });
-    const entry = { file, step, epoch, sha256: hash.digest('hex') };
-    const all = [...index.filter((other) => other.file !== file), entry];
-    const kept = all.slice(-keep);
-    await writeIndex(folder, kept);
-    for (const old of all.slice(0, -keep)) await rm(join(folder, old.file), { force: true });
-    return { path, step, epoch, sha256: entry.sha256 };
+    };
+    await replaceFile(path, write, { durable: true });
+    const sha256 = whole.digest('hex');
+    await addCheckpoint(folder, { file, step, epoch, sha256 }, keep);
+    return { path, step, epoch, sha256 };
   } catch (cause) {
     if (cause instanceof SlimclrError) throw cause;
     throw new SlimclrError(
@@ -94,8 +119,7 @@ export async function writeCheckpoint(
 
 /** Checkpoints of a run, oldest first; empty when there is none. */
 export async function listCheckpoints(runFolder: string): Promise<CheckpointEntry[]> {
-  const folder = checkpointFolder(runFolder);
-  return (await readIndex(folder)).map(({ file, ...entry }) => ({ path: join(folder, file), ...entry }));
+  return readCheckpoints(checkpointFolder(runFolder));
 }
 
 /** The newest checkpoint of a run. Throws a UsageError when the run has none. */
@@ -107,77 +131,69 @@ export async function latestCheckpoint(runFolder: string): Promise<CheckpointEnt
 }
 
 /**
- * Reads and verifies a checkpoint. Throws a SlimclrError, one line, when the file is missing, truncated, changed
- * since it was written, or something else.
+ * Reads and verifies a checkpoint, wherever it lies. Throws a SlimclrError, one line, when the file is missing,
+ * truncated, changed since it was written, or something else.
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   if (!existsSync(path)) throw new UsageError(`${path}: no such checkpoint`);
-  const entry = (await readIndex(dirname(path))).find(({ file }) => file === basename(path));
-  if (entry && (await sha256File(path)) !== entry.sha256) {
+  const hash = createHash('sha256');
+  let isHeader = true;
+  const { metadata, tensors } = await readSafetensors(path, (bytes) => {
+    hash.update(isHeader ? withoutChecksum(bytes) : bytes);
+    isHeader = false;
+  }).catch((cause: Error) => {
     throw new SlimclrError(
-      `${path}: the checkpoint is damaged (its SHA-256 is not the recorded ${entry.sha256.slice(0, 12)}...); ` +
-        `an earlier one of ${dirname(path)} can be named instead`,
+      `${path}: the checkpoint is damaged, or none (${cause.message}); ${another(path)}`,
+      { cause },
     );
+  });
+  const { checksum } = metadata;
+  if (checksum === undefined) {
+    const recorded = await indexedHash(dirname(path), basename(path));
+    if (recorded !== undefined && (await sha256File(path)) !== recorded) throw damaged(path, recorded);
+  } else if (hash.digest('hex') !== checksum) {
+    throw damaged(path, checksum);
   }
-  const { metadata, tensors } = await readSafetensors(path);
+  return { ...parseInfo(path, metadata), tensors };
+}
+
+/** What a checkpoint says about itself. The tensors are not read and not verified. */
+export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> {
+  if (!existsSync(path)) throw new UsageError(`${path}: no such checkpoint`);
+  return parseInfo(path, (await readSafetensorsHeader(path)).metadata);
+}
+
+function parseInfo(path: string, metadata: Readonly<Record<string, string>>): CheckpointInfo {
   if (metadata.format !== format || metadata.version !== '1') {
     throw new SlimclrError(
       `${path}: format ${metadata.format} version ${metadata.version}; accepted: ${format} version 1`,
     );
   }
-  return {
-    config: JSON.parse(metadata.config!) as Config,
-    epoch: Number(metadata.epoch),
-    step: Number(metadata.step),
-    fingerprint: metadata.fingerprint!,
-    tensors,
-  };
+  const { config, epoch, step, fingerprint } = checkJson(metadata, metadataSchema, path);
+  return { config: parseJson(config, configSchema, `${path}: config`), epoch, step, fingerprint };
 }
 
-/** Writes a file so that its path holds the old content or the new one, never a part. */
-async function writeAtomically(path: string, chunks: () => Iterable<Uint8Array>): Promise<void> {
-  const aside = `${path}.part`;
-  try {
-    const file = await open(aside, 'w');
-    try {
-      for (const chunk of chunks()) await writeAll(file, chunk);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(aside, path);
-  } catch (error) {
-    await rm(aside, { force: true });
-    throw error;
-  }
-  // The rename itself is durable only when the folder is.
-  const folder = await open(dirname(path), 'r');
-  await folder.sync().finally(() => folder.close());
+function damaged(path: string, recorded: string): SlimclrError {
+  return new SlimclrError(
+    `${path}: the checkpoint is damaged (its SHA-256 is not the recorded ${recorded.slice(0, 12)}...); ` +
+      another(path),
+  );
+}
+
+function another(path: string): string {
+  return `another one of ${dirname(path)} can be named instead`;
+}
+
+/** The header of a file with zeros for its checksum. */
+function withoutChecksum(header: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(header);
+  const key = '"checksum":"';
+  const at = bytes.indexOf(key);
+  return at === -1 ? bytes : bytes.fill('0', at + key.length, at + key.length + noChecksum.length);
 }
 
 /** One write may take only a part, as it does when the disk fills up. */
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   let done = 0;
   while (done < chunk.length) done += (await file.write(chunk, done)).bytesWritten;
-}
-
-async function readIndex(folder: string): Promise<Index['checkpoints']> {
-  const path = join(folder, indexFile);
-  if (!existsSync(path)) return [];
-  try {
-    const index = JSON.parse(await readFile(path, 'utf8')) as Partial<Index>;
-    if (index.format !== 'slimclr-checkpoints' || index.version !== 1 || !index.checkpoints) {
-      throw new Error(
-        `format ${index.format} version ${index.version}; accepted: slimclr-checkpoints version 1`,
-      );
-    }
-    return index.checkpoints;
-  } catch (cause) {
-    throw new SlimclrError(`${path}: no index of checkpoints: ${(cause as Error).message}`, { cause });
-  }
-}
-
-async function writeIndex(folder: string, checkpoints: Index['checkpoints']): Promise<void> {
-  const index: Index = { format: 'slimclr-checkpoints', version: 1, checkpoints };
-  await writeAtomically(join(folder, indexFile), () => [Buffer.from(`${JSON.stringify(index, null, 2)}\n`)]);
 }

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SlimclrError } from '../errors.js';
+import { sha256File } from '../onnx/hash.js';
+import { readSafetensorsHeader } from '../onnx/safetensors.js';
+import { readJsonIfThere } from '../readJson.js';
+import { removePartials, replaceFile } from '../replaceFile.js';
+
+/*
+ * Which checkpoints a run folder holds. The files are what counts; the index says in which order they were written
+ * and what their SHA-256 was. One that is damaged or missing is made anew from the files.
+ */
+
+export interface CheckpointEntry {
+  readonly path: string;
+  readonly step: number;
+  readonly epoch: number;
+  readonly sha256: string;
+}
+
+const indexFile = 'index.json';
+const fileName = /^step-\d{8,}\.safetensors$/;
+
+const natural = z.int().nonnegative();
+const entrySchema = z.object({
+  file: z
+    .string()
+    .regex(fileName, 'the name of a checkpoint in the same folder, such as step-00000100.safetensors'),
+  step: natural,
+  epoch: natural,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal'),
+});
+const indexSchema = z.object({
+  format: z.literal('slimclr-checkpoints'),
+  version: z.literal(1),
+  /** Oldest first. */
+  checkpoints: z.array(entrySchema),
+});
+
+type IndexEntry = z.infer<typeof entrySchema>;
+
+/** Name of the file that holds the checkpoint after so many steps. */
+export function checkpointFile(step: number): string {
+  return `step-${String(step).padStart(8, '0')}.safetensors`;
+}
+
+/** Checkpoints of a folder, oldest first; empty when there is none. */
+export async function readCheckpoints(folder: string): Promise<CheckpointEntry[]> {
+  return (await entriesOf(folder)).map(({ file, ...entry }) => ({ path: join(folder, file), ...entry }));
+}
+
+/** The SHA-256 that the index has of a file; undefined when it has none, or there is no index that can be read. */
+export async function indexedHash(folder: string, file: string): Promise<string | undefined> {
+  return (await readIndex(folder)).find((entry) => entry.file === file)?.sha256;
+}
+
+/**
+ * Puts a checkpoint that was written last into the index and keeps the newest `keep`; older files go, and what processes
+ * that ended while writing have left. Only the process that trains writes in the folder.
+ */
+export async function addCheckpoint(folder: string, added: IndexEntry, keep: number): Promise<void> {
+  const others = (await entriesOf(folder)).filter(({ file }) => file !== added.file);
+  const all = [...others, added];
+  const checkpoints = all.slice(-keep);
+  const text = `${JSON.stringify({ format: 'slimclr-checkpoints', version: 1, checkpoints }, null, 2)}\n`;
+  await replaceFile(join(folder, indexFile), (partial) => writeFile(partial, text), { durable: true });
+  for (const { file } of all.slice(0, -keep)) await rm(join(folder, file), { force: true });
+}
+
+/** Removes what processes that ended while writing left in the folder. Only for the process that trains. */
+export async function removeTornCheckpoints(folder: string): Promise<void> {
+  await removePartials(folder);
+  const names = await readdir(folder).catch((): string[] => []);
+  // What earlier versions wrote aside.
+  for (const name of names) {
+    const whole = name.replace(/\.part$/, '');
+    if (whole !== name && (whole === indexFile || fileName.test(whole)))
+      await rm(join(folder, name), { force: true });
+  }
+}
+
+/**
+ * Those of the index whose files are there, in its order. A checkpoint that is not in it was written by a process that
+ * ended before it could say so: it comes last if it has more steps than the last of the index, else first.
+ */
+async function entriesOf(folder: string): Promise<IndexEntry[]> {
+  const names = (await readdir(folder).catch((): string[] => []))
+    .filter((name) => fileName.test(name))
+    .sort();
+  const indexed = (await readIndex(folder)).filter(({ file }) => names.includes(file));
+  const last = indexed.at(-1)?.step ?? -1;
+  const others: IndexEntry[] = [];
+  for (const file of names) {
+    if (indexed.some((entry) => entry.file === file)) continue;
+    const entry = await describe(folder, file);
+    if (entry) others.push(entry);
+  }
+  return [
+    ...others.filter(({ step }) => step <= last),
+    ...indexed,
+    ...others.filter(({ step }) => step > last),
+  ];
+}
+
+/** The entry of a file; null when it is no checkpoint. */
+async function describe(folder: string, file: string): Promise<IndexEntry | null> {
+  const path = join(folder, file);
+  try {
+    const { step, epoch } = (await readSafetensorsHeader(path)).metadata;
+    return entrySchema.parse({
+      file,
+      step: Number(step),
+      epoch: Number(epoch),
+      sha256: await sha256File(path),
+    });
+  } catch {
+    return null;
+  }
+}
+
+/** Empty when there is no index, or none that can be read. */
+async function readIndex(folder: string): Promise<readonly IndexEntry[]> {
+  const path = join(folder, indexFile);
+  if (!existsSync(path)) return [];
+  try {
+    return (await readJsonIfThere(path, indexSchema))?.checkpoints ?? [];
+  } catch (error) {
+    if (error instanceof SlimclrError) return [];
+    throw error;
+  }
+}
