@@ -1,13 +1,8 @@
 import { binary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Add: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Add, broadcasting. */
-export const Add = binary(
+export const Add: StandardOperator<NoAttributes> = binary(
   (_b, dy) => dy,
   (_b, dy) => dy,
 );

@@ -7,12 +7,6 @@ export interface AddBlockAttributes {
   readonly starts: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    AddBlock: AddBlockAttributes;
-  }
-}
-
 /** A tensor plus a smaller one at a place in it: (X, block) -> X, with the block added at `starts`. */
 export const AddBlock: CompositeOperator<AddBlockAttributes> = {
   domain: 'slimclr',

@@ -3,12 +3,6 @@ import { channelMean, scaleCentred } from './channels.js';
 import type { CompositeOperator } from './operator.js';
 import { countedElements, floating, rank, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    BatchNormTrain: BatchNormalizationAttributes;
-  }
-}
-
 /**
  * Batch norm with the statistics of the batch: (X `[N, C, H, W]`, gamma `[C]`, beta `[C]`, optional shift `[C]`) -> Y,
  * mean `[C]`, biased variance `[C]`. The result does not depend on the shift: a value near the mean, such as the

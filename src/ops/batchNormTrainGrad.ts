@@ -3,12 +3,6 @@ import { channelSum, scaleCentred } from './channels.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
 import { countedElements, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    BatchNormTrainGrad: BatchNormalizationAttributes;
-  }
-}
-
 /**
  * Gradient of BatchNormTrain: (dY, X, gamma, mean, variance) -> dX, dgamma, dbeta.
  *

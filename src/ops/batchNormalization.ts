@@ -5,12 +5,6 @@ export interface BatchNormalizationAttributes {
   readonly epsilon: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    BatchNormalization: BatchNormalizationAttributes;
-  }
-}
-
 /**
  * ONNX BatchNormalization in inference mode: X `[N, C, ...]` with scale, bias, mean, variance `[C]`. Training
  * mode is `BatchNormTrain`; encoders are never trained through frozen statistics here.

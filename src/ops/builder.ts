@@ -1,5 +1,5 @@
 import { sameShape, type Graph, type TensorType, type Value } from '../graph/graph.js';
-import { operators } from './index.js';
+import { operators, type NodeOperator } from './index.js';
 import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';
 
 type Arguments<K extends OpName> = OperatorAttributes[K] extends NoAttributes
@@ -15,7 +15,8 @@ export class Builder {
   /** Adds a node and returns its outputs. */
   node<K extends OpName>(op: K, inputs: readonly (Value | null)[], ...rest: Arguments<K>): readonly Value[] {
     const attributes = (rest[0] ?? {}) as OperatorAttributes[K];
-    const operator = operators[op];
+    // What `op` names takes these attributes: the signature says so.
+    const operator = operators[op] as NodeOperator;
     let types: readonly TensorType[];
     try {
       types = operator.infer(

@@ -7,12 +7,6 @@ export interface CastAttributes {
   readonly to: ElementType;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Cast: CastAttributes;
-  }
-}
-
 /** ONNX Cast. Differentiable between floating-point types. */
 export const Cast: StandardOperator<CastAttributes> = {
   domain: '',

@@ -6,12 +6,6 @@ export interface ClipAttributes {
   readonly max?: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Clip: ClipAttributes;
-  }
-}
-
 /** ONNX Clip of float32. */
 export const Clip: StandardOperator<ClipAttributes> = {
   domain: '',

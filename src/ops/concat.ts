@@ -6,12 +6,6 @@ export interface ConcatAttributes {
   readonly axis: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Concat: ConcatAttributes;
-  }
-}
-
 /** ONNX Concat of any number of inputs. */
 export const Concat: StandardOperator<ConcatAttributes> = {
   domain: '',

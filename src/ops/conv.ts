@@ -11,12 +11,6 @@ export interface ConvAttributes {
   readonly group?: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Conv: ConvAttributes;
-  }
-}
-
 /** ONNX Conv, two-dimensional: X `[N, C, H, W]`, W `[K, C/group, kh, kw]`, optional bias `[K]` -> `[N, K, OH, OW]`. */
 export const Conv: StandardOperator<ConvAttributes> = {
   domain: '',

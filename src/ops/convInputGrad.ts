@@ -8,12 +8,6 @@ export interface ConvInputGradAttributes extends ConvAttributes {
   readonly inputShape: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ConvInputGrad: ConvInputGradAttributes;
-  }
-}
-
 /**
  * Gradient of Conv with respect to X: (dY `[N, K, OH, OW]`, W `[K, C/group, kh, kw]`) -> `[N, C, H, W]`.
  *

@@ -7,12 +7,6 @@ export interface ConvTransposeAttributes extends ConvAttributes {
   readonly outputPadding?: readonly [number, number];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ConvTranspose: ConvTransposeAttributes;
-  }
-}
-
 /** ONNX ConvTranspose, two-dimensional: X `[N, C, H, W]`, W `[C, K/group, kh, kw]`. Used by lowerings. */
 export const ConvTranspose: StandardOperator<ConvTransposeAttributes> = {
   domain: '',

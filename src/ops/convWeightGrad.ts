@@ -9,12 +9,6 @@ export interface ConvWeightGradAttributes extends ConvAttributes {
   readonly kernelShape: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ConvWeightGrad: ConvWeightGradAttributes;
-  }
-}
-
 /**
  * Gradient of Conv with respect to W: (X `[N, C, H, W]`, dY `[N, K, OH, OW]`) -> `[K, C/group, kh, kw]`.
  *

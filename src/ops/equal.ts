@@ -1,10 +1,5 @@
 import { comparison } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Equal: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Equal, broadcasting. */
-export const Equal = comparison();
+export const Equal: StandardOperator<NoAttributes> = comparison();

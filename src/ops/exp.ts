@@ -1,10 +1,5 @@
 import { unary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Exp: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Exp. */
-export const Exp = unary((b, dy, _x, y) => b.op('Mul', [dy, y]));
+export const Exp: StandardOperator<NoAttributes> = unary((b, dy, _x, y) => b.op('Mul', [dy, y]));

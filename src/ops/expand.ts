@@ -7,12 +7,6 @@ export interface ExpandAttributes {
   readonly shape: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Expand: ExpandAttributes;
-  }
-}
-
 /** ONNX Expand: broadcasts to a static shape. The driver sums the gradient over the broadcast axes. */
 export const Expand: StandardOperator<ExpandAttributes> = {
   domain: '',

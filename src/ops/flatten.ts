@@ -2,12 +2,6 @@ import { elementCount } from '../onnx/model.js';
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Flatten: NoAttributes;
-  }
-}
-
 /** ONNX Flatten at axis 1: `[N, ...]` to `[N, M]`; N may be symbolic. */
 export const Flatten: StandardOperator<NoAttributes> = {
   domain: '',

@@ -5,12 +5,6 @@ export interface GatherAttributes {
   readonly axis: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Gather: GatherAttributes;
-  }
-}
-
 /** ONNX Gather(data, indices). Used on data that no gradient flows into. */
 export const Gather: StandardOperator<GatherAttributes> = {
   domain: '',

@@ -7,12 +7,6 @@ export interface GemmAttributes {
   readonly transB?: boolean;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Gemm: GemmAttributes;
-  }
-}
-
 /** ONNX Gemm: A B + C with optional transposes; C is optional and broadcasts to the result. */
 export const Gemm: StandardOperator<GemmAttributes> = {
   domain: '',

@@ -1,12 +1,6 @@
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { rank, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    GlobalAveragePool: NoAttributes;
-  }
-}
-
 /** ONNX GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`. */
 export const GlobalAveragePool: StandardOperator<NoAttributes> = {
   domain: '',

@@ -1,10 +1,5 @@
 import { comparison } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Greater: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Greater, broadcasting. */
-export const Greater = comparison();
+export const Greater: StandardOperator<NoAttributes> = comparison();

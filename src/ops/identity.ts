@@ -1,10 +1,5 @@
 import { unary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Identity: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Identity. */
-export const Identity = unary((_b, dy) => dy);
+export const Identity: StandardOperator<NoAttributes> = unary((_b, dy) => dy);

@@ -51,10 +51,10 @@ import { Sub } from './sub.js';
 import { Transpose } from './transpose.js';
 import { Where } from './where.js';
 import type { Node } from '../graph/graph.js';
-import type { CompositeOperator, Operator, OpName, StandardOperator } from './operator.js';
+import type { CompositeOperator, OpName, StandardOperator } from './operator.js';
 
-/** The one table of operators. It is total: a name without an entry does not compile. */
-export const operators: { readonly [K in OpName]: Operator<K> } = {
+/** The one table of operators, which names and attribute types are read off: what it lacks does not compile. */
+export const operators = {
   Abs,
   Add,
   AddBlock,
@@ -107,7 +107,7 @@ export const operators: { readonly [K in OpName]: Operator<K> } = {
   Sub,
   Transpose,
   Where,
-};
+} as const;
 
 /** An operator whose attribute type is that of the node at hand. */
 export type NodeOperator = StandardOperator<object> | CompositeOperator<object>;

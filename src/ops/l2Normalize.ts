@@ -1,12 +1,6 @@
 import { type CompositeOperator, type NoAttributes } from './operator.js';
 import { floating, rank, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    L2Normalize: NoAttributes;
-  }
-}
-
 /** Norms below this are raised to it (PyTorch's `normalize`), so a zero row stays zero. */
 const smallest = 1e-12;
 

@@ -1,10 +1,5 @@
 import { unary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Log: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Log, natural. */
-export const Log = unary((b, dy, x) => b.op('Div', [dy, x]));
+export const Log: StandardOperator<NoAttributes> = unary((b, dy, x) => b.op('Div', [dy, x]));

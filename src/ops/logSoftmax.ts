@@ -1,12 +1,6 @@
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { floating, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    LogSoftmax: NoAttributes;
-  }
-}
-
 /** ONNX LogSoftmax over the last axis: dx = dy - softmax(x) sum(dy). */
 export const LogSoftmax: StandardOperator<NoAttributes> = {
   domain: '',

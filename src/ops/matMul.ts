@@ -3,12 +3,6 @@ import type { Builder } from './builder.js';
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { broadcast, countedElements, required, sameTypes } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    MatMul: NoAttributes;
-  }
-}
-
 /** ONNX MatMul of `[..., M, K]` and `[..., K, N]`, both of rank 2 or more, leading axes broadcast. */
 export const MatMul: StandardOperator<NoAttributes> = {
   domain: '',

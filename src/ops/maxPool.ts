@@ -7,12 +7,6 @@ export interface MaxPoolAttributes {
   readonly pads: readonly [number, number, number, number];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    MaxPool: MaxPoolAttributes;
-  }
-}
-
 /**
  * ONNX MaxPool, two-dimensional: `[N, C, H, W]` -> Y `[N, C, OH, OW]` and Indices, the flat positions of the
  * maxima in the whole input (the first of equal ones).

@@ -3,12 +3,6 @@ import type { MaxPoolAttributes } from './maxPool.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
 import { required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    MaxPoolGrad: MaxPoolAttributes;
-  }
-}
-
 /**
  * Gradient of MaxPool: (dY, X, Y, Indices) -> dX. Each output's gradient goes to the first maximum of its
  * window, summed where windows overlap. A target may use X and Y, or Indices.

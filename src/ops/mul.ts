@@ -1,13 +1,8 @@
 import { binary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Mul: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Mul, broadcasting. */
-export const Mul = binary(
+export const Mul: StandardOperator<NoAttributes> = binary(
   (b, dy, _x, y) => b.op('Mul', [dy, y]),
   (b, dy, x) => b.op('Mul', [dy, x]),
 );

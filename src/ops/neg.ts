@@ -1,10 +1,5 @@
 import { unary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Neg: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Neg. */
-export const Neg = unary((b, dy) => b.op('Neg', [dy]));
+export const Neg: StandardOperator<NoAttributes> = unary((b, dy) => b.op('Neg', [dy]));

@@ -1,14 +1,13 @@
 import type { AttributeValue, TensorType, TypedArray, ElementType, Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
+import type { operators } from './index.js';
 
-/**
- * Attribute types by operator name. Every operator file adds its entry by declaration merging, and the table
- * in index.ts must hold exactly these names: a missing operator, or one without a gradient rule, does not
- * compile.
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled by declaration merging
-export interface OperatorAttributes {}
-export type OpName = keyof OperatorAttributes;
+/** Names of the operators of the table in index.ts. */
+export type OpName = keyof typeof operators;
+/** Attribute types by operator name, as the operators of the table declare them. */
+export type OperatorAttributes = { readonly [K in OpName]: AttributesOf<(typeof operators)[K]> };
+type AttributesOf<O> =
+  O extends StandardOperator<infer A> ? A : O extends CompositeOperator<infer A> ? A : never;
 /** Operators without attributes. */
 export type NoAttributes = Record<never, never>;
 
@@ -74,6 +73,3 @@ export interface CompositeOperator<A> extends OperatorBase<A> {
   readonly domain: 'slimclr';
   readonly lower: Lowering<A>;
 }
-
-export type Operator<K extends OpName> =
-  StandardOperator<OperatorAttributes[K]> | CompositeOperator<OperatorAttributes[K]>;

@@ -7,12 +7,6 @@ export interface PadAttributes {
   readonly pads: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Pad: PadAttributes;
-  }
-}
-
 /** ONNX Pad, constant mode with zeros. */
 export const Pad: StandardOperator<PadAttributes> = {
   domain: '',

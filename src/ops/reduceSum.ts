@@ -1,10 +1,7 @@
 import { reduction, type ReduceAttributes } from './reduction.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ReduceSum: ReduceAttributes;
-  }
-}
+import type { StandardOperator } from './operator.js';
 
 /** ONNX ReduceSum. */
-export const ReduceSum = reduction(13, (b, dy, x) => b.op('Expand', [dy], { shape: x.dims }));
+export const ReduceSum: StandardOperator<ReduceAttributes> = reduction(13, (b, dy, x) =>
+  b.op('Expand', [dy], { shape: x.dims }),
+);

@@ -1,10 +1,5 @@
 import { unary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Relu: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Relu. */
-export const Relu = unary((b, dy, _x, y) => b.op('ReluGrad', [dy, y]));
+export const Relu: StandardOperator<NoAttributes> = unary((b, dy, _x, y) => b.op('ReluGrad', [dy, y]));

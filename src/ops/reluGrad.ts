@@ -2,12 +2,6 @@ import { sameShape } from '../graph/graph.js';
 import { notDifferentiable, type CompositeOperator, type NoAttributes } from './operator.js';
 import { required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ReluGrad: NoAttributes;
-  }
-}
-
 /** Gradient of Relu from its output: (dY, Y) -> dY where Y > 0, else 0. */
 export const ReluGrad: CompositeOperator<NoAttributes> = {
   domain: 'slimclr',

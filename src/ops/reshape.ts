@@ -7,12 +7,6 @@ export interface ReshapeAttributes {
   readonly shape: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Reshape: ReshapeAttributes;
-  }
-}
-
 /** ONNX Reshape to a static shape. A second input of the same content (int64) takes the attribute's place in ONNX. */
 export const Reshape: StandardOperator<ReshapeAttributes> = {
   domain: '',

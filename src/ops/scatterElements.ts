@@ -2,12 +2,6 @@ import { sameShape } from '../graph/graph.js';
 import { notDifferentiable, type NoAttributes, type StandardOperator } from './operator.js';
 import { required, sameTypes } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    ScatterElements: NoAttributes;
-  }
-}
-
 /** ONNX ScatterElements(data, indices, updates) along axis 0 with `reduction="add"` (opset 16). */
 export const ScatterElements: StandardOperator<NoAttributes> = {
   domain: '',

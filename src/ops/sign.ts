@@ -1,12 +1,6 @@
 import { notDifferentiable, type NoAttributes, type StandardOperator } from './operator.js';
 import { floating, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Sign: NoAttributes;
-  }
-}
-
 /** ONNX Sign. */
 export const Sign: StandardOperator<NoAttributes> = {
   domain: '',

@@ -14,12 +14,6 @@ export interface SliceAttributes {
 /** `end` that means "up to and including index 0" for a negative step. */
 export const reverseEnd = -(2 ** 31);
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Slice: SliceAttributes;
-  }
-}
-
 /** ONNX Slice. Differentiable for positive steps of 1. */
 export const Slice: StandardOperator<SliceAttributes> = {
   domain: '',

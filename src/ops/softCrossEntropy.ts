@@ -3,12 +3,6 @@ import type { CompositeOperator } from './operator.js';
 import { fixed, floating, rank, required, sameTypes } from './shapes.js';
 import { logSoftmax, softmaxError, type TemperatureAttributes } from './softmaxCrossEntropy.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    SoftCrossEntropy: TemperatureAttributes;
-  }
-}
-
 /**
  * Cross entropy with a distribution for each row: (logits `[N, C]`, targets `[N, C]`, rows that sum to 1) -> losses `[N]`,
  * log probabilities `[N, C]`. dlogits = (softmax - target) dloss / temperature. Targets are constants.

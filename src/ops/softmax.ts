@@ -1,12 +1,6 @@
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { floating, required } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Softmax: NoAttributes;
-  }
-}
-
 /** ONNX Softmax over the last axis: dx = y (dy - sum(dy y)). */
 export const Softmax: StandardOperator<NoAttributes> = {
   domain: '',

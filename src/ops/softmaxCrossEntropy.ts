@@ -8,12 +8,6 @@ export interface TemperatureAttributes {
   readonly temperature?: number;
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    SoftmaxCrossEntropy: TemperatureAttributes;
-  }
-}
-
 /**
  * Cross entropy with class labels: (logits `[N, C]`, labels int64 `[N]`) -> losses `[N]`, log probabilities
  * `[N, C]`. Without labels (null) column 0 of every row is right. dlogits = (softmax - one hot) dloss / temperature.

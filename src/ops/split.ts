@@ -8,12 +8,6 @@ export interface SplitAttributes {
   readonly sizes: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Split: SplitAttributes;
-  }
-}
-
 /** ONNX Split into parts of given sizes: the inverse of Concat. */
 export const Split: StandardOperator<SplitAttributes> = {
   domain: '',

@@ -1,13 +1,8 @@
 import { binary } from './elementwise.js';
-
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Sub: NoAttributes;
-  }
-}
+import type { NoAttributes, StandardOperator } from './operator.js';
 
 /** ONNX Sub, broadcasting. */
-export const Sub = binary(
+export const Sub: StandardOperator<NoAttributes> = binary(
   (_b, dy) => dy,
   (b, dy) => b.op('Neg', [dy]),
 );

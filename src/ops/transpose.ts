@@ -5,12 +5,6 @@ export interface TransposeAttributes {
   readonly perm: readonly number[];
 }
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Transpose: TransposeAttributes;
-  }
-}
-
 /** ONNX Transpose. */
 export const Transpose: StandardOperator<TransposeAttributes> = {
   domain: '',

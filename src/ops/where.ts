@@ -1,12 +1,6 @@
 import type { NoAttributes, StandardOperator } from './operator.js';
 import { broadcast, required, sameTypes } from './shapes.js';
 
-declare module './operator.js' {
-  interface OperatorAttributes {
-    Where: NoAttributes;
-  }
-}
-
 /** ONNX Where(condition, x, y), broadcasting. */
 export const Where: StandardOperator<NoAttributes> = {
   domain: '',
