@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'runs', 'graphs'] },
+  { ignores: ['api', 'dist', 'runs', 'graphs'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -1,4 +1,4 @@
-/** The public API of slimclr. */
+/** `slimclr`: pre-train, evaluate, export and report; the commands of the command line as functions. */
 export { SlimclrError, UsageError } from './errors.js';
 export { version } from './version.js';
 
@@ -10,8 +10,17 @@ export { configSchema, type Config, type ConfigInput } from './config/schema.js'
 
 // Images
 export { datasetNames, fetchDataset, type DatasetInfo, type FetchOptions } from './data/dataset.js';
-export { openSource, type ImageSource, type SourceOptions } from './data/source.js';
-export { describeSource, type SourceDescription } from './data/sourceDescription.js';
+export {
+  openSource,
+  type ImageSource,
+  type ImageStore,
+  type RawImage,
+  type SkippedFile,
+  type SourceOptions,
+  type Split,
+} from './data/source.js';
+export type { PackedImages } from './data/packedImages.js';
+export { describeSource, type SourceDescription, type Statistics } from './data/sourceDescription.js';
 
 // Pre-training
 export { pretrain, type PretrainOptions } from './training/pretrain.js';
@@ -22,22 +31,33 @@ export {
   type Checkpoint,
   type CheckpointEntry,
 } from './training/checkpoint.js';
-export type { LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
+export type { TensorData } from './onnx/safetensors.js';
+export type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
 
 // Evaluation, export, report
+export type { EvaluationOptions } from './evaluation/evaluation.js';
+export type { KnnSettings } from './evaluation/knn.js';
+export type { ProbeSettings } from './evaluation/probe.js';
 export { evaluateKnn, type KnnOptions } from './evaluation/evaluateKnn.js';
 export { evaluateProbe, type ProbeOptions } from './evaluation/evaluateProbe.js';
-export { evaluateFinetune, type FinetuneOptions } from './evaluation/evaluateFinetune.js';
+export {
+  evaluateFinetune,
+  type FinetuneOptions,
+  type FinetuneSettings,
+} from './evaluation/evaluateFinetune.js';
 export { diagnose, type DiagnoseOptions } from './evaluation/diagnose.js';
-export type {
-  Accuracy,
-  DiagnosticsResult,
-  ExportResult,
-  FinetuneResult,
-  KnnResult,
-  ProbeProtocol,
-  ProbeResult,
-  WidthAccuracy,
+export {
+  probeProtocols,
+  type Accuracy,
+  type DiagnosticsResult,
+  type ExportResult,
+  type FinetuneResult,
+  type KnnResult,
+  type ProbeProtocol,
+  type ProbeResult,
+  type RidgeProbeResult,
+  type TrainedProbeResult,
+  type WidthAccuracy,
 } from './evaluation/results.js';
 export { exportRun, type ExportOptions } from './export/exportRun.js';
 export type { ReportOptions } from './report/options.js';
@@ -52,26 +72,29 @@ export type {
   AblationFailure,
   AblationResult,
   AblationRun,
+  GradientMeans,
   Spread,
   VariantSummary,
 } from './ablation/results.js';
 export { defaultTable, readTable, type AblationTable } from './ablation/variants.js';
 
-// Training graphs: the files, and the builder they are made with
+// Training graphs as files
 export { buildPrograms, emitMethod } from './methods/index.js';
 export type { EmittedProgram, EmittedPrograms } from './programs/folder.js';
-export type { Manifest } from './programs/manifest.js';
+export type {
+  GraphEntry,
+  GraphKind,
+  InputEntry,
+  InputKind,
+  Manifest,
+  OutputEntry,
+  ParameterEntry,
+  ParameterRole,
+  StatisticEntry,
+} from './programs/manifest.js';
 export { readManifest } from './runtime/programs.js';
-export { gradients } from './autodiff.js';
-export { Graph, Value, type Node } from './graph/graph.js';
-export { Builder } from './ops/builder.js';
-export { emit, type EmitOptions } from './targets/emit.js';
-export { targets } from './targets/index.js';
-export { lower } from './targets/lower.js';
-export type { Target } from './targets/target.js';
-export { decodeModel, encodeModel, type OnnxModel } from './onnx/model.js';
-export { modelText } from './onnx/text.js';
-export { diffModels, type ModelDifference } from './onnx/diff.js';
+export { builtInTarget } from './tuning/chooseTarget.js';
 
 // This machine
-export { doctor, type DoctorReport } from './runtime/doctor.js';
+export { doctor, type CachedDataset, type DoctorReport, type ProviderReport } from './runtime/doctor.js';
+export type { BlockedKernels } from './runtime/nchwcProbe.js';

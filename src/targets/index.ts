@@ -4,3 +4,12 @@ import type { Target } from './target.js';
 
 /** The targets by name, each as it is on any machine: `cpu` for processors with AVX-512, with the built-in choices. */
 export const targets: Readonly<Record<'portable' | 'cpu', Target>> = { portable, cpu: cpuTarget(16) };
+
+/**
+ * ONNX Runtime's blocked kernels on x64 processors: `block` 16 where it uses AVX-512, 8 elsewhere (`doctor` of
+ * `slimclr` tells which). Models are opset 17 with nodes of the domain `com.microsoft.nchwc`, in the order that is
+ * meant: create their sessions with `graphOptimizationLevel: 'disabled'`. Inputs and outputs stay row-major.
+ */
+export function cpu(block: 8 | 16): Target {
+  return cpuTarget(block);
+}
