@@ -23,14 +23,15 @@ function formatValue(value: unknown, indent: string): string {
 
 /** The keys in which two configs differ, in the order of `a`, then those that only `b` has. Lists count as one value. */
 export function diffConfigs(a: object, b: object): ConfigDifference[] {
-  const left = new Map(leaves(a, ''));
-  const right = new Map(leaves(b, ''));
+  const left = new Map(leaves(a));
+  const right = new Map(leaves(b));
   return [...new Set([...left.keys(), ...right.keys()])]
     .map((path) => ({ path, a: left.get(path), b: right.get(path) }))
     .filter((difference) => JSON.stringify(difference.a) !== JSON.stringify(difference.b));
 }
 
-function leaves(value: object, prefix: string): [path: string, value: unknown][] {
+/** The values of a config, lists as a whole, by path. */
+export function leaves(value: object, prefix = ''): [path: string, value: unknown][] {
   return Object.entries(value).flatMap(([key, child]): [string, unknown][] =>
     typeof child === 'object' && child !== null && !Array.isArray(child)
       ? leaves(child as object, `${prefix}${key}.`)

@@ -1,21 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../errors.js';
+import { readAssignments } from './assignments.js';
 import { checkConfig } from './check.js';
+import { kinds, layered, setKeys, isRecord, type Layer } from './layers.js';
 import { findPreset } from './presets.js';
 import { describeIssues } from './problems.js';
 import { configSchema, type Config } from './schema.js';
+import { decodeText } from './text.js';
 
 export interface ConfigSources {
   /** Name of a preset; wins over the one a file names. */
   readonly preset?: string;
   /** Path of a JSON file: keys of the config, and optionally `"preset": "name"`, which it then starts from. */
   readonly file?: string;
-  /** Assignments `key.sub=value`; the value is JSON, or else a string. */
+  /** Assignments `key.sub=value`, in any order; the value is JSON, or else a string. */
   readonly set?: readonly string[];
 }
 
 /**
- * The complete config from its sources, later ones winning: defaults, preset, file, assignments.
+ * The complete config from its sources, later ones winning: defaults, preset, file, assignments. A source that chooses
+ * another kind of something keeps what the earlier ones set and that kind has, too: `schedule.kind=constant` the peak.
  * Throws UsageError, one line, for whatever is wrong in them.
  */
 export function loadConfig({ preset, file, set = [] }: ConfigSources): Config {
@@ -29,15 +33,15 @@ export function loadConfig({ preset, file, set = [] }: ConfigSources): Config {
   const layers = [
     ...(name === undefined ? [] : [findPreset(name).config]),
     fileConfig,
-    ...set.map(parseAssignment),
+    // One layer, so that their order does not matter.
+    readAssignments(set),
   ];
-  // The defaults come first, so that an assignment meets a complete object (a union's `kind` above all).
-  return parseConfig(layers.reduce<unknown>(merge, configSchema.parse({})));
+  return parseConfig(layers.reduce<Layer>(layered, kinds));
 }
 
 /** The config with assignments `key.sub=value` on top of it. Errors are those of `loadConfig`. */
 export function withAssignments(config: Config, set: readonly string[]): Config {
-  return parseConfig(set.map(parseAssignment).reduce<unknown>(merge, config));
+  return parseConfig(layered(setKeys(config), readAssignments(set)));
 }
 
 /** The complete config that `input` stands for. Throws UsageError, one line that holds every problem. */
@@ -54,7 +58,7 @@ const oneLine = (problems: readonly string[]): string => `config: ${problems.joi
 function readConfigFile(file: string): Record<string, unknown> {
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(file, 'utf8'));
+    content = JSON.parse(decodeText(readFileSync(file)));
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
     throw new UsageError(`config: ${file} ${reason} (${(cause as Error).message})`, { cause });
@@ -62,38 +66,4 @@ function readConfigFile(file: string): Record<string, unknown> {
   if (!isRecord(content))
     throw new UsageError(`config: ${file} holds no JSON object; accepted: {"key": value, ...}`);
   return content;
-}
-
-/** `key.sub=value` as `{ key: { sub: value } }`. */
-function parseAssignment(text: string): unknown {
-  const equals = text.indexOf('=');
-  const keys = text.slice(0, Math.max(equals, 0)).split('.');
-  if (keys.includes('')) {
-    throw new UsageError(
-      `config: cannot read the assignment "${text}"; accepted: key=value or key.sub=value`,
-    );
-  }
-  return keys.reduceRight<unknown>((value, key) => ({ [key]: value }), parseValue(text.slice(equals + 1)));
-}
-
-function parseValue(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-/** `over` on top of `base`: objects key by key, anything else as a whole. */
-function merge(base: unknown, over: unknown): unknown {
-  if (!isRecord(base) || !isRecord(over)) return over;
-  // Another kind of a union has other keys: those of the old kind must not stay.
-  if ('kind' in over && over['kind'] !== base['kind']) return over;
-  const merged = new Map(Object.entries(base));
-  for (const [key, value] of Object.entries(over)) merged.set(key, merge(merged.get(key), value));
-  return Object.fromEntries(merged);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

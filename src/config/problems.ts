@@ -1,27 +1,6 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { closest } from './closest.js';
-import { configSchema } from './schema.js';
-
-/** The part of JSON Schema that the config's schema uses. */
-interface SchemaNode {
-  readonly type?: string;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  /** Unions told apart by `kind`. */
-  readonly oneOf?: readonly SchemaNode[];
-  /** Unions of a value and a list of such values. */
-  readonly anyOf?: readonly SchemaNode[];
-  readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly items?: SchemaNode | false;
-  readonly prefixItems?: readonly SchemaNode[];
-  readonly minLength?: number;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMaximum?: number;
-}
-
-const rootNode = z.toJSONSchema(configSchema, { io: 'input' }) as SchemaNode;
+import { kindOf, rootNode, type SchemaNode } from './schemaNode.js';
 
 /**
  * What zod found wrong with `input`, one sentence an issue: the key, the value given, what is accepted.
@@ -51,7 +30,7 @@ function otherKinds(
 ): string | null {
   const having = kinds.filter(({ properties }) => Object.hasOwn(properties ?? {}, key));
   if (having.length === 0) return null;
-  const names = having.map(({ properties }) => JSON.stringify(properties!['kind']!.const)).join(', ');
+  const names = having.map((branch) => JSON.stringify(kindOf(branch))).join(', ');
   const kind = pathText([...path, 'kind']);
   return (
     `${pathText([...path, key])} does not exist for ${kind} ${valueText(valueAt([...path, 'kind'], input))}; ` +
@@ -101,7 +80,7 @@ function itemAt(node: SchemaNode, index: number): SchemaNode {
 function branchOf(node: SchemaNode, value: unknown): SchemaNode {
   if (node.oneOf === undefined) return node;
   const kind = valueAt(['kind'], value);
-  const kinds = node.oneOf.map((branch) => branch.properties?.['kind']?.const);
+  const kinds = node.oneOf.map(kindOf);
   const undecided: SchemaNode = { type: 'object', properties: { kind: { enum: kinds } } };
   return node.oneOf[kinds.indexOf(kind)] ?? undecided;
 }
@@ -115,6 +94,8 @@ function accepted(node: SchemaNode): string {
       return ['an integer', bounds(integerBounds(node))].join(' ').trim();
     case 'number':
       return ['a number', bounds(node)].join(' ').trim();
+    case 'boolean':
+      return 'true, false';
     case 'string':
       return node.minLength === undefined ? 'a string' : 'a string that is not empty';
     case 'array': {

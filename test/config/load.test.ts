@@ -44,12 +44,12 @@ describe('loadConfig', () => {
     });
   });
 
-  it('the file wins over the preset, an assignment over the file, the last assignment over the others', () => {
+  it('the file wins over the preset, an assignment over the file', () => {
     const path = file({ epochs: 150, method: { queueSize: 2048, temperature: 0.15 } });
     const config = loadConfig({
       preset: 'cifar10-resnet20',
       file: path,
-      set: ['method.queueSize=512', 'method.queueSize=768'],
+      set: ['method.queueSize=768'],
     });
     expect(config.method).to.include({ queueSize: 768, temperature: 0.15, keyMomentum: 0.99 });
     expect(config).to.include({ epochs: 150, batchSize: 64 });
@@ -70,15 +70,37 @@ describe('loadConfig', () => {
     expect(config.schedule.warmupFrom).to.equal(1e-7);
   });
 
-  it('another kind of a union drops the keys of the old kind; the same kind keeps them', () => {
-    const off = loadConfig({
-      set: ['techniques.distillation.weight=0.3', 'techniques.distillation.kind=none'],
-    });
-    expect(off.techniques.distillation).to.deep.equal({ kind: 'none' });
-    const on = loadConfig({
-      set: ['techniques.distillation.weight=0.3', 'techniques.distillation.kind=kd-logits'],
-    });
-    expect(on.techniques.distillation).to.include({ kind: 'kd-logits', weight: 0.3 });
+  it('assignments of one key: equal ones stand, different ones are refused, as one would have no effect', () => {
+    expect(loadConfig({ set: ['epochs=7', 'epochs=7'] }).epochs).to.equal(7);
+    expect(setError('epochs=5', 'seed=1', 'epochs=7')).to.equal(
+      'config: the assignment "epochs=5" has no effect before "epochs=7"; accepted: one value for epochs',
+    );
+    expect(setError('method.kind=simclr', 'method.kind=moco-v3')).to.include('one value for method.kind');
+    expect(setError('checkpoint={"keep":2}', 'checkpoint.keep=4')).to.include(
+      'one value for checkpoint.keep',
+    );
+    expect(setError('checkpoint.keep=4', 'checkpoint=5')).to.include('has no effect before "checkpoint=5"');
+  });
+
+  it('a key that holds a string takes the text as it stands', () => {
+    const set = ['data.source=2024', 'monitor.source=true', 'monitor.kind=knn'];
+    const { data, monitor } = loadConfig({ set });
+    expect(data.source).to.equal('2024');
+    expect(monitor).to.include({ source: 'true' });
+    const { method } = loadConfig({ set: ['method.teacher={a}.onnx', 'method.kind=seed'] });
+    expect(method).to.include({ teacher: '{a}.onnx' });
+    expect(loadConfig({ set: ['data.source="quoted as JSON"'] }).data.source).to.equal('quoted as JSON');
+  });
+
+  it('a file with a byte order mark, in UTF-8 or UTF-16: read', () => {
+    const text = JSON.stringify({ epochs: 7, data: { source: 'fotos/ä' } });
+    const utf16 = Buffer.from(`\ufeff${text}`, 'utf16le');
+    for (const bytes of [Buffer.from(`\ufeff${text}`), utf16, Buffer.from(utf16).swap16()]) {
+      const path = join(folder, 'marked.json');
+      writeFileSync(path, bytes);
+      expect(loadConfig({ file: path })).to.deep.include({ epochs: 7 });
+      expect(loadConfig({ file: path }).data.source).to.equal('fotos/ä');
+    }
   });
 
   it('unknown keys: the closest one of that level, the same key of another level, or all of the level', () => {
@@ -148,6 +170,8 @@ describe('loadConfig', () => {
       'techniques.distillation.weight=2',
       'techniques.distillation.weight is 2; accepted: a number >= 0 and <= 1',
     ],
+    ['tensorboard=yes', 'tensorboard is "yes"; accepted: true, false'],
+    ['method=5', 'method is 5; accepted: an object with the keys kind'],
     ['checkpoint=often', 'checkpoint is "often"; accepted: an object with the keys everyEpochs, keep'],
   ];
   for (const [assignment, message] of wrong) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { loadConfig } from '../../src/config/load.js';
+import { loadConfig, withAssignments } from '../../src/config/load.js';
 import { emitMethod } from '../../src/methods/index.js';
 import { modelText } from '../../src/onnx/text.js';
 import type { EmittedPrograms } from '../../src/programs/folder.js';
@@ -22,7 +22,8 @@ function emitted(kind: (typeof kinds)[number], ...set: string[]): EmittedProgram
     'runtime.target=portable',
     'epochs=10',
   ];
-  return emitMethod(loadConfig({ set: [...base, `method.kind=${kind}`, ...methods[kind], ...set] }));
+  const config = loadConfig({ set: [...base, `method.kind=${kind}`, ...methods[kind]] });
+  return emitMethod(withAssignments(config, set));
 }
 
 /** Graphs that differ between two, by name: changed, or only in one of them. */

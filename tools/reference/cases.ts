@@ -1,5 +1,5 @@
 import type { MethodName } from '../../src/config/methods.js';
-import { loadConfig } from '../../src/config/load.js';
+import { loadConfig, withAssignments } from '../../src/config/load.js';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import type { Moment } from './trainingStep.js';
 
@@ -41,7 +41,9 @@ export function caseOf(
   { title = '', slowStart = false } = {},
 ): Case {
   const assigned = [shared, encoders[encoder], { method: methods[method] }].flatMap(assignments);
-  return { title, config: loadConfig({ set: [...assigned, ...set] }), slowStart };
+  const lastOfEachKey = new Map(set.map((text) => [text.slice(0, text.indexOf('=')), text]));
+  const config = withAssignments(loadConfig({ set: assigned }), [...lastOfEachKey.values()]);
+  return { title, config, slowStart };
 }
 
 function assignments(config: ConfigInput): string[] {
