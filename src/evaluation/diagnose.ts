@@ -1,12 +1,15 @@
 import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
+import type { ViewBatch } from '../data/loader.js';
+import { SlimclrError } from '../errors.js';
 import { readManifest } from '../runtime/programs.js';
 import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../training/events.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
 import { openMethodStep } from '../training/steps/openMethodStep.js';
+import { DivergenceError } from '../training/steps/step.js';
 import { openLoader } from '../training/trainingLoop.js';
 import { writeResult } from './resultFiles.js';
 import type { DiagnosticsResult } from './results.js';
@@ -54,10 +57,10 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
         const index = saved.step + i;
         const epoch = Math.floor(index / stepsPerEpoch);
         const first = (index % stepsPerEpoch) * config.accumulation;
-        const views = [];
+        const views: ViewBatch[] = [];
         for (let j = 0; j < config.accumulation; j++) views.push(await loader.batch(epoch, first + j));
         if (keys) state.keys!.data.set(keys);
-        const { diagnostics } = await step.run({
+        const input = {
           batches: views,
           learningRate: 0,
           allWidths: true,
@@ -65,7 +68,15 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
           steps: { all: Math.min(saved.step, total - 1), narrow: 0, total },
           diagnose: true,
           update: false,
+        };
+        const { diagnostics } = await step.run(input).catch((error: unknown) => {
+          if (!(error instanceof DivergenceError)) throw error;
+          // What follows is advice on training.
+          const [found] = error.message.split(';');
+          throw new SlimclrError(`diagnostics: ${found} on ${imagesOf(views, config)}`);
         });
+        const number = notFinite(diagnostics);
+        if (number) throw new SlimclrError(`diagnostics: ${number} on ${imagesOf(views, config)}`);
         measured.push(diagnostics!);
         for (const batch of views) loader.recycle(batch);
       }
@@ -87,4 +98,21 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   } finally {
     await loader.close();
   }
+}
+
+/** The images of a step, for messages: batch norm in training mode makes each output one of them all. */
+function imagesOf(batches: readonly ViewBatch[], { data }: Config): string {
+  const [first, ...others] = batches.flatMap(({ indices }) => [...indices]);
+  return `image ${first} of ${data.source} and the ${others.length} after it in its step`;
+}
+
+/** Where a number in a tree is not finite, such as `features.w0.50.std is NaN`; undefined where all are. */
+function notFinite(tree: unknown, path: readonly string[] = []): string | undefined {
+  if (typeof tree === 'number') return Number.isFinite(tree) ? undefined : `${path.join('.')} is ${tree}`;
+  if (typeof tree !== 'object' || tree === null) return undefined;
+  for (const [key, value] of Object.entries(tree)) {
+    const found = notFinite(value, [...path, key]);
+    if (found) return found;
+  }
+  return undefined;
 }

@@ -10,8 +10,11 @@ import type { Network } from '../programs/network.js';
 import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, sessionOptions } from '../runtime/session.js';
 import { portable } from '../targets/portable.js';
+import { requireFiniteRows, type Origin } from './finite.js';
 
 export interface Features {
+  /** For messages; absent for numbers that no encoder made. */
+  readonly origin?: Origin;
   /** Images, n. */
   readonly count: number;
   /** Length of one feature vector, C. */
@@ -28,19 +31,21 @@ export class FrozenEncoder {
   private constructor(
     private readonly session: InferenceSession,
     private readonly imageSize: number,
+    readonly width: number,
     /** Length of its features. */
     readonly channels: number,
   ) {}
 
   static open(network: Network, config: Config, width: number, weights: Weights): Promise<FrozenEncoder> {
-    return FrozenEncoder.of(bindWeights(embedProgram(network, config, width).graph, weights), config);
+    return FrozenEncoder.of(bindWeights(embedProgram(network, config, width).graph, weights), config, width);
   }
 
   /** Of the graph of an `embedProgram` whose weights are bound. */
-  static async of(graph: Graph, config: Config): Promise<FrozenEncoder> {
+  static async of(graph: Graph, config: Config, width: number): Promise<FrozenEncoder> {
     const model = emitFrozen(graph, portable);
     const session = await createSession(encodeModel(model), sessionOptions(config.runtime));
-    return new FrozenEncoder(session, config.data.imageSize, model.outputs[0]!.type.shape[1] as number);
+    const channels = model.outputs[0]!.type.shape[1] as number;
+    return new FrozenEncoder(session, config.data.imageSize, width, channels);
   }
 
   /** Images `[count, 3, S, S]` -> features `[count, C]`. */
@@ -59,7 +64,7 @@ export class FrozenEncoder {
 
 /**
  * Features of all images of a source, in its order, under each of the encoders. Every image is decoded once.
- * `onBatch` is called with the number of images done.
+ * `onBatch` is called with the number of images done. Throws a SlimclrError for a feature that is not finite.
  */
 export async function extractFeatures(
   source: ImageSource,
@@ -67,14 +72,17 @@ export async function extractFeatures(
   encoders: readonly FrozenEncoder[],
   onBatch?: (done: number) => void,
 ): Promise<Features[]> {
-  const features = encoders.map(({ channels }) => ({
+  const features = encoders.map(({ width, channels }) => ({
+    origin: { width, source },
     count: source.length,
     channels,
     data: new Float32Array(source.length * channels),
   }));
   for await (const { images, start, count } of evaluationBatches(source, evaluationOptions(config))) {
     for (const [i, encoder] of encoders.entries()) {
-      features[i]!.data.set(await encoder.features(images, count), start * encoder.channels);
+      const rows = await encoder.features(images, count);
+      requireFiniteRows(rows, encoder.channels, 'features', features[i]!.origin, (row) => start + row);
+      features[i]!.data.set(rows, start * encoder.channels);
     }
     onBatch?.(start + count);
   }

@@ -115,7 +115,7 @@ export class FinetunedNetwork {
         return { kind: 'inline', values: part.view(name) };
       },
     });
-    return FrozenEncoder.of(graph, config);
+    return FrozenEncoder.of(graph, config, width);
   }
 
   /** The classifier as it is now. */

@@ -5,6 +5,7 @@ import { newTensor } from '../runtime/onnxRuntime.js';
 import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
+import { requireFiniteRows } from './finite.js';
 import { openGraph } from './openGraph.js';
 import type { Accuracy } from './results.js';
 
@@ -29,7 +30,8 @@ const blockRows = 256;
 /**
  * Weighted k-nearest-neighbour classification (Wu et al., Unsupervised feature learning via non-parametric
  * instance discrimination, CVPR 2018, section 3.4): the k training images of highest cosine similarity s vote
- * for their classes with weight exp(s / T). Equally similar images are taken in their order.
+ * for their classes with weight exp(s / T). Equally similar images are taken in their order. Throws a SlimclrError for
+ * features that are not finite.
  */
 export async function knnAccuracy(
   train: LabelledFeatures,
@@ -45,7 +47,7 @@ export async function knnAccuracy(
   const bank = floatTensor(normalizedRows(train), [train.count, channels]);
   const queries = normalizedRows(test);
   const session = await openGraph(neighboursGraph(channels, train.count, neighbours), runtime);
-  const counter = new AccuracyCounter();
+  const counter = new AccuracyCounter('votes', test.origin);
   const votes = new Float64Array(classes);
   try {
     for (let start = 0; start < test.count; start += blockRows) {
@@ -56,8 +58,10 @@ export async function knnAccuracy(
       const index = outputs['index']!.data as Int32Array;
       for (let row = 0; row < rows; row++) {
         votes.fill(0);
+        // The nearest comes first. What is common to all weights changes no order, and exp(s / T) may be infinite.
+        const nearest = similarity[row * neighbours]!;
         for (let i = row * neighbours; i < (row + 1) * neighbours; i++) {
-          votes[train.labels[index[i]!]!]! += Math.exp(similarity[i]! / temperature);
+          votes[train.labels[index[i]!]!]! += Math.exp((similarity[i]! - nearest) / temperature);
         }
         counter.add(votes, test.labels[start + row]!);
       }
@@ -94,7 +98,8 @@ function neighboursGraph(channels: number, bankSize: number, k: number): Graph {
 }
 
 /** Rows divided by their Euclidean norm; a row of zeros stays. */
-function normalizedRows({ count, channels, data }: Features): Float32Array {
+function normalizedRows({ count, channels, data, origin }: Features): Float32Array {
+  requireFiniteRows(data, channels, 'features', origin);
   const rows = new Float32Array(data.length);
   for (let row = 0; row < count; row++) {
     const start = row * channels;

@@ -53,7 +53,7 @@ export async function openKnnMonitor(config: Config, options: KnnMonitorOptions 
       // Weights become constants of the graphs, so sessions are opened anew, which costs much less than what
       // evaluation with constants saves.
       const encoders = await Promise.all(
-        programs.map(({ graph }) => FrozenEncoder.of(bindWeights(graph, known), config)),
+        programs.map(({ graph }, i) => FrozenEncoder.of(bindWeights(graph, known), config, widths[i]!)),
       );
       try {
         const bank = await extractFeatures(train, config, encoders);

@@ -64,8 +64,10 @@ export async function classifierAccuracies(
 ): Promise<Accuracy[]> {
   const accuracies: Accuracy[] = [];
   for (const [i, classifier] of classifiers.entries()) {
-    const counter = new AccuracyCounter();
-    await classify(classifier, features[i]!, runtime, (scores, image) => counter.add(scores, labels[image]!));
+    const counter = new AccuracyCounter('logits', features[i]!.origin);
+    await classify(classifier, features[i]!, runtime, (scores, image) =>
+      counter.add(scores, labels[image]!, image),
+    );
     accuracies.push(counter.accuracy);
   }
   return accuracies;

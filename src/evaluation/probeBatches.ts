@@ -4,6 +4,7 @@ import { ViewLoader } from '../data/loader.js';
 import { Random } from '../random.js';
 import { newTensor, type Tensor } from '../runtime/onnxRuntime.js';
 import { floatTensor } from '../runtime/session.js';
+import { requireFiniteRows } from './finite.js';
 import { encoderBatchSize, type Features, type FrozenEncoder } from './features.js';
 import type { LabelledSource } from './labelledImages.js';
 
@@ -76,7 +77,7 @@ export class AugmentedBatches implements ProbeBatches {
   readonly #chunk: number;
 
   constructor(
-    source: LabelledSource,
+    private readonly source: LabelledSource,
     { data }: Config,
     private readonly encoders: readonly FrozenEncoder[],
     batchSize: number,
@@ -102,7 +103,11 @@ export class AugmentedBatches implements ProbeBatches {
       const chunk = images.slice(start * size, (start + rows) * size);
       for (const [i, encoder] of this.encoders.entries()) {
         const target = this.#features[i]!.data as Float32Array;
-        target.set(await encoder.features(chunk, rows), start * encoder.channels);
+        const features = await encoder.features(chunk, rows);
+        const { width, channels } = encoder;
+        const imageOf = (row: number) => batch.indices[start + row]!;
+        requireFiniteRows(features, channels, 'features', { width, source: this.source }, imageOf);
+        target.set(features, start * channels);
       }
     }
     this.#loader.recycle(batch);

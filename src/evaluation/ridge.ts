@@ -35,7 +35,7 @@ const heldOutStream = 0x72696467;
  * Least squares of one-hot labels on standardised features X `[n, C]` with a bias, which is not regularised:
  * `W = (X^T X + lambda n I)^-1 X^T Y`, X and Y centred. Lambda is the one with the best top-1 accuracy on a tenth of
  * the images, held out; the classifier is then of all images, and takes raw features.
- * Throws a UsageError for fewer than two images.
+ * Throws a UsageError for fewer than two images, a SlimclrError for features that are not finite.
  */
 export async function solveRidge(
   raw: LabelledFeatures,
@@ -54,19 +54,16 @@ export async function solveRidge(
   if (lambdas.length > 1) {
     const tested = rows(features, heldOut);
     for (const lambda of lambdas) {
-      const counter = new AccuracyCounter();
+      const counter = new AccuracyCounter('logits', raw.origin);
       await classify(solve(others, lambda), tested, runtime, (scores, i) =>
-        counter.add(scores, labels[heldOut[i]!]!),
+        counter.add(scores, labels[heldOut[i]!]!, heldOut[i]),
       );
       const { top1 } = counter.accuracy;
       if (top1 > best.top1) best = { lambda, top1 };
     }
   }
   const all = sum(others, await moments(features, labels, classes, heldOut, runtime));
-  return {
-    classifier: withoutStandardization(solve(all, best.lambda), map),
-    lambda: best.lambda,
-  };
+  return { classifier: withoutStandardization(solve(all, best.lambda), map), lambda: best.lambda };
 }
 
 /** What least squares needs to know of images, in sums over them. */

@@ -7,6 +7,7 @@ import { widthLabel } from '../programs/manifest.js';
 import { calibrate } from './calibrate.js';
 import { cacheKey, FeatureCache, type FeatureSlot } from './featureCache.js';
 import { extractFeatures, FrozenEncoder, type Features } from './features.js';
+import { requireFiniteRows } from './finite.js';
 import type { LabelledImages } from './labelledImages.js';
 import type { TrainedRun } from './trainedRun.js';
 
@@ -42,7 +43,9 @@ export async function cachedFeatures(
 ): Promise<SplitFeatures | null> {
   const cache = new FeatureCache(run.folder);
   const requests = requestsOf(run, images, trainedEncoder(run), width);
-  const [train, test] = await Promise.all(requests.map(({ slot, key }) => cache.read(slot, key)));
+  const [train, test] = await Promise.all(
+    requests.map(async (request) => known(await cache.read(request.slot, request.key), request, images)),
+  );
   return train && test ? { train, test } : null;
 }
 
@@ -85,11 +88,14 @@ export async function encoderFeatures(
   const { config, network } = run;
   const cache = new FeatureCache(run.folder);
   const requests = config.widths.flatMap((width) => requestsOf(run, images, setup, width));
-  const known = await Promise.all(
-    requests.map(async (request) => ({ ...request, features: await cache.read(request.slot, request.key) })),
+  const read = await Promise.all(
+    requests.map(async (request) => ({
+      ...request,
+      features: known(await cache.read(request.slot, request.key), request, images),
+    })),
   );
-  const found = new Map(known.map(({ width, split, features }) => [`${split} ${width}`, features]));
-  const missing = known.filter(({ features }) => !features);
+  const found = new Map(read.map(({ width, split, features }) => [`${split} ${width}`, features]));
+  const missing = read.filter(({ features }) => !features);
   if (missing.length > 0) {
     const weights = await setup.prepare([...new Set(missing.map(({ width }) => width))]);
     for (const split of ['train', 'test'] as const) {
@@ -116,6 +122,18 @@ export async function encoderFeatures(
     train: found.get(`train ${width}`)!,
     test: found.get(`test ${width}`)!,
   }));
+}
+
+/** What the cache has; throws a SlimclrError for features that are not finite, which older versions kept. */
+function known(
+  features: Features | null,
+  { width, split }: { readonly width: number; readonly split: Split },
+  images: Pick<LabelledImages, Split>,
+): Features | null {
+  if (!features) return null;
+  const origin = { width, source: images[split] };
+  requireFiniteRows(features.data, features.channels, 'features', origin);
+  return { ...features, origin };
 }
 
 /** Where the cache has the features at a width, training images first. */

@@ -1,4 +1,5 @@
 import type { Features } from './features.js';
+import { requireFiniteRows } from './finite.js';
 import type { LinearClassifier } from './linearClassifier.js';
 
 /** x' = (x - mean) * scale, by feature, [C] each. */
@@ -8,20 +9,36 @@ export interface Standardization {
 }
 
 /**
- * The map to mean 0 and variance 1 / C over these images, so that the squared length of a vector is 1 on average
- * and a learning rate means the same at every width; a feature that never varies becomes 0.
+ * A feature varies when its standard deviation is more than this of its size, the root of its mean square. It is a
+ * float32 sum of some hundred products, the last convolution's and the pooling's, each rounded to 2^-24 of itself: less
+ * than 256 such roundings is what a constant varies by from image to image and from one runtime to the next, and
+ * divided by its deviation that would become a feature like any other.
  */
-export function standardization({ count, channels, data }: Features): Standardization {
+const leastVariation = 2 ** -16;
+
+/**
+ * The map to mean 0 and variance 1 / C over these images, so that the squared length of a vector is 1 on average
+ * and a learning rate means the same at every width; a feature that varies by its rounding at most becomes 0. Throws a
+ * SlimclrError for features that are not finite.
+ */
+export function standardization({ count, channels, data, origin }: Features): Standardization {
+  requireFiniteRows(data, channels, 'features', origin);
   const mean = new Float64Array(channels);
   const squares = new Float64Array(channels);
   for (let i = 0; i < data.length; i++) mean[i % channels]! += data[i]! / count;
   for (let i = 0; i < data.length; i++) squares[i % channels]! += (data[i]! - mean[i % channels]!) ** 2;
-  return { mean, scale: squares.map((sum) => (sum === 0 ? 0 : 1 / Math.sqrt((sum / count) * channels))) };
+  const scale = squares.map((sum, c) => {
+    const variance = sum / count;
+    const size = mean[c]! ** 2 + variance;
+    return variance <= leastVariation ** 2 * size ? 0 : 1 / Math.sqrt(variance * channels);
+  });
+  return { mean, scale };
 }
 
-export function standardize({ count, channels, data }: Features, { mean, scale }: Standardization): Features {
+export function standardize(features: Features, { mean, scale }: Standardization): Features {
+  const { channels, data } = features;
   const mapped = data.map((value, i) => (value - mean[i % channels]!) * scale[i % channels]!);
-  return { count, channels, data: mapped };
+  return { ...features, data: mapped };
 }
 
 /** The classifier of raw features that scores as `classifier` does of standardised ones. */

@@ -10,7 +10,7 @@ import { replaceFile } from '../replaceFile.js';
 import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
 import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
 import { widthLabel } from '../programs/manifest.js';
-import { floatTensor, threadCount, type Tensor } from '../runtime/session.js';
+import { floatTensor, threadCount } from '../runtime/session.js';
 import { exportModel, type ExportClassifier, type ExportSubject } from './exportModel.js';
 import { verifyExport } from './verifyExport.js';
 
@@ -53,7 +53,7 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
   const widths = chosenWidths(config.widths, options.widths);
   const { classifier: protocol } = options;
   const probe = protocol ? await matchingClassifiers(run, protocol === true ? 'features' : protocol) : null;
-  const images = await readImages(config, options);
+  const { images, source } = await readImages(config, options);
   const subject: ExportSubject = { network, config, weights, checkpoint: run.sha256, head };
   const models: ExportResult['models'][number][] = [];
   for (const width of widths) {
@@ -62,7 +62,7 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
     onProgress?.(`exporting ${label}`);
     const classifier = probe && classifierOf(probe, label);
     const { bytes, parameters, multiplyAdds } = exportModel(subject, width, classifier ?? undefined);
-    const verification = await verifyExport(bytes, subject, width, images, classifier?.classifier);
+    const verification = await verifyExport(bytes, subject, width, images, classifier?.classifier, source);
     await replaceFile(path, (partial) => writeFile(partial, bytes));
     models.push({
       label,
@@ -109,7 +109,7 @@ function classifierOf({ classes, classifiers }: ProbeClassifiers, label: string)
 }
 
 /** Images of the run's source, as its encoder gets them: `[n, 3, S, S]`. */
-async function readImages({ data, seed }: Config, { cacheDirectory }: ExportOptions): Promise<Tensor> {
+async function readImages({ data, seed }: Config, { cacheDirectory }: ExportOptions) {
   const source = await openSource(data.source, {
     split: 'test',
     limit: verificationImages,
@@ -119,5 +119,5 @@ async function readImages({ data, seed }: Config, { cacheDirectory }: ExportOpti
   const { imageSize, mean, std } = data;
   const batches = evaluationBatches(source, { imageSize, mean, std, batchSize: source.length });
   const { value } = await batches.next();
-  return floatTensor(value!.images, [value!.count, 3, imageSize, imageSize]);
+  return { source, images: floatTensor(value!.images, [value!.count, 3, imageSize, imageSize]) };
 }

@@ -1,4 +1,6 @@
+import type { ImageSource } from '../data/source.js';
 import { SlimclrError } from '../errors.js';
+import { requireFiniteRows } from '../evaluation/finite.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
 import { openProgram, weightFeeds } from '../evaluation/openGraph.js';
 import { embedProgram } from '../programs/embed.js';
@@ -8,7 +10,10 @@ import type { ExportSubject } from './exportModel.js';
 
 /** What a check of an exported model found. */
 export interface Verification {
-  /** Largest |exported - training side| over the largest |training side|, of the output where it is largest. */
+  /**
+   * Largest |exported - training side| over the largest |training side|, of the output where it is largest. Of
+   * logits see `scoreError`.
+   */
   readonly maxRelativeError: number;
   /** Median milliseconds of one image, batch 1. */
   readonly latency: number;
@@ -23,7 +28,8 @@ const timedRuns = { atLeast: 5, atMost: 50, seconds: 1 };
 
 /**
  * Compares an exported model with the training side, the embed program fed with the checkpoint's weights, on
- * images `[n, 3, S, S]`, and times it. Throws a SlimclrError when they differ by more than `exportTolerance`.
+ * images `[n, 3, S, S]`, those of `source` for messages, and times it. Throws a SlimclrError when they differ by more
+ * than `exportTolerance`, and for an output of either that is not finite.
  */
 export async function verifyExport(
   bytes: Uint8Array,
@@ -31,9 +37,15 @@ export async function verifyExport(
   width: number,
   images: Tensor,
   classifier?: LinearClassifier,
+  source: ImageSource | undefined = undefined,
 ): Promise<Verification> {
   const { runtime } = subject.config;
+  const origin = source && { width, source };
+  const count = images.dims[0]!;
   const expected = await trainingSide(subject, width, images);
+  for (const [name, { data }] of Object.entries(expected)) {
+    requireFiniteRows(data as Float32Array, data.length / count, name, origin);
+  }
   const session = await createSession(bytes, sessionOptions(runtime));
   try {
     const exported = await session.run({ images });
@@ -41,8 +53,10 @@ export async function verifyExport(
       relativeError(exported[name]!.data as Float32Array, data as Float32Array),
     );
     if (classifier) {
-      const features = expected['features']!.data as Float32Array;
-      errors.push(relativeError(exported['logits']!.data as Float32Array, scores(classifier, features)));
+      const [logits, features] = [exported['logits']!, exported['features']!];
+      requireFiniteRows(logits.data as Float32Array, classifier.classes, 'logits', origin);
+      // Of the exported features, which agree with the training side's: what is left is the classifier's own error.
+      errors.push(scoreError(logits.data as Float32Array, classifier, features.data as Float32Array));
     }
     const maxRelativeError = Math.max(...errors);
     // Not `>`: NaN is a failure.
@@ -72,18 +86,32 @@ async function trainingSide(
   }
 }
 
-/** Features `[n, C]` -> scores `[n, classes]`, in float64. */
-function scores({ classes, channels, weight, bias }: LinearClassifier, features: Float32Array): Float64Array {
-  const rows = features.length / channels;
-  return Float64Array.from({ length: rows * classes }, (_, i) => {
+/**
+ * Largest error of the scores `[n, classes]` of features `[n, C]` against float64, over the largest sum of the
+ * magnitudes that a score is the sum of: features far from 0 cancel, and float32 keeps no more of a sum than that.
+ */
+function scoreError(
+  logits: Float32Array,
+  { classes, channels, weight, bias }: LinearClassifier,
+  features: Float32Array,
+): number {
+  if (logits.length * channels !== features.length * classes) return Infinity;
+  let [difference, largest] = [0, 0];
+  for (const [i, logit] of logits.entries()) {
     const [row, c] = [Math.floor(i / classes), i % classes];
-    let sum = bias[c]!;
-    for (let k = 0; k < channels; k++) sum += weight[c * channels + k]! * features[row * channels + k]!;
-    return sum;
-  });
+    let [sum, size] = [bias[c]!, Math.abs(bias[c]!)];
+    for (let k = 0; k < channels; k++) {
+      const product = weight[c * channels + k]! * features[row * channels + k]!;
+      sum += product;
+      size += Math.abs(product);
+    }
+    difference = Math.max(difference, Math.abs(logit - sum));
+    largest = Math.max(largest, size);
+  }
+  return difference === 0 ? 0 : difference / largest;
 }
 
-function relativeError(actual: Float32Array, expected: Float32Array | Float64Array): number {
+function relativeError(actual: Float32Array, expected: Float32Array): number {
   if (actual.length !== expected.length) return Infinity;
   let [difference, largest] = [0, 0];
   for (let i = 0; i < expected.length; i++) {

@@ -2,6 +2,7 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { SlimclrError, UsageError } from '../../src/errors.js';
+import { readClassifiers } from '../../src/evaluation/classifiers.js';
 import { evaluateProbe } from '../../src/evaluation/evaluateProbe.js';
 import { exportModel } from '../../src/export/exportModel.js';
 import { exportRun } from '../../src/export/exportRun.js';
@@ -108,6 +109,35 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
     expect(models[1]!.parameters - plain.models[1]!.parameters).to.equal(2 * 32 + 2);
     expect(models[1]!.multiplyAdds - plain.models[1]!.multiplyAdds).to.equal(2 * 32);
   });
+
+  for (const [title, scale] of [
+    ['varies by rounding', 1e-9],
+    ['varies by a fiftieth of what it did', 0.02],
+  ] as const) {
+    it(`classifier of features of which one ${title}: agrees with the training side`, async () => {
+      const { config, folder, weights } = run;
+      // What the residual branches and the shortcut add to a channel of the last stage is nearly a constant.
+      const tensors = new Map(weights);
+      for (const [name, tensor] of weights) {
+        if (!/layer3\.\d\.(bn2|downsample).*gamma/.test(name)) continue;
+        const data = Float32Array.from(tensor.data as Float32Array, (x, c) => (c === 5 ? scale * x : x));
+        tensors.set(name, { ...tensor, data });
+      }
+      for (const [name, tensor] of weights) {
+        if (!/layer3\.0\.bn2.*beta/.test(name)) continue;
+        const data = Float32Array.from(tensor.data as Float32Array, (x, c) => (c === 5 ? 3 : x));
+        tensors.set(name, { ...tensor, data });
+      }
+      await writeCheckpoint(folder, { config, epoch: 2, step: 6, fingerprint: 'images', tensors }, 2);
+      await evaluateProbe(folder, { testSource: run.test, epochs: 20 });
+      const { models } = await exportRun(folder, { classifier: true });
+      for (const { maxRelativeError } of models) expect(maxRelativeError).to.be.below(1e-5);
+      const { classifiers } = await readClassifiers(folder);
+      for (const { weight, channels } of classifiers.values()) {
+        expect(weight.every((w, i) => i % channels !== 5 || (w === 0) === scale < 1e-6)).to.equal(true);
+      }
+    });
+  }
 
   it('classifier of a protocol: that one, though there is none of the default', async () => {
     await evaluateProbe(run.folder, { testSource: run.test, protocol: 'ridge' });
