@@ -9,6 +9,11 @@ export interface WidthLoss {
    * `distillation` where the width is distilled.
    */
   readonly terms: Readonly<Record<string, number>>;
+  /**
+   * The part of a soft `distillation` (`kd-logits`, `kd-features`) that is the teachers' own entropy, times the student's
+   * temperature squared: less it, the term is the divergence from the teachers. Absent for the other kinds.
+   */
+  readonly teacherEntropy?: number;
 }
 
 /** Gradients and features at one step (docs/method.md, diagnostics); keyed by width label. */

@@ -69,12 +69,16 @@ export function exampleEvents(): LoggedEvent[] {
   return events.map((event, i) => ({ ...event, time: new Date(startTime + 100 * i).toISOString() }));
 }
 
+/** Of the full width at temperature 5, nearly that of a uniform distribution over a queue of 4096. */
+export const teacherEntropy = 207.9;
+
 function exampleLosses(step: number, active: number): Record<string, WidthLoss> {
   const losses = labels.slice(0, active).map((label, i): [string, WidthLoss] => {
     const info_nce = 3.5 + 3.4 * Math.exp(-step / 300) + 0.25 * i + 0.2 * Math.sin(step * (i + 1));
-    const distillation = 5.2 + 0.6 * Math.exp(-(step - 312) / 200) + 0.1 * i;
+    const distillation = teacherEntropy + 0.6 * Math.exp(-(step - 312) / 200) + 0.1 * i;
     const terms = i === 0 ? { info_nce } : { info_nce, distillation };
-    return [label, { loss: i === 0 ? info_nce : (info_nce + distillation) / 2, terms }];
+    if (i === 0) return [label, { loss: info_nce, terms }];
+    return [label, { loss: (info_nce + distillation) / 2, terms, teacherEntropy }];
   });
   return Object.fromEntries(losses);
 }

@@ -8,6 +8,7 @@ import type { LoggedEvent, WidthLoss } from '../../src/training/events.js';
 import type { Pictures } from '../../src/report/pictures.js';
 import { chartsOf, chromium, figureOf, markCount, openPage } from '../support/browser.js';
 import {
+  teacherEntropy,
   exampleDiagnosis,
   exampleEvents,
   exampleExport,
@@ -127,6 +128,36 @@ describe('report.html', () => {
       ['speed', 'Training speed'],
       ['loader', 'Time spent waiting for the loader'],
     ]);
+  });
+
+  it('soft distillation is drawn as divergence where the entropy of the teacher is logged', async () => {
+    const largest = async (events: readonly LoggedEvent[], id: string) => {
+      const page = await renderReport(await readRun(writeRun(root, { log: logText(events) })), noPictures);
+      const chart = chartsOf(page).find((found) => found.id === id);
+      if (chart?.kind !== 'lines') throw new Error(`no chart ${id}`);
+      const points = chart.series.flatMap(({ points }) => points.map(([, y]) => y));
+      return { y: Math.max(...points), caption: chart.caption };
+    };
+    const events = exampleEvents();
+    for (const [id, bound] of [
+      ['loss', 8],
+      ['loss-distillation', 1],
+    ] as const) {
+      const { y, caption } = await largest(events, id);
+      expect(y).to.be.within(0, bound);
+      expect(caption).to.include('divergence');
+      const older = events.map((event): LoggedEvent => {
+        if (event.type !== 'step') return event;
+        const losses = Object.entries(event.losses).map(([label, { loss, terms }]) => [
+          label,
+          { loss, terms },
+        ]);
+        return { ...event, losses: Object.fromEntries(losses) as typeof event.losses };
+      });
+      const before = await largest(older, id);
+      expect(before.y).to.be.above(teacherEntropy / 2);
+      expect(before.caption).to.equal(undefined);
+    }
   });
 
   it('a run diagnosed after training, probed in two ways: heat maps of the diagnosis, a table of the protocols', async () => {

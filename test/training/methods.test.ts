@@ -60,11 +60,14 @@ describe('pretrain, method by method', function () {
       expect(steps).to.have.length(18);
       for (const { losses, step } of steps) {
         expect(Object.keys(losses)).to.deep.equal(step < 6 ? ['w1.00'] : ['w1.00', 'w0.50']);
-        for (const [label, { loss, terms }] of Object.entries(losses)) {
+        for (const [label, { loss, terms, teacherEntropy }] of Object.entries(losses)) {
           const taught = label === 'w0.50';
           expect(Object.keys(terms)).to.deep.equal(taught ? [own, 'distillation'] : [own]);
           const expected = taught ? (terms[own]! + terms['distillation']!) / 2 : terms[own]!;
           expect(loss).to.be.closeTo(expected, 1e-4 * Math.abs(expected) + 1e-6);
+          // What is left without it is a divergence, of predictions that are nearly uniform.
+          expect(teacherEntropy !== undefined).to.equal(taught);
+          if (taught) expect(terms['distillation']! - teacherEntropy!).to.be.within(-1e-4, 1.5);
         }
       }
 

@@ -1,4 +1,5 @@
 import { slimStartEpoch } from '../../config/techniques.js';
+import type { WidthLoss } from '../../training/events.js';
 import { seriesOf, stepChart, widthSeries, type LineChart, type Rule } from '../charts.js';
 import { imagesPerStep, type History, type StepEvent } from '../history.js';
 import { chartsOr, type Section } from '../section.js';
@@ -43,6 +44,11 @@ function trainingCharts(history: History): (LineChart | null)[] {
   // A loss of one term alone is that term.
   const terms = names.length === 1 ? [] : names;
   const [only] = names.length === 1 ? names : [];
+  const { distillation } = config.techniques;
+  const taughtShare = 'weight' in distillation ? distillation.weight : 0;
+  const isDivergence = steps.some(({ losses }) =>
+    Object.values(losses).some((loss) => 'teacherEntropy' in loss),
+  );
   const perStep = (name: string, value: (event: StepEvent) => number) =>
     seriesOf(
       { name, color: seriesColor(0) },
@@ -53,15 +59,28 @@ function trainingCharts(history: History): (LineChart | null)[] {
       {
         id: 'loss',
         title: `Loss of each width${only === undefined ? '' : ` (${titleOf(only)})`}`,
+        ...(isDivergence && { caption: divergenceCaption }),
         yLabel: 'loss, nats',
       },
-      widthSeries(labels, steps, ({ step, losses }, label) => [step, losses[label]?.loss]),
+      widthSeries(labels, steps, ({ step, losses }, label) => [
+        step,
+        divergence(losses[label]?.loss, losses[label], taughtShare),
+      ]),
       rules,
     ),
     ...terms.map((term) =>
       stepChart(
-        { id: `loss-${term}`, title: `${titleOf(term)} term of each width`, yLabel: titleOf(term) },
-        widthSeries(labels, steps, ({ step, losses }, label) => [step, losses[label]?.terms[term]]),
+        {
+          id: `loss-${term}`,
+          title: `${titleOf(term)} term of each width`,
+          ...(isDivergence && term === 'distillation' && { caption: divergenceCaption }),
+          yLabel: titleOf(term),
+        },
+        widthSeries(labels, steps, ({ step, losses }, label) => {
+          const loss = losses[label];
+          const value = loss?.terms[term];
+          return [step, term === 'distillation' ? divergence(value, loss, 1) : value];
+        }),
         rules,
       ),
     ),
@@ -90,6 +109,20 @@ function termNames(steps: readonly StepEvent[]): string[] {
     for (const { terms } of Object.values(losses)) for (const name of Object.keys(terms)) names.add(name);
   }
   return [...names];
+}
+
+/** How charts of soft distillation are to be read. */
+const divergenceCaption =
+  "Distillation as divergence from the teacher: without the teacher's own entropy, which no student goes below.";
+
+/** A value with `share` of a width's distillation in it, less that share of the teacher's entropy where it is logged. */
+function divergence(
+  value: number | null | undefined,
+  loss: WidthLoss | undefined,
+  share: number,
+): number | undefined {
+  // In the log a loss that is not finite is null.
+  return value === undefined || value === null ? undefined : value - share * (loss?.teacherEntropy ?? 0);
 }
 
 function titleOf(term: string): string {

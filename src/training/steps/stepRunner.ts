@@ -22,6 +22,7 @@ import { MovedStatistics } from '../movedStatistics.js';
 import { PieceRuns } from '../pieces.js';
 import type { TrainingState } from '../state.js';
 import { DivergenceError, type MicroBatch, type StepInput } from './step.js';
+import { TeacherEntropy } from './teacherEntropy.js';
 
 /** Graphs that a step runs; the others are for evaluation. */
 const stepKinds: readonly GraphKind[] = [
@@ -54,6 +55,7 @@ interface PreparedQuery {
 interface SummedLoss {
   loss: number;
   readonly terms: Record<string, number>;
+  teacherEntropy?: number;
 }
 
 export interface StepOptions {
@@ -92,6 +94,7 @@ export class StepRunner {
   readonly outputs: ReadonlyMap<string, WidthOutputs>;
   readonly #staging = new Staging();
   readonly #optimizer: OptimizerStep;
+  readonly #teacherEntropy: TeacherEntropy;
   readonly #lambdas: readonly number[];
   /** Of each session, what is the same in every step: tensors over the arenas of the state. */
   readonly #feeds = new Map<Session, Tensors>();
@@ -138,6 +141,7 @@ export class StepRunner {
             { new_key: keys!.data },
           ),
       );
+    this.#teacherEntropy = new TeacherEntropy(config);
     this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
     this.outputs = new Map(
       manifest.labels.map((label) => {
@@ -301,7 +305,10 @@ export class StepRunner {
     this.#statistics.move(session.entry);
     await session.runInto(Object.assign(query.feeds, inputs), query.outputs);
     const terms = Object.entries(query.terms).map(([name, term]) => [name, valueOf(term)] as const);
-    this.#addLoss(label, { loss: valueOf(query.loss), terms: Object.fromEntries(terms) }, weights.loss);
+    if (allWidths) this.#teacherEntropy.record(label, this.outputs.get(label)!);
+    const teacherEntropy = allWidths ? this.#teacherEntropy.of(label) : undefined;
+    const loss = { loss: valueOf(query.loss), terms: Object.fromEntries(terms) };
+    this.#addLoss(label, { ...loss, ...(teacherEntropy !== undefined && { teacherEntropy }) }, weights.loss);
   }
 
   #prepared(index: number, allWidths: boolean): PreparedQuery {
@@ -329,12 +336,14 @@ export class StepRunner {
     };
   }
 
-  #addLoss(label: string, { loss, terms }: WidthLoss, factor: number): void {
+  #addLoss(label: string, { loss, terms, teacherEntropy }: WidthLoss, factor: number): void {
     const sum = once<string, SummedLoss>(this.#losses, label, () => ({ loss: 0, terms: {} }));
     sum.loss += factor * loss;
     for (const [name, term] of Object.entries(terms)) {
       sum.terms[name] = (sum.terms[name] ?? 0) + factor * term;
     }
+    if (teacherEntropy !== undefined)
+      sum.teacherEntropy = (sum.teacherEntropy ?? 0) + factor * teacherEntropy;
   }
 
   /** Predictions of the widths that teach one, from the same pass. */
