@@ -7,6 +7,8 @@ import {
   type OpName,
 } from '../../src/ops/operator.js';
 import { checkGradient, type GradientCase } from '../support/checkGradient.js';
+import { isMap } from '../support/operands.js';
+import { testedTargets } from '../support/testedTargets.js';
 import { withRule } from '../support/withRule.js';
 import { convolution } from './gradientCases/convolution.js';
 import { elementwise } from './gradientCases/elementwise.js';
@@ -53,8 +55,12 @@ describe('gradient rules', () => {
       it(`${name}: not differentiable`, () => expect(operators[op].gradient).to.equal(notDifferentiable));
       continue;
     }
-    for (const test of list) {
-      it(`${name} ${test.title}: gradients equal finite differences`, () => checkGradient(test, seed));
+    for (const tested of testedTargets) {
+      for (const test of list) {
+        if (tested.betweenLayers && !test.inputs.some(isMap)) continue;
+        it(`${tested.title}: ${name} ${test.title}: gradients equal finite differences`, () =>
+          checkGradient(test, seed, tested));
+      }
     }
     it(`${name}: a gradient that is 1 % off is found in every case`, async () => {
       for (const test of list) {

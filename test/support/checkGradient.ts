@@ -3,11 +3,12 @@ import { Graph, type Value } from '../../src/graph/graph.js';
 import { elementCount } from '../../src/onnx/model.js';
 import { Builder } from '../../src/ops/builder.js';
 import { Random } from '../../src/random.js';
+import { placeOperands, type OperandType, type PlacedOperands } from './operands.js';
 import { loadGraph, type LoadedGraph } from './runGraph.js';
 import { normal } from './samples.js';
+import { testedTargets, type TestedTarget } from './testedTargets.js';
 
-export interface GradientInput {
-  readonly shape: readonly number[];
+export interface GradientInput extends Pick<OperandType, 'shape' | 'parameter'> {
   /** Draws the elements; default standard normal. Finite differences need them away from kinks. */
   readonly sample?: (random: Random, count: number) => number[];
 }
@@ -34,15 +35,20 @@ const steps = { float64: 1e-3, float32: 0.02 };
  * Runtime: the loss is the sum of each output times a random projection, its derivative along random
  * directions is extrapolated from two step sizes (Richardson). Sums are taken in float64.
  */
-export async function checkGradient(test: GradientCase, seed: number): Promise<void> {
+export async function checkGradient(
+  test: GradientCase,
+  seed: number,
+  tested: TestedTarget = testedTargets[0]!,
+): Promise<void> {
   const random = new Random(seed);
-  const { dtype = 'float64' } = test;
+  // Between layers maps are float32.
+  const { dtype = tested.betweenLayers ? 'float32' : 'float64' } = test;
   const step = test.step ?? steps[dtype];
-  const { graph, projections } = gradientGraph(test, dtype, random);
+  const { graph, placed, projections } = gradientGraph(test, dtype, random, tested);
   const point = test.inputs.map(({ shape, sample = normal }) => sample(random, elementCount(shape)));
-  const loaded = await loadGraph(graph);
+  const loaded = await loadGraph(graph, { target: tested.target, places: placed.places });
   try {
-    const results = await loaded.run(feedsOf(point));
+    const results = await loaded.run(placed.feeds(point));
     for (const [i, at] of point.entries()) {
       const gradient = results[`gradient${i}`]!;
       for (let d = 0; d < directions; d++) {
@@ -50,6 +56,7 @@ export async function checkGradient(test: GradientCase, seed: number): Promise<v
         const lossAt = (distance: number) =>
           loss(
             loaded,
+            placed,
             point.with(
               i,
               at.map((x, j) => x + distance * direction[j]!),
@@ -72,11 +79,20 @@ export async function checkGradient(test: GradientCase, seed: number): Promise<v
   }
 }
 
-function gradientGraph(test: GradientCase, dtype: 'float64' | 'float32', random: Random) {
+function gradientGraph(
+  test: GradientCase,
+  dtype: 'float64' | 'float32',
+  random: Random,
+  tested: TestedTarget,
+) {
   const graph = new Graph('gradient');
   const b = new Builder(graph);
-  const inputs = test.inputs.map(({ shape }, i) => graph.input(`in${i}`, { dtype, shape }));
-  const outputs = test.build(b, inputs);
+  const placed = placeOperands(
+    b,
+    test.inputs.map(({ shape, parameter = false }) => ({ dtype, shape, parameter })),
+    tested,
+  );
+  const outputs = test.build(b, placed.values);
   const projections = outputs.map(({ shape }) => normal(random, elementCount(shape)));
   const terms = outputs.map((output, i) => {
     graph.output(`out${i}`, output);
@@ -85,13 +101,19 @@ function gradientGraph(test: GradientCase, dtype: 'float64' | 'float32', random:
     return b.op('ReduceSum', [b.op('Mul', [output, projection])], { keepdims: false });
   });
   const total = terms.reduce((sum, term) => b.op('Add', [sum, term]));
-  for (const [i, gradient] of gradients(b, total, inputs).entries()) graph.output(`gradient${i}`, gradient);
-  return { graph, projections };
+  for (const [i, gradient] of gradients(b, total, placed.values).entries())
+    graph.output(`gradient${i}`, gradient);
+  return { graph, placed, projections };
 }
 
 /** The projected outputs, summed in float64. */
-async function loss(loaded: LoadedGraph, point: number[][], projections: number[][]): Promise<number> {
-  const results = await loaded.run(feedsOf(point));
+async function loss(
+  loaded: LoadedGraph,
+  placed: PlacedOperands,
+  point: number[][],
+  projections: number[][],
+): Promise<number> {
+  const results = await loaded.run(placed.feeds(point));
   return projections.reduce((sum, projection, i) => sum + dot(results[`out${i}`]!, projection), 0);
 }
 
@@ -100,10 +122,6 @@ async function derivative(f: (distance: number) => Promise<number>, h: number): 
   const near = ((await f(h)) - (await f(-h))) / (2 * h);
   const far = ((await f(2 * h)) - (await f(-2 * h))) / (4 * h);
   return (4 * near - far) / 3;
-}
-
-function feedsOf(point: number[][]): Record<string, number[]> {
-  return Object.fromEntries(point.map((values, i) => [`in${i}`, values]));
 }
 
 function dot(a: readonly number[], b: readonly number[]): number {

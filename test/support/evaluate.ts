@@ -1,11 +1,10 @@
-import { Graph, type ElementType, type Value } from '../../src/graph/graph.js';
+import { Graph, type Value } from '../../src/graph/graph.js';
 import { Builder } from '../../src/ops/builder.js';
-import { runGraph, type RunOptions } from './runGraph.js';
+import { placeOperands, type OperandType } from './operands.js';
+import { runGraph } from './runGraph.js';
+import { testedTargets, type TestedTarget } from './testedTargets.js';
 
-export interface Operand {
-  /** Default float32. */
-  readonly dtype?: ElementType;
-  readonly shape: readonly number[];
+export interface Operand extends OperandType {
   readonly values: readonly number[];
 }
 
@@ -13,11 +12,11 @@ export interface Operand {
 export async function evaluate(
   operands: readonly Operand[],
   build: (b: Builder, inputs: readonly Value[]) => readonly Value[],
-  options: RunOptions = {},
+  tested: TestedTarget = testedTargets[0]!,
 ): Promise<number[][]> {
-  const graph = new Graph('evaluate');
-  const inputs = operands.map(({ dtype = 'float32', shape }, i) => graph.input(`in${i}`, { dtype, shape }));
-  for (const [i, value] of build(new Builder(graph), inputs).entries()) graph.output(`out${i}`, value);
-  const feeds = Object.fromEntries(operands.map(({ values }, i) => [`in${i}`, values]));
-  return Object.values(await runGraph(graph, feeds, options));
+  const b = new Builder(new Graph('evaluate'));
+  const placed = placeOperands(b, operands, tested);
+  for (const [i, value] of build(b, placed.values).entries()) b.graph.output(`out${i}`, value);
+  const feeds = placed.feeds(operands.map(({ values }) => values));
+  return Object.values(await runGraph(b.graph, feeds, { target: tested.target, places: placed.places }));
 }

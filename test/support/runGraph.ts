@@ -4,7 +4,7 @@ import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRun
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
-import type { Target } from '../../src/targets/target.js';
+import type { ParameterPlaces, Target } from '../../src/targets/target.js';
 
 /** Elements of tensors by name, row-major. A bool is 0 or 1. */
 export type Tensors = Readonly<Record<string, readonly number[]>>;
@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly target?: Target;
   /** Default: the target's. */
   readonly opset?: number;
+  /** Layouts of parameters among the inputs; their elements are fed in that order. Default: all are plain. */
+  readonly places?: ParameterPlaces;
 }
 
 export interface LoadedGraph {
@@ -22,24 +24,32 @@ export interface LoadedGraph {
 }
 
 /** The model of a graph as ONNX Runtime gets it: lowered, emitted, encoded, without defaults of inputs. */
-export function modelBytes(graph: Graph, { target = portable, opset = target.opset }: RunOptions = {}) {
-  const model = emit(lower(graph, target), { opset, version: '0.0.0' });
+export function modelBytes(graph: Graph, options: RunOptions = {}): Uint8Array {
+  return loweredModel(graph, options).bytes;
+}
+
+function loweredModel(graph: Graph, { target = portable, opset = target.opset, places }: RunOptions) {
+  const lowered = lower(graph, target, places);
+  const model = emit(lowered, { opset, version: '0.0.0' });
   // onnxruntime-node ignores feeds for overridable initializers; without a default they are plain inputs.
   const inputs = new Set(model.inputs.map(({ name }) => name));
-  return encodeModel({ ...model, initializers: model.initializers.filter(({ name }) => !inputs.has(name)) });
+  const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
+  return { lowered, bytes: encodeModel({ ...model, initializers }) };
 }
 
 /** Loads a graph into ONNX Runtime: one thread, CPU. Every run checks the shapes that the graph declares. */
 export async function loadGraph(graph: Graph, options: RunOptions = {}): Promise<LoadedGraph> {
-  const session = await createSession(modelBytes(graph, options), {
+  const { lowered, bytes } = loweredModel(graph, options);
+  const session = await createSession(bytes, {
     intraOpNumThreads: 1,
     enableMemPattern: false,
     logSeverityLevel: 3,
+    graphOptimizationLevel: (options.target ?? portable).optimization,
   });
   return {
     async run(feeds) {
       const results = await session.run(
-        Object.fromEntries(graph.inputs.map(({ name, type }) => [name, tensor(name, type, feeds[name])])),
+        Object.fromEntries(lowered.inputs.map(({ name, type }) => [name, tensor(name, type, feeds[name])])),
       );
       return Object.fromEntries(
         [...graph.outputs].map(([name, { type }]) => [name, elements(name, type, results[name]!)]),

@@ -138,7 +138,7 @@ function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: PackedGeomet
 }
 
 /** A blocked map of twice the size from its four phases, each `[N, C, H, W]`: even-even, even-odd, odd-even, odd-odd. */
-export function interleave(
+function interleave(
   l: Lowering,
   dims: readonly number[],
   parts: readonly [Value, Value, Value, Value],

@@ -39,7 +39,8 @@ export class Lowering {
   /** Gradients that are 0 wherever a Relu's output is, by the gradient: that of Relu has nothing left to drop. */
   readonly stepped = new Map<Value, Value>();
   readonly #images = new Map<Value, Placed>();
-  readonly #readers = new Map<Value, string[]>();
+  /** null stands for an output of the graph. */
+  readonly #readers = new Map<Value, (Node | null)[]>();
   readonly #graph: Graph;
   readonly #folds = new Map<string, boolean>();
   readonly #convolutions: readonly ConvSize[];
@@ -54,12 +55,12 @@ export class Lowering {
     this.#graph = new Graph(original.name);
     this.b = new Builder(this.#graph);
     this.k = new Kernels(this.b, block);
-    for (const node of original.nodes) for (const input of node.inputs) if (input) this.#read(input, node.op);
-    for (const value of original.outputs.values()) this.#read(value, 'output');
+    for (const node of original.nodes) for (const input of node.inputs) if (input) this.#read(input, node);
+    for (const value of original.outputs.values()) this.#read(value, null);
     this.#convolutions = original.nodes.flatMap((node) => convSize(node) ?? []);
   }
 
-  #read(value: Value, reader: string): void {
+  #read(value: Value, reader: Node | null): void {
     const readers = this.#readers.get(value);
     if (readers) readers.push(reader);
     else this.#readers.set(value, [reader]);
@@ -67,11 +68,16 @@ export class Lowering {
 
   /** Whether a value of the composite graph is read once, so that its only reader may become a part of it. */
   readOnce(value: Value): boolean {
-    return this.#readers.get(value)?.length === 1;
+    return this.readersOf(value).length === 1;
+  }
+
+  /** The nodes that read a value of the composite graph, and null for each output that it is. */
+  readersOf(value: Value): readonly (Node | null)[] {
+    return this.#readers.get(value) ?? [];
   }
 
   onlyReadBy(value: Value, operators: readonly OpName[]): boolean {
-    return (this.#readers.get(value) ?? []).every((reader) => operators.includes(reader as OpName));
+    return this.readersOf(value).every((reader) => operators.includes(reader?.op as OpName));
   }
 
   /** What stands for a value of the composite graph. */

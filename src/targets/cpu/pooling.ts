@@ -1,86 +1,99 @@
-import type { Value } from '../../graph/graph.js';
+import type { Node, Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
-import { interleave } from './inputGradient.js';
 import type { Kernels } from './kernels.js';
-import type { Rule } from './lowering.js';
-import { everySecond, oneTap, Placed, type TapOptions } from './placed.js';
+import type { Lowering, Rule } from './lowering.js';
+import { oneTap, Placed } from './placed.js';
 
-/** MaxPool on blocked maps, where nobody reads the indices but its gradient, which does without them. */
+/**
+ * MaxPool on blocked maps, where nobody reads the indices, which the blocked kernel does not compute, or only a
+ * gradient that has a rule here.
+ */
 export const maxPool: Rule = (l, node) => {
   const x = l.of(node.inputs[0]!);
   const [output, indices] = node.outputs as [Value, Value];
-  if (x.native === 'plain' || !l.onlyReadBy(indices, ['MaxPoolGrad'])) return null;
+  if (x.native === 'plain') return null;
   const attributes = node.attributes as MaxPoolAttributes;
-  if (!l.onlyReadBy(indices, []) && !overlapping(node.inputs[0]!, attributes)) return null;
+  const readers = l.readersOf(indices);
+  if (!readers.every((reader) => reader && hasRule(l, reader))) return null;
   const { kernelShape, strides, pads } = attributes;
   const y = l.k.maxPool(x.get('blocked'), kernelShape, strides, pads);
   return [l.placed(output, 'blocked', y, x.clean), l.placed(indices, 'plain', y)];
 };
 
-/** 3x3 with stride 2 and padding 1 over an even map, the one whose gradient has a rule here. */
-function overlapping(x: Value, { kernelShape, strides, pads }: MaxPoolAttributes): boolean {
-  const [, , h, w] = x.dims as [number, number, number, number];
+/**
+ * Whether a MaxPoolGrad has a rule here: 3x3 with stride 2 and padding 1, of a Relu whose gradient alone reads it. Then
+ * no element is below the zeros that pad a map, and what a window of zeros passes on is dropped by Relu.
+ */
+function hasRule(l: Lowering, { op, inputs, outputs, attributes }: Node): boolean {
+  if (op !== 'MaxPoolGrad') return false;
+  const { kernelShape, strides, pads } = attributes as MaxPoolAttributes;
   const all = (values: readonly number[], wanted: number) => values.every((value) => value === wanted);
-  return all(kernelShape, 3) && all(strides, 2) && all(pads, 1) && h % 2 === 0 && w % 2 === 0;
+  const x = inputs[1]!;
+  return (
+    all(kernelShape, 3) &&
+    all(strides, 2) &&
+    all(pads, 1) &&
+    x.producer?.op === 'Relu' &&
+    l.readersOf(outputs[0]!).every((reader) => reader?.op === 'ReluGrad' && reader.inputs[1] === x)
+  );
 }
 
 /**
- * MaxPoolGrad of 3x3 with stride 2. An input position lies in one, two or four windows, by the parity of its row and
- * column; for each parity dX is the sum of dY over the windows whose maximum it is. Every one of equal maxima
- * receives the gradient (PyTorch: the first); behind Relu equal maxima are zeros, whose gradient Relu drops.
+ * MaxPoolGrad of 3x3 with stride 2 behind Relu, one axis after the other: the maxima of the rows within each window,
+ * then those of the columns within each row. The first maximum along both axes is the first in row-major order, and a
+ * window has three taps to compare along an axis instead of nine.
  */
 export const maxPoolGrad: Rule = (l, node) => {
   const [gradient, input, output] = node.inputs as [Value, Value, Value];
-  const x = l.of(input);
-  const y = l.of(output);
-  if (!y.has('blocked')) return null;
+  if (!hasRule(l, node) || l.of(output).native !== 'blocked') return null;
   const { k } = l;
-  const maxima = y.get('blocked');
+  const x = l.of(input);
+  const maxima = l.of(output).get('blocked');
   const incoming = l.of(gradient).get('blocked');
-  // Relu's own step here, on a quarter of the positions, where its gradient is all that reads this one.
-  const behindRelu = input.producer?.op === 'Relu' && l.onlyReadBy(node.outputs[0]!, ['ReluGrad']);
-  const dy = behindRelu ? k.mul(incoming, k.step(k.after(maxima, incoming))) : incoming;
-  const [n, c, h, w] = x.get('blocked').dims as [number, number, number, number];
-  const half = [n, c, h / 2, w / 2];
+  // Relu's own step here, on a quarter of the positions: its gradient is all that reads this one.
+  const dy = k.mul(incoming, k.step(k.after(maxima, incoming)));
   const image = k.after(x.get('blocked'), dy);
-  // Window (i, j) covers rows 2i - 1 to 2i + 1: an odd row lies in two windows, its own and the next.
-  const shares = [0, 1].map((down) =>
-    [0, 1].map((right) => (down + right === 0 ? dy : moved(k, dy, down, right))),
-  );
-  const phase = (row: number, column: number) => {
-    const positions = taken(k, image, row, column);
-    let sum: Value | null = null;
-    for (let down = 0; down <= row; down++) {
-      for (let right = 0; right <= column; right++) {
-        // 1 where the position is the maximum, 0 where it is less.
-        const hit = moved(k, maxima, down, right, { weight: -1, sum: positions, hardSigmoid: [1e38, 1] });
-        const part = k.mul(hit, shares[down]![right]!);
-        sum = sum ? k.add(sum, part) : part;
-      }
-    }
-    return sum!;
-  };
-  const dx = interleave(l, half, [phase(0, 0), phase(0, 1), phase(1, 0), phase(1, 1)]);
+  const inRows = k.maxPool(image, [1, 3], [1, 2], [0, 1, 0, 1]);
+  const dRows = toFirstMaximum(k, 'rows', inRows, maxima, dy);
+  const dx = toFirstMaximum(k, 'columns', image, inRows, dRows);
   const placed = l.placed(node.outputs[0]!, 'blocked', dx, x.clean);
-  if (behindRelu) l.stepped.set(node.outputs[0]!, input);
+  l.stepped.set(node.outputs[0]!, input);
   return [placed];
 };
 
-/** A blocked map moved up and to the left, zeros behind it. Depthwise, like `taken`: Slice and Pad copy on one thread. */
-function moved(k: Kernels, value: Value, down: number, right: number, rest: TapOptions = {}): Value {
-  return lastTap(k, value, down, right, { pads: [0, 0, down, right], ...rest });
+type Axis = 'rows' | 'columns';
+
+/**
+ * The gradient of blocked maps `x`, given the `maxima` of windows along one axis and their gradient. Window i covers
+ * 2i - 1 to 2i + 1: an even position lies in one window, an odd one in two. `x` is at least 0, and the gradient 0
+ * where a maximum is.
+ */
+function toFirstMaximum(k: Kernels, axis: Axis, x: Value, maxima: Value, gradient: Value): Value {
+  const along = (these: number, others: number) =>
+    axis === 'rows' ? ([these, others] as const) : ([others, these] as const);
+  // 0 where the maximum lies there, 1 where it is larger than what does.
+  const strides = along(2, 1);
+  const below = { weight: -1, sum: maxima, hardSigmoid: [1e38, 0], strides } as const;
+  const before = axis === 'rows' ? ([1, 0, 0, 0] as const) : ([0, 1, 0, 0] as const);
+  const notFirst = k.mul(gradient, oneTap(k, x, along(2, 1), 0, { ...below, pads: before }));
+  // Neither of the first two is the maximum: the third is.
+  const third = k.mul(notFirst, oneTap(k, x, [1, 1], 0, below));
+  const even = k.sub(notFirst, third);
+  const after = axis === 'rows' ? ([0, 0, 1, 0] as const) : ([0, 0, 0, 1] as const);
+  const odd = oneTap(k, k.sub(gradient, notFirst), along(2, 1), 1, { pads: after, sum: third });
+  const dx = interleaved(k, axis, even, odd);
+  // The last odd position of an odd extent is padding.
+  const size = axis === 'rows' ? 2 : 3;
+  return dx.dims[size] === x.dims[size] ? dx : oneTap(k, dx, along(2, 1), 0, {});
 }
 
-/** Every second row and column of a blocked map, from `row` and `column` on. */
-function taken(k: Kernels, value: Value, row: number, column: number): Value {
-  if (row === 0 && column === 0) return everySecond(k, value, 'blocked', 1);
-  return lastTap(k, value, row, column, { strides: [2, 2] });
-}
-
-/** What lies `down` and `right` of every position: under the last one of a window that reaches so far. */
-function lastTap(k: Kernels, value: Value, down: number, right: number, options: TapOptions): Value {
-  return oneTap(k, value, [1 + down, 1 + right], (1 + down) * (1 + right) - 1, options);
+/** Blocked maps of twice the extent along an axis, `even` at its even positions. */
+function interleaved(k: Kernels, axis: Axis, even: Value, odd: Value): Value {
+  const [n, c, h, w] = even.dims as [number, number, number, number];
+  const rows = (n * c * h * (axis === 'rows' ? 1 : w)) / k.block;
+  const parts = [even, odd].map((part) => k.reshape(part, [rows, (n * c * h * w) / rows]));
+  return k.reshape(k.concat(parts, 1), axis === 'rows' ? [n, c, 2 * h, w] : [n, c, h, 2 * w]);
 }
 
 /** GlobalAveragePool: `[N, C, H, W]` -> `[N, C, 1, 1]`, plain. */

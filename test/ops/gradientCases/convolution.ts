@@ -15,7 +15,7 @@ function conv(
     title,
     dtype: 'float32',
     step: 1,
-    inputs: shapes.map((shape) => ({ shape })),
+    inputs: shapes.map((shape, i) => ({ shape, parameter: i > 0 })),
     build: (b, inputs) => [b.op('Conv', inputs, { strides: [1, 1], pads: [0, 0, 0, 0], ...attributes })],
   };
 }
@@ -70,7 +70,7 @@ export const convolution = {
       title: 'weight only (the image is a constant)',
       dtype: 'float32',
       step: 1,
-      inputs: [{ shape: [2, 3, 3, 3] }],
+      inputs: [{ shape: [2, 3, 3, 3], parameter: true }],
       build: (b, [w]) => {
         const image = b.graph.constant(
           Float32Array.from({ length: 75 }, (_, i) => Math.sin(i)),

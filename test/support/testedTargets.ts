@@ -1,0 +1,34 @@
+import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { builtIn, type Choices } from '../../src/targets/cpu/choices.js';
+import { cpuTarget } from '../../src/targets/cpu/index.js';
+import { portable } from '../../src/targets/portable.js';
+import type { Target } from '../../src/targets/target.js';
+
+/** A target as operators are tested on it. */
+export interface TestedTarget {
+  readonly title: string;
+  readonly target: Target;
+  /**
+   * Whether maps `[N, C, H, W]` come out of a convolution, in whatever layout the target keeps them between layers;
+   * otherwise they are inputs of the graph.
+   */
+  readonly betweenLayers?: boolean;
+}
+
+/** Channels of a block on this machine; graphs for the other number only lower here. */
+const probed = await probeBlockedKernels({ provider: 'cpu' });
+export const machineBlock = 'reason' in probed ? null : probed.blockSize;
+
+const cpu = (choices: Partial<Choices> = {}) => cpuTarget(machineBlock ?? 16, { ...builtIn, ...choices });
+
+/** Every target that tests of operators run on. Another one is a line here. */
+export const testedTargets: readonly TestedTarget[] = [
+  { title: 'portable', target: portable },
+  ...(machineBlock === null
+    ? []
+    : [
+        { title: 'cpu', target: cpu() },
+        { title: 'cpu, blocked maps', target: cpu({ folded: () => false }), betweenLayers: true },
+        { title: 'cpu, folded maps', target: cpu({ folded: () => true }), betweenLayers: true },
+      ]),
+];
