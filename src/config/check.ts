@@ -1,5 +1,5 @@
 import { slimStartEpoch } from './techniques.js';
-import type { Config } from './schema.js';
+import { viewSize, type Config } from './schema.js';
 
 /**
  * Contradictions between keys, one sentence each: what the schema, which sees one key at a time, cannot
@@ -12,6 +12,7 @@ export function checkConfig(config: Config): string[] {
     ...scheduleProblems(config),
     ...runtimeProblems(config),
     ...encoderProblems(config),
+    ...batchNormProblems(config),
   ];
 }
 
@@ -125,7 +126,7 @@ function runtimeProblems({ accumulation, runtime: { target, provider, replicas }
 
 function encoderProblems({ encoder, widths }: Config): string[] {
   const problems: string[] = [];
-  const narrowStem = ['resnet20', 'resnet32', 'resnet44', 'resnet56'].includes(encoder.name);
+  const narrowStem = isNarrow(encoder);
   if (narrowStem && encoder.stem !== 'cifar') {
     problems.push(
       `encoder.stem "${encoder.stem}" does not exist for encoder.name "${encoder.name}"; accepted: "cifar"`,
@@ -138,6 +139,40 @@ function encoderProblems({ encoder, widths }: Config): string[] {
         `widths holds ${width}, which leaves no channel of the ${stemChannels} in the first layer of ${encoder.name}; accepted: at least ${1 / stemChannels}`,
       );
     }
+  }
+  return problems;
+}
+
+/** ResNet-20 to 56: three stages from 16 channels; the others have four from 64. */
+function isNarrow({ name }: Config['encoder']): boolean {
+  return ['resnet20', 'resnet32', 'resnet44', 'resnet56'].includes(name);
+}
+
+/**
+ * Batch norm over one value per channel: its variance is 0, and unbiased 0 / 0. PyTorch refuses it in training mode, too.
+ */
+function batchNormProblems(config: Config): string[] {
+  const { batchSize, data, encoder, method } = config;
+  // Both views are one batch of SimCLR's network.
+  const images = method.kind === 'simclr' ? 2 * batchSize : batchSize;
+  if (images > 1) return [];
+  const view = viewSize(config);
+  const stages = (isNarrow(encoder) ? [1, 2, 3] : [1, 2, 3, 4]).map((stage) => `encoder.layer${stage}`);
+  // Each halves the side, rounded up.
+  const halvings = encoder.stem === 'imagenet' ? ['encoder.bn1', ...stages] : stages.slice(1);
+  const small = view === 1 ? 'encoder.bn1' : halvings[Math.ceil(Math.log2(view)) - 1];
+  const key = data.viewSize === 0 ? 'data.imageSize' : 'data.viewSize';
+  const problems: string[] = [];
+  if (small !== undefined) {
+    problems.push(
+      `batchSize ${batchSize} leaves batch norm one value per channel in ${small}, whose map is 1x1 at ${key} ${view}; ` +
+        `accepted: batchSize of at least 2, or ${key} of at least ${2 ** halvings.length + 1}`,
+    );
+  }
+  if (method.kind === 'moco-v3') {
+    problems.push(
+      `batchSize ${batchSize} leaves batch norm one value per channel in the heads of moco-v3; accepted: at least 2`,
+    );
   }
   return problems;
 }

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { leading } from '../graph/region.js';
 import { widthLabel } from '../programs/manifest.js';
@@ -77,10 +78,16 @@ export class SwitchableBatchNorm {
       if (f.mode === 'eval') {
         return f.b.op('BatchNormalization', [x, gamma, beta, runningMean, runningVariance], { epsilon });
       }
-      const [y, mean, variance] = f.b.node('BatchNormTrain', [x, gamma, beta, runningMean], { epsilon });
-      // The running variance is the unbiased one, as PyTorch keeps it.
       const [n, , h, w] = x.dims as [number, number, number, number];
       const count = n * h * w;
+      if (count < 2) {
+        throw new UsageError(
+          `batch norm over one value per channel in ${this.name} (batch ${n}, map ${h}x${w}); ` +
+            'accepted: at least 2, by a larger batch or larger images',
+        );
+      }
+      const [y, mean, variance] = f.b.node('BatchNormTrain', [x, gamma, beta, runningMean], { epsilon });
+      // The running variance is the unbiased one, as PyTorch keeps it.
       f.batch.set(own.mean, { value: mean!, factor: 1 });
       f.batch.set(own.variance, { value: variance!, factor: count / (count - 1) });
       return y!;

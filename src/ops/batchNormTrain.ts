@@ -17,6 +17,9 @@ export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
         throw new Error(`gamma, beta and shift must be [${x.shape[1]}], not [${vector.shape.join(',')}]`);
       }
     }
+    if (x.shape.every((size, axis) => axis === 1 || size === 1)) {
+      throw new Error(`X [${x.shape.join(',')}] has one value per channel, at least 2 are accepted`);
+    }
     const statistics = { dtype: x.dtype, shape: [x.shape[1]!] };
     return [x, statistics, statistics];
   },

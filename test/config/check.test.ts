@@ -1,6 +1,11 @@
 import { expect } from 'chai';
 import { checkConfig } from '../../src/config/check.js';
-import { configSchema, type ConfigInput } from '../../src/config/schema.js';
+import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
+import { UsageError } from '../../src/errors.js';
+import { Graph, type Value } from '../../src/graph/graph.js';
+import { networkOf } from '../../src/methods/index.js';
+import { Forward } from '../../src/nn/forward.js';
+import { Builder } from '../../src/ops/builder.js';
 
 const check = (input: ConfigInput) => checkConfig(configSchema.parse(input));
 
@@ -83,4 +88,77 @@ describe('checkConfig', () => {
       check({ epochs: 1, batchSize: 3, techniques: { slowStart: { kind: 'full-width-first', epochs: 1 } } }),
     ).to.have.length(2);
   });
+
+  it('batch norm over one value per channel: the layer, its map and the batch, and what is accepted', () => {
+    const tiny = { widths: [1], techniques: { distillation: { kind: 'none' } } } satisfies ConfigInput;
+    expect(
+      check({
+        ...tiny,
+        batchSize: 1,
+        encoder: { name: 'resnet18', stem: 'imagenet' },
+        data: { imageSize: 32 },
+      }),
+    ).to.deep.equal([
+      'batchSize 1 leaves batch norm one value per channel in encoder.layer4, whose map is 1x1 at data.imageSize 32; ' +
+        'accepted: batchSize of at least 2, or data.imageSize of at least 33',
+    ]);
+    expect(check({ ...tiny, batchSize: 1, data: { imageSize: 32, viewSize: 2 } })).to.deep.equal([
+      'batchSize 1 leaves batch norm one value per channel in encoder.layer2, whose map is 1x1 at data.viewSize 2; ' +
+        'accepted: batchSize of at least 2, or data.viewSize of at least 5',
+    ]);
+    expect(check({ ...tiny, batchSize: 1, accumulation: 2, method: { kind: 'moco-v3' } })).to.deep.equal([
+      'batchSize 1 leaves batch norm one value per channel in the heads of moco-v3; accepted: at least 2',
+    ]);
+  });
+
+  it('refuses the batches that the graphs of a method refuse, and no others', () => {
+    for (const kind of ['moco-v2', 'moco-v3', 'simclr', 'supervised'] as const) {
+      for (const [name, stem] of [
+        ['resnet20', 'cifar'],
+        ['resnet18', 'cifar'],
+        ['resnet18', 'imagenet'],
+      ] as const) {
+        for (const imageSize of [1, 2, 4, 5, 8, 9, 16, 17, 32, 33]) {
+          const config = configSchema.parse({
+            widths: [1],
+            techniques: { distillation: { kind: 'none' } },
+            encoder: { name, stem },
+            data: { imageSize },
+            method: { kind, ...(kind === 'moco-v2' && { queueSize: 2 }) },
+            batchSize: 1,
+            accumulation: 2,
+            runtime: { target: 'portable' },
+          });
+          const subject = `${kind} ${name} ${stem} ${imageSize}`;
+          const oneValue = /one value per channel/;
+          if (checkConfig(config).some((problem) => oneValue.test(problem))) {
+            expect(() => passes(config), subject).to.throw(UsageError, oneValue);
+          } else passes(config);
+        }
+      }
+    }
+  });
+
+  it('an operator of the graph builder: refused, too', () => {
+    const b = new Builder(new Graph('one'));
+    const input = (name: string, shape: number[]) => b.graph.input(name, { dtype: 'float32', shape });
+    const [gamma, beta] = [input('gamma', [4]), input('beta', [4])];
+    const normalize = (x: Value) => b.op('BatchNormTrain', [x, gamma, beta], { epsilon: 1e-5 });
+    expect(() => normalize(input('x', [1, 4, 1, 1]))).to.throw(
+      'X [1,4,1,1] has one value per channel, at least 2 are accepted',
+    );
+    normalize(input('y', [1, 4, 1, 2]));
+  });
+
+  /** A training pass of encoder and head. */
+  function passes(config: Config): void {
+    const network = networkOf(config);
+    const f = new Forward(new Builder(new Graph('pass')), 1, 'train');
+    const size = config.data.imageSize;
+    const images = f.b.graph.input('images', {
+      dtype: 'float32',
+      shape: [config.method.kind === 'simclr' ? 2 : 1, 3, size, size],
+    });
+    network.head.forward(f, network.encoder.forward(f, images));
+  }
 });
