@@ -9,6 +9,7 @@ import { buildPrograms } from '../../src/methods/index.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
 import { targetOf } from '../../src/tuning/targetRecord.js';
 import { median } from './median.js';
+import { neighbours, processTimes } from './neighbours.js';
 import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
 import { StepProcess } from './stepProcess.js';
 import { fastestRivals, findPythons, type Python, type Trial } from './stepRival.js';
@@ -31,7 +32,8 @@ const worker = fileURLToPath(new URL('./stepWorker.js', import.meta.url));
 
 /**
  * Time and peak memory of one training step with all widths, against the same step in PyTorch with the fastest
- * settings on this machine: medians of steps that take turns, each side in a process of its own.
+ * settings on this machine, each side in a process of its own: medians of steps that take turns, then of as many in a
+ * block of each side's own. What else ran on the machine is listed.
  */
 export async function benchStep(args: string[]): Promise<void> {
   const options = parse(args);
@@ -74,16 +76,15 @@ async function measure(
     processes.unshift(ours.process);
     await ours.process.step();
 
-    const seconds = processes.map((): number[] => []);
-    for (let i = 0; i < steps; i++) {
-      for (const [side, sideProcess] of processes.entries()) {
-        await sleep(pauseMilliseconds);
-        seconds[side]!.push((await sideProcess.step()).seconds);
-      }
-    }
+    const before = processTimes();
+    const seconds = await inTurns(processes, steps);
+    const blockSeconds: number[][] = [];
+    for (const sideProcess of processes) blockSeconds.push(await inBlock(sideProcess, steps));
+    const beside = neighbours(before, processTimes(), [process.pid]);
     const sides = [ours.name, ...rivals.map(({ trial }) => trial.name)].map((title, i): SideResult => ({
       name: title,
       seconds: seconds[i]!,
+      blockSeconds: blockSeconds[i]!,
       peakMemory: processes[i]!.peakMemory(),
     }));
     const [rival] = sides.slice(1).toSorted((a, b) => median(a.seconds) - median(b.seconds));
@@ -96,11 +97,33 @@ async function measure(
       ours: sides[0]!,
       ...(rival && { rival }),
       trials,
+      neighbours: beside,
     };
   } finally {
     for (const sideProcess of processes) sideProcess.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Seconds of `steps` steps of each side, one of each side after the other: both meet the same states of the machine. */
+async function inTurns(processes: readonly StepProcess[], steps: number): Promise<number[][]> {
+  const seconds = processes.map((): number[] => []);
+  for (let i = 0; i < steps; i++) {
+    for (const [side, sideProcess] of processes.entries()) {
+      await sleep(pauseMilliseconds);
+      seconds[side]!.push((await sideProcess.step()).seconds);
+    }
+  }
+  return seconds;
+}
+
+/** Seconds of `steps` steps of one side, one after the other as in training, after one that is not counted. */
+async function inBlock(sideProcess: StepProcess, steps: number): Promise<number[]> {
+  await sleep(pauseMilliseconds);
+  await sideProcess.step();
+  const seconds: number[] = [];
+  for (let i = 0; i < steps; i++) seconds.push((await sideProcess.step()).seconds);
+  return seconds;
 }
 
 function parse(args: string[]): Options {
@@ -114,7 +137,7 @@ function parse(args: string[]): Options {
   return new Command('npm run bench -- step')
     .description('A training step of SlimCLR with all widths against the same step in PyTorch.')
     .addOption(new Option('--case <names...>', 'what to measure').choices(names).default(names))
-    .option('--steps <n>', 'measured steps of each side', positive, 7)
+    .option('--steps <n>', 'measured steps of each side, in turns and in a block', positive, 7)
     .option('--target <name>', "runtime.target of the config; without it, the config's default")
     .option(
       '--python <paths...>',

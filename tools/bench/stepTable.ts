@@ -1,11 +1,14 @@
 import { median } from './median.js';
+import type { Neighbour } from './neighbours.js';
 import type { Trial } from './stepRival.js';
 
 /** One side of a case. */
 export interface SideResult {
   readonly name: string;
-  /** Of each measured step. */
+  /** Of each step in turns with the other side. */
   readonly seconds: readonly number[];
+  /** Of each step of a block of its own. */
+  readonly blockSeconds: readonly number[];
   /** Peak resident memory in bytes. */
   readonly peakMemory: number;
 }
@@ -20,6 +23,8 @@ export interface StepResult {
   /** Absent where no Python has PyTorch. */
   readonly rival?: SideResult;
   readonly trials: readonly Trial[];
+  /** What ran beside both. */
+  readonly neighbours: readonly Neighbour[];
 }
 
 const header = [
@@ -28,24 +33,31 @@ const header = [
   'slimclr',
   'PyTorch',
   'ratio (goal)',
+  'ratio in blocks',
   'slimclr',
   'PyTorch',
   'memory ratio (goal)',
   'fastest PyTorch',
+  'ran beside it',
 ];
 
-/** All results as a Markdown table: median seconds a step and peak memory of both sides. */
+/**
+ * All results as a Markdown table: median seconds a step in turns, ratios in turns and in blocks, peak memory of both
+ * sides, and the other processes that used more than 5 % of a core.
+ */
 export function formatResults(results: readonly StepResult[]): string {
-  const rows = results.map(({ name, batchSize, goal, memoryGoal, ours, rival }) => [
+  const rows = results.map(({ name, batchSize, goal, memoryGoal, ours, rival, neighbours }) => [
     name,
     String(batchSize),
     seconds(ours),
     rival ? seconds(rival) : '-',
     rival ? `${ratio(median(ours.seconds), median(rival.seconds))} (${goal.toFixed(2)})` : '-',
+    rival ? ratio(median(ours.blockSeconds), median(rival.blockSeconds)) : '-',
     memory(ours),
     rival ? memory(rival) : '-',
     rival ? `${ratio(ours.peakMemory, rival.peakMemory)} (${memoryGoal.toFixed(2)})` : '-',
     rival?.name ?? 'none found',
+    neighbours.map(neighbourText).join(', ') || 'nothing',
   ]);
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: readonly string[]) =>
@@ -55,6 +67,11 @@ export function formatResults(results: readonly StepResult[]): string {
 
 export function formatTrial({ name, seconds, peakMemory }: Trial): string {
   return `  ${name.padEnd(50)} ${seconds.toFixed(2).padStart(7)} s ${megabytes(peakMemory).padStart(8)}`;
+}
+
+/** Such as `node (nice 10) 43 %`, of one core. */
+function neighbourText({ name, nice, share }: Neighbour): string {
+  return `${name.replaceAll('|', '/')}${nice === 0 ? '' : ` (nice ${nice})`} ${Math.round(100 * share)} %`;
 }
 
 const seconds = (side: SideResult): string => `${median(side.seconds).toFixed(2)} s`;

@@ -50,7 +50,7 @@ describe('tools/bench: step', () => {
     expect(median([4, 1, 2, 9])).to.equal(3);
   });
 
-  it('table: ratios of medians and of peaks, ours over theirs', () => {
+  it('table: ratios of medians in turns and in blocks and of peaks, ours over theirs; what ran beside them', () => {
     const mebibyte = 2 ** 20;
     const [, , row] = formatResults([
       {
@@ -59,9 +59,13 @@ describe('tools/bench: step', () => {
         batchSize: 256,
         goal: 0.8,
         memoryGoal: 0.9,
-        ours: { name: 'slimclr', seconds: [1, 9, 3], peakMemory: 300 * mebibyte },
-        rival: { name: 'PyTorch 2', seconds: [4, 4, 1], peakMemory: 400 * mebibyte },
+        ours: { name: 'slimclr', seconds: [1, 9, 3], blockSeconds: [2, 2, 9], peakMemory: 300 * mebibyte },
+        rival: { name: 'PyTorch 2', seconds: [4, 4, 1], blockSeconds: [1, 5, 5], peakMemory: 400 * mebibyte },
         trials: [],
+        neighbours: [
+          { name: 'node', pid: 7, nice: 10, share: 0.432 },
+          { name: 'tar', pid: 8, nice: 0, share: 1.5 },
+        ],
       },
     ]).split('\n');
     expect(row!.split('|').map((cell) => cell.trim())).to.deep.equal(
@@ -72,10 +76,11 @@ describe('tools/bench: step', () => {
         '3.00 s',
         '4.00 s',
         '0.75 (0.80)',
+        '0.40',
         '300 MiB',
         '400 MiB',
         '0.75 (0.90)',
-      ].concat('PyTorch 2', ''),
+      ].concat('PyTorch 2', 'node (nice 10) 43 %, tar 150 %', ''),
     );
   });
 
