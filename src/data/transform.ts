@@ -44,23 +44,50 @@ export class ImageTransform {
   }
 
   /**
-   * Write the centre [3, size, size] into `out` at `offset`: the short side is resized to 256/224 of `size`
-   * first (docs/method.md, recipes). An image of the right size is taken as it is.
+   * Write the centre [3, size, size] into `out` at `offset` (`centerCrop`; docs/method.md, recipes). An image of the
+   * right size is taken as it is.
    */
   evaluation(image: RawImage, out: Float32Array, offset: number): void {
     const { width, height } = image;
     const size = this.#size;
-    const short = width === size && height === size ? size : Math.round((size * 256) / 224);
-    const scale = short / Math.min(width, height);
-    const columns = centerFilter(width, scale, size);
-    const rows = centerFilter(height, scale, size);
+    const { resized, left, top } = centerCrop(width, height, size);
+    const columns = axisFilter(0, width, resized.width, { from: left, count: size });
+    const rows = axisFilter(0, height, resized.height, { from: top, count: size });
     this.#renderer.resample(image, { x: 0, y: 0, width, height }, columns, rows);
     this.#renderer.normalizeInto(out, offset, this.#mean, this.#scale);
   }
 }
 
-function centerFilter(length: number, scale: number, size: number) {
-  // A little above, so that the short side is not rounded down.
-  const resized = Math.floor(length * scale + 1e-6);
-  return axisFilter(0, length, resized, { from: Math.round((resized - size) / 2), count: size });
+/** Where evaluation cuts a square out of an image, in pixels. */
+export interface CenterCrop {
+  /** What the whole image is resized to first. */
+  readonly resized: { readonly width: number; readonly height: number };
+  /** Of the square, in the resized image. */
+  readonly left: number;
+  readonly top: number;
+}
+
+/**
+ * The centre of an image for a network input of `size`, to the pixel that of torchvision's
+ * `Resize(round(size * 256 / 224))` and `CenterCrop(size)`: the long side is rounded down, a half offset to even. An
+ * image of `size x size` is not resized.
+ */
+export function centerCrop(width: number, height: number, size: number): CenterCrop {
+  const short = width === size && height === size ? size : shortSide(size);
+  const resize = (length: number) => Math.floor((short * length) / Math.min(width, height));
+  const resized = { width: resize(width), height: resize(height) };
+  const offset = (length: number) => roundHalfEven((length - size) / 2);
+  return { resized, left: offset(resized.width), top: offset(resized.height) };
+}
+
+/** What evaluation resizes the short side of an image to, for a network input of `size`. */
+export function shortSide(size: number): number {
+  return Math.round((size * 256) / 224);
+}
+
+/** To the nearest integer, of two equally near ones the even one, as Python's `round`. */
+function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
 }

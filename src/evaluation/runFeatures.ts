@@ -32,8 +32,8 @@ export interface EncoderSetup {
   readonly prepare: (widths: readonly number[]) => Promise<Weights>;
 }
 
-/** Layout of a cache key; a change makes older files stale. */
-const keyFormat = 'slimclr features 1';
+/** What features depend on beside the parts of a key, such as the crop; a change makes older files stale. */
+const keyFormat = 'slimclr features 2';
 
 /** The features at one width under the run's encoder, from the cache alone; null where it does not have them. */
 export async function cachedFeatures(

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { shortSide } from '../data/transform.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
 import { encodeModel } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
@@ -57,6 +58,7 @@ export function exportModel(
     method: config.method.kind,
     width: String(width),
     imageSize: String(config.data.imageSize),
+    resize: String(shortSide(config.data.imageSize)),
     mean: JSON.stringify(config.data.mean),
     std: JSON.stringify(config.data.std),
     ...(classifier && { classes: JSON.stringify(classifier.classes) }),

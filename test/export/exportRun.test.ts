@@ -69,6 +69,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
       method: 'moco-v2',
       width: '0.5',
       imageSize: '16',
+      resize: '18',
       mean: '[0.4914,0.4822,0.4465]',
       std: '[0.247,0.2435,0.2616]',
     });
