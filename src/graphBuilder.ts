@@ -21,7 +21,7 @@ export { gradients } from './autodiff.js';
 export { lower } from './targets/lower.js';
 export { cpu } from './targets/index.js';
 export { portable } from './targets/portable.js';
-export type { ParameterLayout } from './targets/parameterLayout.js';
+export { pack, storedShape, unpack, type ParameterLayout } from './targets/parameterLayout.js';
 export type { ParameterPlaces, Target } from './targets/target.js';
 
 // ONNX

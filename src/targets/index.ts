@@ -8,8 +8,13 @@ export const targets: Readonly<Record<'portable' | 'cpu', Target>> = { portable,
 /**
  * ONNX Runtime's blocked kernels on x64 processors: `block` 16 where it uses AVX-512, 8 elsewhere (`doctor` of
  * `slimclr` tells which). Models are opset 17 with nodes of the domain `com.microsoft.nchwc`, in the order that is
- * meant: create their sessions with `graphOptimizationLevel: 'disabled'`. Inputs and outputs stay row-major.
+ * meant: create their sessions with `graphOptimizationLevel: 'disabled'`.
+ *
+ * Only convolutions whose weights are held in blocks use them: name the weights, `[K, C, kh, kw]`, and their gradients
+ * in `places` of `lower`, with the `layout` that the target gives for the shape, feed them in `storedShape` as `pack`
+ * orders them, and `unpack` the gradients.
  */
-export function cpu(block: 8 | 16): Target {
-  return cpuTarget(block);
+export function cpu(block: 8 | 16): Target & Required<Pick<Target, 'layout'>> {
+  const target = cpuTarget(block);
+  return { ...target, layout: (shape) => target.layout!(shape) };
 }
