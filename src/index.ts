@@ -33,6 +33,7 @@ export {
 } from './training/checkpoint.js';
 export type { TensorData } from './onnx/safetensors.js';
 export type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
+export { readEvents, type LogReader } from './training/eventLog.js';
 
 // Evaluation, export, report
 export type { EvaluationOptions } from './evaluation/evaluation.js';
@@ -63,6 +64,7 @@ export { exportRun, type ExportOptions } from './export/exportRun.js';
 export type { ReportOptions } from './report/options.js';
 export { writeReport } from './report/report.js';
 export { readRun, type Run } from './report/run.js';
+export type { History } from './report/history.js';
 export { summaryTable } from './report/table.js';
 
 // Ablation

@@ -1,6 +1,32 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { SlimclrError } from './errors.js';
 import { readPlainFile } from './plainFile.js';
+
+/** What a schema's file holds, read only; `Whole` are types that stay as they are. */
+export type Json<Schema extends z.ZodType, Whole = never> = ReadOnly<z.infer<Schema>, Whole>;
+
+type ReadOnly<T, Whole> = [T] extends [Whole]
+  ? T
+  : T extends object
+    ? { readonly [Key in keyof T]: ReadOnly<T[Key], Whole> }
+    : T;
+
+/** A measured number: what is not finite is null in JSON, and NaN when it is read back. */
+export const lossyNumber = z.number().or(z.null().transform(() => NaN));
+
+/** Measured numbers by name. Those that are all finite, nearly all, are taken at once: there are many. */
+export const lossyNumbers = z
+  .custom<Record<string, number>>(isFiniteNumbers, 'an object')
+  .or(z.record(z.string(), lossyNumber));
+
+function isFiniteNumbers(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  for (const key in value) if (!Number.isFinite((value as Record<string, unknown>)[key])) return false;
+  return true;
+}
+
+/** SHA-256 in hexadecimal. */
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal');
 
 /**
  * What a JSON file holds, checked: every file that is read back has a schema, and its type is the schema's. Throws a

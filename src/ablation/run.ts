@@ -2,7 +2,6 @@ import type { Config } from '../config/schema.js';
 import { openSource } from '../data/source.js';
 import { evaluateKnn } from '../evaluation/evaluateKnn.js';
 import { evaluateProbe } from '../evaluation/evaluateProbe.js';
-import { trainingHistory } from '../report/history.js';
 import { readRun } from '../report/run.js';
 import { latestCheckpoint, listCheckpoints, readCheckpoint } from '../training/checkpoint.js';
 import { pretrain } from '../training/pretrain.js';
@@ -32,7 +31,7 @@ export async function performRun(
   try {
     const knn = await evaluateKnn(run.folder, evaluated);
     const ridge = await evaluateProbe(run.folder, { ...evaluated, protocol: 'ridge' });
-    const history = trainingHistory((await readRun(run.folder)).events);
+    const { history } = await readRun(run.folder);
     return {
       variant: run.variant,
       seed: run.seed,

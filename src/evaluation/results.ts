@@ -1,110 +1,136 @@
-import type { Diagnostics } from '../training/events.js';
+import { z } from 'zod';
+import { type Json } from '../readJson.js';
+import { diagnosticsSchema } from '../training/events.js';
 
 /** The JSON files that evaluation and export leave in a run folder's `results/`; the report reads them. */
 
-/** Accuracies are shares in [0, 1]. */
-export interface Accuracy {
-  readonly top1: number;
-  readonly top5: number;
-}
+const count = z.int().min(0);
+const share = z.number().min(0).max(1);
 
-export interface WidthAccuracy {
-  readonly label: string;
-  readonly width: number;
-  readonly trained: Accuracy;
+/** Accuracies are shares in [0, 1]. */
+const accuracySchema = z.object({ top1: share, top5: share });
+
+export const widthAccuracySchema = z.object({
+  label: z.string(),
+  width: z.number().gt(0).max(1),
+  trained: accuracySchema,
   /** The same evaluation of the randomly initialised encoder, its BN statistics calibrated; absent when not asked for. */
-  readonly random?: Accuracy;
-}
+  random: accuracySchema.exactOptional(),
+});
 
 /** What every evaluation of a run records. */
-interface EvaluationResult {
-  readonly source: string;
-  readonly testSource: string;
-  readonly trainImages: number;
-  readonly testImages: number;
-  readonly checkpoint: string;
-  readonly seconds: number;
-  readonly widths: readonly WidthAccuracy[];
-}
+const evaluation = {
+  source: z.string(),
+  testSource: z.string(),
+  trainImages: count,
+  testImages: count,
+  checkpoint: z.string(),
+  seconds: z.number(),
+  widths: z.array(widthAccuracySchema),
+};
 
 /** `results/knn.json` */
-export interface KnnResult extends EvaluationResult {
-  readonly kind: 'knn';
-  readonly k: number;
-  readonly temperature: number;
-}
+const knnSchema = z.object({
+  kind: z.literal('knn'),
+  k: count,
+  temperature: z.number(),
+  ...evaluation,
+});
 
 /** How a linear probe is trained (docs/method.md, evaluation). */
 export const probeProtocols = ['features', 'ridge', 'shared', 'augmented'] as const;
-export type ProbeProtocol = (typeof probeProtocols)[number];
+
+const trainedProbeSchema = z.object({
+  kind: z.literal('probe'),
+  protocol: z.enum(probeProtocols).exclude(['ridge']),
+  epochs: count,
+  learningRate: z.number(),
+  batchSize: count,
+  ...evaluation,
+});
+
+const ridgeProbeSchema = z.object({
+  kind: z.literal('probe'),
+  protocol: z.literal('ridge'),
+  /** The regularisation that was chosen for the trained encoder, in the order of the widths. */
+  lambdas: z.array(z.number()),
+  ...evaluation,
+});
 
 /** `results/probe.json`; of the protocols other than `features` `results/probe-<protocol>.json`. */
-export type ProbeResult = TrainedProbeResult | RidgeProbeResult;
-
-export interface TrainedProbeResult extends EvaluationResult {
-  readonly kind: 'probe';
-  readonly protocol: Exclude<ProbeProtocol, 'ridge'>;
-  readonly epochs: number;
-  readonly learningRate: number;
-  readonly batchSize: number;
-}
-
-export interface RidgeProbeResult extends EvaluationResult {
-  readonly kind: 'probe';
-  readonly protocol: 'ridge';
-  /** The regularisation that was chosen for the trained encoder, in the order of the widths. */
-  readonly lambdas: readonly number[];
-}
+const probeSchema = z.discriminatedUnion('protocol', [trainedProbeSchema, ridgeProbeSchema]);
 
 /** `results/finetune-<percent>.json`, percent being that of `labels`. `trainImages` are those with labels. */
-export interface FinetuneResult extends EvaluationResult {
-  readonly kind: 'finetune';
+const finetuneSchema = z.object({
+  kind: z.literal('finetune'),
   /** Share of the training images whose labels were used. */
-  readonly labels: number;
-  readonly epochs: number;
-  readonly encoderRate: number;
-  readonly classifierRate: number;
-  readonly batchSize: number;
-  readonly seed: number;
-}
+  labels: share,
+  epochs: count,
+  encoderRate: z.number(),
+  classifierRate: z.number(),
+  batchSize: count,
+  seed: count,
+  ...evaluation,
+});
 
 /** `results/export.json` */
-export interface ExportResult {
-  readonly kind: 'export';
-  readonly checkpoint: string;
-  /** What the latencies were measured on. */
-  readonly provider: string;
-  readonly threads: number;
-  readonly models: readonly {
-    readonly label: string;
-    readonly width: number;
-    /** Path relative to the run folder. */
-    readonly file: string;
-    readonly bytes: number;
-    readonly parameters: number;
-    /** Multiply-adds of one image. */
-    readonly multiplyAdds: number;
-    /** Median milliseconds of one image, batch 1, in onnxruntime-node. */
-    readonly latency: number;
-    /** Largest |exported - training side| over the largest |training side| of the features. */
-    readonly maxRelativeError: number;
-  }[];
-}
+const exportSchema = z.object({
+  kind: z.literal('export'),
+  checkpoint: z.string(),
+  /** What the latencies were measured on; absent in results of older versions. */
+  provider: z.string().exactOptional(),
+  threads: count.exactOptional(),
+  models: z.array(
+    z.object({
+      label: z.string(),
+      width: z.number().gt(0).max(1),
+      /** Path relative to the run folder. */
+      file: z.string(),
+      bytes: count,
+      parameters: count,
+      /** Multiply-adds of one image. */
+      multiplyAdds: z.number().min(0),
+      /** Median milliseconds of one image, batch 1, in onnxruntime-node. */
+      latency: z.number(),
+      /** Largest |exported - training side| over the largest |training side| of the features. */
+      maxRelativeError: z.number(),
+    }),
+  ),
+});
 
 /** `results/diagnostics.json` */
-export interface DiagnosticsResult {
-  readonly kind: 'diagnostics';
-  readonly source: string;
-  readonly checkpoint: string;
+const diagnosisSchema = z.object({
+  kind: z.literal('diagnostics'),
+  source: z.string(),
+  checkpoint: z.string(),
   /** Steps that training had done. */
-  readonly step: number;
+  step: count,
   /** Steps that were measured, and images of each. */
-  readonly batches: number;
-  readonly batchImages: number;
-  readonly seconds: number;
+  batches: count,
+  batchImages: count,
+  seconds: z.number(),
   /** Averaged over the steps. */
-  readonly diagnostics: Diagnostics;
-}
+  diagnostics: diagnosticsSchema,
+});
 
+/** What the files of a run folder's `results/` hold, by `kind`. */
+export const resultSchemas = {
+  knn: knnSchema,
+  probe: probeSchema,
+  finetune: finetuneSchema,
+  export: exportSchema,
+  diagnostics: diagnosisSchema,
+} as const;
+
+export type Accuracy = Json<typeof accuracySchema>;
+export type WidthAccuracy = Json<typeof widthAccuracySchema>;
+export type ProbeProtocol = (typeof probeProtocols)[number];
+export type KnnResult = Json<typeof knnSchema>;
+export type TrainedProbeResult = Json<typeof trainedProbeSchema>;
+export type RidgeProbeResult = Json<typeof ridgeProbeSchema>;
+export type ProbeResult = Json<typeof probeSchema>;
+export type FinetuneResult = Json<typeof finetuneSchema>;
+export type ExportResult = Json<typeof exportSchema>;
+export type DiagnosticsResult = Json<typeof diagnosisSchema>;
 /** What the files of a run folder's `results/` hold, told by `kind`. */
 export type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;

@@ -6,7 +6,7 @@ import type { Run } from './run.js';
 
 /** What the run is and how far it is, as a list of terms and values; empty when nothing is known. */
 export function renderFacts({ config }: Run, history: History): string {
-  const { start, steps, stop } = history;
+  const { start, stepCount, stop } = history;
   const speed = imagesPerSecond(history);
   const facts: [term: string, value: string | undefined][] = [
     ['Method', config && config.method.kind],
@@ -19,7 +19,7 @@ export function renderFacts({ config }: Run, history: History): string {
     ],
     ['Input and batch', config && inputSize(config)],
     ['Optimiser', config && `${config.optimizer.kind}, ${config.schedule.kind} from ${config.schedule.peak}`],
-    ['Progress', start && progress(start, steps.length)],
+    ['Progress', start && progress(start, stepCount)],
     ['State', start && (stop === undefined ? 'running or killed' : stop.reason)],
     ['Duration', start && formatDuration(history.seconds)],
     ['Training speed', speed === undefined ? undefined : `${speed.toPrecision(3)} images/s`],

@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.js';
 import type { DiagnosticsResult } from '../evaluation/results.js';
+import { readEvents, type LogReader } from '../training/eventLog.js';
 import type { LoggedEvent } from '../training/events.js';
+import { meanOfTwo, Thinned } from './thinned.js';
 
 type EventOf<Type extends LoggedEvent['type']> = Extract<LoggedEvent, { type: Type }>;
 export type StepEvent = EventOf<'step'>;
@@ -8,15 +10,22 @@ export type KnnEvent = EventOf<'knn'>;
 /** Gradients and features at a step. */
 export type Measurement = Pick<EventOf<'diagnostics'>, 'step' | 'diagnostics'>;
 
+/** What a history holds at most of each kind of event; more are thinned to means. A measurement is a large one. */
+const kept = 2048;
+const keptMeasurements = 512;
+
 /**
  * A training run as its log tells it, over all the processes that a resumed run consists of. What a resumed run
- * did again counts in its last version.
+ * did again counts in its last version. Long sequences are thinned (thinned.ts): the memory is bounded.
  */
 export interface History {
   /** The latest start; undefined when the log has none. */
   readonly start: EventOf<'start'> | undefined;
-  /** In order. */
+  /** In order; means of several where there are many. The last one is what it was. */
   readonly steps: readonly StepEvent[];
+  /** How many there were, and their seconds. */
+  readonly stepCount: number;
+  readonly stepSeconds: number;
   /** What the kNN monitor found, in order. */
   readonly knn: readonly KnnEvent[];
   /** In order. */
@@ -28,56 +37,102 @@ export interface History {
   readonly seconds: number;
 }
 
+/** The history of a log. `onDamage` is told of lines that are no events, as by `readEvents`. */
+export async function readHistory(path: string, onDamage?: LogReader['onDamage']): Promise<History> {
+  const starts: number[] = [];
+  // The second reading ends where the first did: a run that goes on writes meanwhile.
+  const size = await readEvents(path, {
+    only: 'start',
+    onEvent: (event) => event.type === 'start' && starts.push(event.step),
+  });
+  const history = new HistoryBuilder(starts);
+  await readEvents(path, { size, onEvent: (event) => history.add(event), ...(onDamage && { onDamage }) });
+  return history.build();
+}
+
 export function trainingHistory(events: readonly LoggedEvent[]): History {
-  let start: EventOf<'start'> | undefined;
-  let stop: EventOf<'stop'> | undefined;
-  let steps: StepEvent[] = [];
-  let diagnostics: Measurement[] = [];
-  let knn: KnnEvent[] = [];
-  const skipped = new Map<string, EventOf<'skipped'>>();
-  let seconds = 0;
-  let processSeconds = 0;
-  for (const event of events) {
+  const history = new HistoryBuilder(events.flatMap((event) => (event.type === 'start' ? [event.step] : [])));
+  for (const event of events) history.add(structuredClone(event));
+  return history.build();
+}
+
+class HistoryBuilder {
+  /** By process: the first step that a later one did again. The first is for what precedes all starts. */
+  readonly #ends: readonly number[];
+  #process = 0;
+  #start: EventOf<'start'> | undefined;
+  #stop: EventOf<'stop'> | undefined;
+  readonly #steps = new Thinned<StepEvent>(kept, meanOfTwo);
+  readonly #diagnostics = new Thinned<Measurement>(keptMeasurements, meanOfTwo);
+  readonly #knn = new Thinned<KnnEvent>(kept, meanOfTwo);
+  readonly #skipped = new Map<string, EventOf<'skipped'>>();
+  #stepSeconds = 0;
+  /** Of the processes before. */
+  #seconds = 0;
+  /** When the latest event was written. */
+  #latest = '';
+
+  /** `starts`: the steps from which the processes of the log went on, in their order. */
+  constructor(starts: readonly number[]) {
+    const ends = [Infinity];
+    for (const step of starts.toReversed()) ends.push(Math.min(step, ends.at(-1)!));
+    this.#ends = ends.reverse();
+  }
+
+  /** The event is the builder's from here on. */
+  add(event: LoggedEvent): void {
     switch (event.type) {
-      case 'start': {
-        const isBefore = ({ step }: { step: number }) => step < event.step;
-        seconds += processSeconds;
-        start = event;
-        stop = undefined;
-        steps = steps.filter(isBefore);
-        diagnostics = diagnostics.filter(isBefore);
-        knn = knn.filter(isBefore);
+      case 'start':
+        this.#process += 1;
+        this.#seconds += this.#processSeconds();
+        this.#start = event;
+        this.#stop = undefined;
         break;
-      }
       case 'step':
-        steps.push(event);
+        if (!this.#isLast(event)) break;
+        this.#steps.push(event);
+        this.#stepSeconds += event.seconds;
         break;
       case 'diagnostics':
-        diagnostics.push(event);
+        if (this.#isLast(event)) this.#diagnostics.push({ step: event.step, diagnostics: event.diagnostics });
         break;
       case 'knn':
-        knn.push(event);
+        if (this.#isLast(event)) this.#knn.push(event);
         break;
       case 'skipped':
-        skipped.set(event.path, event);
+        this.#skipped.set(event.path, event);
         break;
       case 'stop':
-        stop = event;
+        this.#stop = event;
         break;
     }
-    if (start !== undefined) {
-      processSeconds = stop?.seconds ?? (Date.parse(event.time) - Date.parse(start.time)) / 1000;
-    }
+    this.#latest = event.time;
   }
-  return {
-    start,
-    steps,
-    knn,
-    diagnostics,
-    skipped: [...skipped.values()],
-    stop,
-    seconds: seconds + processSeconds,
-  };
+
+  /** Whether no later process did the step again. */
+  #isLast({ step }: { readonly step: number }): boolean {
+    return step < this.#ends[this.#process]!;
+  }
+
+  /** Of the process whose events come now. */
+  #processSeconds(): number {
+    if (this.#start === undefined) return 0;
+    return this.#stop?.seconds ?? (Date.parse(this.#latest) - Date.parse(this.#start.time)) / 1000;
+  }
+
+  build(): History {
+    return {
+      start: this.#start,
+      steps: this.#steps.items(),
+      stepCount: this.#steps.length,
+      stepSeconds: this.#stepSeconds,
+      knn: this.#knn.items(),
+      diagnostics: this.#diagnostics.items(),
+      skipped: [...this.#skipped.values()],
+      stop: this.#stop,
+      seconds: this.#seconds + this.#processSeconds(),
+    };
+  }
 }
 
 /** The history with what `slimclr diagnose` measured at a checkpoint, in place of a measurement at that step. */
@@ -94,8 +149,7 @@ export function imagesPerStep({ batchSize, accumulation }: Config): number {
 }
 
 /** Images of all steps over the time of all steps; undefined without steps or without a known batch size. */
-export function imagesPerSecond({ start, steps }: History): number | undefined {
-  if (start === undefined || steps.length === 0) return undefined;
-  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
-  return (steps.length * imagesPerStep(start.config)) / seconds;
+export function imagesPerSecond({ start, stepCount, stepSeconds }: History): number | undefined {
+  if (start === undefined || stepCount === 0) return undefined;
+  return (stepCount * imagesPerStep(start.config)) / stepSeconds;
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { renderFacts } from './facts.js';
-import { trainingHistory, withDiagnosis, type History } from './history.js';
+import { withDiagnosis, type History } from './history.js';
 import { escapeHtml } from './html.js';
 import { renderConfig, renderPage } from './htmlPage.js';
 import type { ReportOptions } from './options.js';
@@ -28,7 +28,7 @@ export async function writeReport(runFolder: string, options: ReportOptions = {}
 
 /** The report page of a run. */
 export async function renderReport(run: Run, pictures: Pictures): Promise<string> {
-  const history = withDiagnosis(trainingHistory(run.events), run.diagnosis);
+  const history = withDiagnosis(run.history, run.diagnosis);
   const sections = reportSections(run, history, pictures);
   const charts = sections.flatMap(({ blocks }) =>
     blocks.flatMap((block) => (block.kind === 'charts' ? block.charts : [])),

@@ -1,26 +1,31 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { z } from 'zod';
 import { parseConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { UsageError } from '../errors.js';
+import { SlimclrError, UsageError } from '../errors.js';
 import { probeName } from '../evaluation/resultFiles.js';
-import type {
-  DiagnosticsResult,
-  ExportResult,
-  FinetuneResult,
-  KnnResult,
-  ProbeProtocol,
-  ProbeResult,
-  Result,
+import {
+  resultSchemas,
+  type DiagnosticsResult,
+  type ExportResult,
+  type FinetuneResult,
+  type KnnResult,
+  type ProbeProtocol,
+  type ProbeResult,
+  type Result,
 } from '../evaluation/results.js';
-import type { LoggedEvent } from '../training/events.js';
-import { logUpgrade } from '../training/logFormat.js';
+import { readPlainFile } from '../plainFile.js';
+import { parseJson } from '../readJson.js';
+import { logFile } from '../training/eventLog.js';
+import { readHistory, trainingHistory, type History } from './history.js';
 
 /** What a run folder holds. Whatever is missing or damaged is absent here and named in `notes`. */
 export interface Run {
   readonly folder: string;
   readonly config: Config | undefined;
-  readonly events: readonly LoggedEvent[];
+  /** What the log tells; empty without one. */
+  readonly history: History;
   readonly knn: KnnResult | undefined;
   readonly probe: ProbeResult | undefined;
   /** Of the protocols other than that of `probe`. */
@@ -34,6 +39,9 @@ export interface Run {
 }
 
 type ResultOf<Kind extends Result['kind']> = Extract<Result, { kind: Kind }>;
+
+/** Damaged lines of a log that are named. */
+const namedLines = 3;
 
 const otherProtocols = ['ridge', 'shared', 'augmented'] as const satisfies readonly ProbeProtocol[];
 
@@ -50,14 +58,13 @@ const absence = {
  */
 export async function readRun(folder: string): Promise<Run> {
   const notes: string[] = [];
-  const log = await readText(folder, 'events.jsonl');
-  const config = await readText(folder, 'config.json');
-  const events = parseLog(log, notes);
+  const history = await readLog(folder, notes);
+  const config = await readText(folder, 'config.json', notes);
   const read = (protocol: ProbeProtocol) => readResult(folder, probeName(protocol), 'probe', notes);
   const run: Run = {
     folder,
-    config: events.findLast((event) => event.type === 'start')?.config ?? parseRunConfig(config, notes),
-    events,
+    config: history?.start?.config ?? parseRunConfig(config, notes),
+    history: history ?? trainingHistory([]),
     knn: await readExpected(folder, 'knn', notes),
     probe: await readExpected(folder, 'probe', notes),
     otherProbes: (await Promise.all(otherProtocols.map(read))).filter((probe) => probe !== undefined),
@@ -67,7 +74,7 @@ export async function readRun(folder: string): Promise<Run> {
     notes,
   };
   const parts = [
-    log,
+    history,
     config,
     run.knn,
     run.probe,
@@ -84,38 +91,43 @@ export async function readRun(folder: string): Promise<Run> {
   return run;
 }
 
-/** The text of a file; undefined when there is none. */
-function readText(folder: string, file: string): Promise<string | undefined> {
-  return readFile(join(folder, file), 'utf8').catch(ifAbsent(undefined));
-}
-
-/** What a path that does not exist is read as. */
-function ifAbsent<T>(value: T): (error: NodeJS.ErrnoException) => T {
-  return (error) => {
-    if (['ENOENT', 'ENOTDIR'].includes(error.code ?? '')) return value;
-    throw error;
-  };
-}
-
-/** The events of a log that may end in the middle of a line: the process was killed, or writes right now. */
-function parseLog(text: string | undefined, notes: string[]): LoggedEvent[] {
-  if (text === undefined) {
-    notes.push('There is no events.jsonl, so no training curves.');
-    return [];
+/** The text of a file; undefined when there is none, and, with a note, when it cannot be read. */
+async function readText(folder: string, file: string, notes: string[]): Promise<string | undefined> {
+  try {
+    return (await readPlainFile(join(folder, file))).toString('utf8');
+  } catch (error) {
+    if (!isAbsent(error)) notes.push(`${file} was left out: ${(error as Error).message}.`);
+    return undefined;
   }
-  const lines = text.split('\n');
-  const events: LoggedEvent[] = [];
-  const upgrade = logUpgrade();
-  for (const [i, line] of lines.entries()) {
-    if (line === '') continue;
-    try {
-      events.push(upgrade(JSON.parse(line) as LoggedEvent));
-    } catch {
-      const which = i === lines.length - 1 ? 'The last line' : `Line ${i + 1}`;
-      notes.push(`${which} of events.jsonl is torn and was left out.`);
+}
+
+/** Whether a path does not exist. */
+function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/** The history of the log; undefined when there is none. Lines that are no events are noted. */
+async function readLog(folder: string, notes: string[]): Promise<History | undefined> {
+  const problems: string[] = [];
+  let damaged = 0;
+  try {
+    return await readHistory(join(folder, logFile), (line, problem) => {
+      damaged += 1;
+      if (problems.length < namedLines) problems.push(`${line} of ${logFile} ${problem} and was left out.`);
+    });
+  } catch (error) {
+    notes.push(
+      isAbsent(error)
+        ? `There is no ${logFile}, so no training curves.`
+        : `${logFile} was left out: ${(error as Error).message}.`,
+    );
+    return undefined;
+  } finally {
+    notes.push(...problems);
+    if (damaged > problems.length) {
+      notes.push(`${damaged - problems.length} more lines of ${logFile} were left out.`);
     }
   }
-  return events;
 }
 
 /** The config of a run that has logged no start. */
@@ -124,10 +136,16 @@ function parseRunConfig(text: string | undefined, notes: string[]): Config | und
     notes.push('There is no config.json and the log has no start, so no configuration.');
     return undefined;
   }
+  return parsed('config.json', notes, () => parseConfig(parseJson(text, z.unknown(), 'config.json')));
+}
+
+/** What a file holds; undefined, with a note, when it does not. */
+function parsed<T>(file: string, notes: string[], parse: () => T): T | undefined {
   try {
-    return parseConfig(JSON.parse(text));
+    return parse();
   } catch (error) {
-    notes.push(`config.json was left out: ${(error as Error).message}.`);
+    if (!(error instanceof SlimclrError)) throw error;
+    notes.push(`${file} was left out: ${error.message.replace(`${file}: `, '')}.`);
     return undefined;
   }
 }
@@ -148,7 +166,7 @@ async function readExpected<Kind extends keyof typeof absence>(
 
 /** Results of fine-tuning, one for each share of the labels. */
 async function readFinetunes(folder: string, notes: string[]): Promise<FinetuneResult[]> {
-  const files = await readdir(join(folder, 'results')).catch(ifAbsent([]));
+  const files = await readdir(join(folder, 'results')).catch((): string[] => []);
   const names = files
     .filter((file) => /^finetune-.*\.json$/.test(file))
     .map((file) => basename(file, '.json'));
@@ -164,14 +182,8 @@ async function readResult<Kind extends Result['kind']>(
   notes: string[],
 ): Promise<ResultOf<Kind> | undefined> {
   const file = `results/${name}.json`;
-  const text = await readText(folder, file);
+  const text = await readText(folder, file, notes);
   if (text === undefined) return undefined;
-  try {
-    const result = JSON.parse(text) as ResultOf<Kind>;
-    if (result.kind === kind) return result;
-    notes.push(`${file} was left out: its kind is "${String(result.kind)}", not "${kind}".`);
-  } catch (error) {
-    notes.push(`${file} was left out: ${(error as Error).message}.`);
-  }
-  return undefined;
+  const schema: z.ZodType<Result> = resultSchemas[kind];
+  return parsed(file, notes, () => parseJson(text, schema, file)) as ResultOf<Kind> | undefined;
 }

@@ -1,109 +1,161 @@
-import type { Config } from '../config/schema.js';
-import type { Accuracy } from '../evaluation/results.js';
+import { z } from 'zod';
+import { configSchema, type Config } from '../config/schema.js';
+import { lossyNumber, lossyNumbers, type Json } from '../readJson.js';
+
+const count = z.int().min(0);
+const byLabel = <T extends z.ZodType>(value: T) => z.record(z.string(), value);
 
 /** Losses of one width at one step, unweighted. */
-export interface WidthLoss {
-  readonly loss: number;
+const widthLossSchema = z.object({
+  loss: lossyNumber,
   /**
    * What it is made of, by the name of the graph's output: `info_nce`, `nt_xent`, `cross_entropy` or `seed`, and
    * `distillation` where the width is distilled.
    */
-  readonly terms: Readonly<Record<string, number>>;
+  terms: lossyNumbers,
   /**
    * The part of a soft `distillation` (`kd-logits`, `kd-features`) that is the teachers' own entropy, times the student's
    * temperature squared: less it, the term is the divergence from the teachers. Absent for the other kinds.
    */
-  readonly teacherEntropy?: number;
-}
+  teacherEntropy: lossyNumber.exactOptional(),
+});
 
 /** Gradients and features at one step (docs/method.md, diagnostics); keyed by width label. */
-export interface Diagnostics {
+export const diagnosticsSchema = z.object({
   /**
    * For each width: mean over the weight tensors of the L2 norm of the total gradient in the region that the width
    * uses (theta_w), and in the rest of the full tensor (theta_1.0 without theta_w; null for the full width); `ratio`
    * is rest / region.
    */
-  readonly gradientNorms: Readonly<
-    Record<string, { readonly region: number; readonly rest: number | null; readonly ratio: number | null }>
-  >;
+  gradientNorms: byLabel(
+    z.object({ region: lossyNumber, rest: z.number().nullable(), ratio: z.number().nullable() }),
+  ),
   /**
    * For each pair of widths, wide one first: cosine between the gradients of their (weighted) losses on the weights
    * both use, over all of these together and by parameter.
    */
-  readonly cosines: readonly {
-    readonly wide: string;
-    readonly narrow: string;
-    readonly cosine: number;
-    readonly layers: Readonly<Record<string, number>>;
-  }[];
+  cosines: z.array(
+    z.object({
+      wide: z.string(),
+      narrow: z.string(),
+      cosine: lossyNumber,
+      layers: lossyNumbers,
+    }),
+  ),
   /** By weight tensor: norm of the total gradient in the region of each width. */
-  readonly layerNorms: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  layerNorms: z.record(z.string(), lossyNumbers),
   /**
    * Embeddings of the batch: alignment of positives `mean |q - k|^2`, uniformity `log mean exp(-2 |q_i - q_j|^2)`
    * (Wang and Isola, 2020), and the standard deviation of a coordinate, averaged and times sqrt(dimension): 1 for
    * embeddings spread over the sphere, 0 when they collapsed. Absent for methods without embeddings.
    */
-  readonly features?: Readonly<
-    Record<string, { readonly alignment: number; readonly uniformity: number; readonly std: number }>
-  >;
+  features: byLabel(
+    z.object({ alignment: lossyNumber, uniformity: lossyNumber, std: lossyNumber }),
+  ).exactOptional(),
   /** Age of the queue's entries in steps. Absent for methods without a queue. */
-  readonly queueAge?: { readonly mean: number; readonly max: number };
+  queueAge: z.object({ mean: lossyNumber, max: lossyNumber }).exactOptional(),
+});
+
+/** When a line was written (ISO 8601). */
+const time = z.string().refine(isTime, 'a time (ISO 8601)');
+
+function isTime(text: string): boolean {
+  return !Number.isNaN(Date.parse(text));
 }
 
 /**
  * One line of `events.jsonl` in a run folder. Epochs and steps count from 0; `step` counts over the whole
  * run; losses are keyed by width label (`w1.00`).
  */
-export type TrainingEvent =
-  | {
-      readonly type: 'start';
-      /** Of the log from here on (logFormat.ts). */
-      readonly format: number;
-      readonly version: string;
-      readonly config: Config;
-      readonly labels: readonly string[];
-      readonly images: number;
-      readonly stepsPerEpoch: number;
-      /** Step from which a resumed run goes on; 0 for a new one. */
-      readonly step: number;
-    }
-  | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
-  | {
-      readonly type: 'step';
-      readonly epoch: number;
-      readonly step: number;
-      readonly learningRate: number;
-      readonly losses: Readonly<Record<string, WidthLoss>>;
-      /** Wall time of this step, of it inside ONNX Runtime, of it waiting for the loader. */
-      readonly seconds: number;
-      readonly computeSeconds: number;
-      readonly loaderSeconds: number;
-    }
+export const eventSchema = z.discriminatedUnion('type', [
+  z.object({
+    time,
+    type: z.literal('step'),
+    epoch: count,
+    step: count,
+    learningRate: z.number(),
+    losses: byLabel(widthLossSchema),
+    /** Wall time of this step, of it inside ONNX Runtime, of it waiting for the loader. */
+    seconds: z.number(),
+    computeSeconds: z.number(),
+    loaderSeconds: z.number(),
+  }),
+  z.object({
+    time,
+    type: z.literal('start'),
+    /** Of the log from here on (logFormat.ts). */
+    format: count.default(1),
+    version: z.string(),
+    config: configSchema,
+    labels: z.array(z.string()),
+    images: count,
+    stepsPerEpoch: z.int().positive(),
+    /** Step from which a resumed run goes on; 0 for a new one. */
+    step: count,
+  }),
+  z.object({ time, type: z.literal('skipped'), path: z.string(), reason: z.string() }),
   /** The kNN monitor at the end of an epoch. */
-  | {
-      readonly type: 'knn';
-      readonly epoch: number;
-      readonly step: number;
-      readonly accuracies: Readonly<Record<string, Accuracy>>;
-      readonly seconds: number;
-    }
-  | {
-      readonly type: 'diagnostics';
-      readonly epoch: number;
-      readonly step: number;
-      readonly diagnostics: Diagnostics;
-    }
-  | { readonly type: 'checkpoint'; readonly epoch: number; readonly step: number; readonly file: string }
+  z.object({
+    time,
+    type: z.literal('knn'),
+    epoch: count,
+    step: count,
+    /** Shares in [0, 1]; of format 1 percent. */
+    accuracies: byLabel(z.object({ top1: z.number(), top5: z.number() })),
+    seconds: z.number(),
+  }),
+  z.object({
+    time,
+    type: z.literal('diagnostics'),
+    epoch: count,
+    step: count,
+    diagnostics: diagnosticsSchema,
+  }),
+  z.object({ time, type: z.literal('checkpoint'), epoch: count, step: count, file: z.string() }),
   /** `file` holds a `Profile` of the steps before. */
-  | { readonly type: 'profile'; readonly step: number; readonly file: string }
-  | {
-      readonly type: 'stop';
-      readonly reason: 'done' | 'interrupted' | 'diverged';
-      readonly step: number;
-      /** Seconds of this process, start to stop. */
-      readonly seconds: number;
-      readonly message?: string;
-    };
+  z.object({ time, type: z.literal('profile'), step: count, file: z.string() }),
+  z.object({
+    time,
+    type: z.literal('stop'),
+    reason: z.enum(['done', 'interrupted', 'diverged']),
+    step: count,
+    /** Seconds of this process, start to stop. */
+    seconds: z.number(),
+    message: z.string().exactOptional(),
+  }),
+]);
 
-/** An event as it stands in the file: with the time it was written (ISO 8601). */
-export type LoggedEvent = TrainingEvent & { readonly time: string };
+/**
+ * Whether a value is a step as nearly all are: an event that the schema takes without a change. The schema, which says
+ * what is wrong with any other, takes ten times as long, and logs are long.
+ */
+export function isPlainStep(json: unknown): json is Extract<LoggedEvent, { readonly type: 'step' }> {
+  if (!isRecord(json) || json['type'] !== 'step') return false;
+  const { time, epoch, step, losses } = json;
+  if (typeof time !== 'string' || !isTime(time) || !isCount(epoch) || !isCount(step)) return false;
+  for (const key of ['learningRate', 'seconds', 'computeSeconds', 'loaderSeconds']) {
+    if (!Number.isFinite(json[key])) return false;
+  }
+  if (!isRecord(losses)) return false;
+  for (const label in losses) {
+    const width = losses[label];
+    if (!isRecord(width) || !Number.isFinite(width['loss'])) return false;
+    const { terms, teacherEntropy = 0 } = width;
+    if (!isRecord(terms) || !Number.isFinite(teacherEntropy)) return false;
+    for (const term in terms) if (!Number.isFinite(terms[term])) return false;
+  }
+  return true;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+export type WidthLoss = Json<typeof widthLossSchema>;
+export type Diagnostics = Json<typeof diagnosticsSchema>;
+/** An event as it stands in the file: with the time it was written. */
+export type LoggedEvent = Json<typeof eventSchema, Config>;
+type Untimed<Event> = Event extends unknown ? Omit<Event, 'time'> : never;
+export type TrainingEvent = Untimed<LoggedEvent>;

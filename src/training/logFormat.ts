@@ -10,7 +10,7 @@ export const logFormat = 2;
 export function logUpgrade(): (event: LoggedEvent) => LoggedEvent {
   let format: number = logFormat;
   return (event) => {
-    if (event.type === 'start') format = (event as { readonly format?: number }).format ?? 1;
+    if (event.type === 'start') format = event.format;
     if (event.type !== 'knn' || format >= 2) return event;
     const shares = Object.entries(event.accuracies).map(([label, { top1, top5 }]) => [
       label,

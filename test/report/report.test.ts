@@ -162,7 +162,7 @@ describe('report.html', () => {
 
   it('a run diagnosed after training, probed in two ways: heat maps of the diagnosis, a table of the protocols', async () => {
     const log = logText(exampleEvents().filter(({ type }) => type !== 'diagnostics'));
-    const ridge = { ...exampleProbe, protocol: 'ridge' };
+    const ridge = { ...exampleProbe, protocol: 'ridge', lambdas: [1, 1, 1, 1] };
     const run = writeRun(root, { log, results: { 'probe-ridge': ridge, diagnostics: exampleDiagnosis } });
     const page = await renderReport(await readRun(run), noPictures);
     const titles = chartsOf(page).map(({ title }) => title);

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatConfig } from '../../src/config/format.js';
 import { UsageError } from '../../src/errors.js';
+import type { TrainedProbeResult } from '../../src/evaluation/results.js';
+import { trainingHistory } from '../../src/report/history.js';
 import { readRun } from '../../src/report/run.js';
 import type { LoggedEvent } from '../../src/training/events.js';
 import {
@@ -30,7 +32,7 @@ describe('readRun', () => {
     expect(run).to.deep.equal({
       folder: root,
       config: exampleConfig,
-      events,
+      history: trainingHistory(events),
       ...results,
       otherProbes: [],
       finetunes: [],
@@ -40,7 +42,8 @@ describe('readRun', () => {
   });
 
   it('probes of other protocols and a diagnosis: read where they are, nothing noted where not', async () => {
-    const ridge = { ...exampleProbe, protocol: 'ridge', lambdas: [1, 1, 1, 1] };
+    const { epochs: _, learningRate: _r, batchSize: _b, ...common } = exampleProbe as TrainedProbeResult;
+    const ridge = { ...common, protocol: 'ridge', lambdas: [1, 1, 1, 1] };
     const augmented = { ...exampleProbe, protocol: 'augmented' };
     const results = { 'probe-ridge': ridge, 'probe-augmented': augmented, diagnostics: exampleDiagnosis };
     const run = await readRun(writeRun(root, { log: '', results }));
@@ -54,13 +57,15 @@ describe('readRun', () => {
     const results = { 'finetune-10': many, 'finetune-1': few, 'finetune-2': exampleKnn };
     const run = await readRun(writeRun(root, { results }));
     expect(run.finetunes).to.deep.equal([few, many]);
-    expect(run.notes).to.include('results/finetune-2.json was left out: its kind is "knn", not "finetune".');
+    expect(run.notes).to.include(
+      'results/finetune-2.json was left out: kind is "knn"; accepted: "finetune".',
+    );
   });
 
   it('a log torn in its last line: the events before it, and a note', async () => {
     const log = logText(exampleEvents().slice(0, 4)).slice(0, -20);
     const run = await readRun(writeRun(root, { log }));
-    expect(run.events.map(({ type }) => type)).to.deep.equal(['start', 'step', 'step']);
+    expect(run.history.steps.map(({ step }) => step)).to.deep.equal([0, 1]);
     expect(run.notes).to.include('The last line of events.jsonl is torn and was left out.');
   });
 
@@ -68,22 +73,23 @@ describe('readRun', () => {
     const lines = logText(exampleEvents().slice(0, 4)).split('\n');
     lines[1] = '{"type":"step","epo';
     const run = await readRun(writeRun(root, { log: lines.join('\n') }));
-    expect(run.events).to.have.length(3);
+    expect(run.history.steps.map(({ step }) => step)).to.deep.equal([1, 2]);
     expect(run.notes).to.include('Line 2 of events.jsonl is torn and was left out.');
   });
 
   it('a log of percentages, resumed with shares: shares throughout', async () => {
-    const knn = (top1: number, top5: number) => {
+    const knn = (step: number, top1: number, top5: number) => {
       const accuracies = { 'w1.00': { top1, top5 } };
-      return { time: '2026-01-05T10:00:00Z', type: 'knn', epoch: 0, step: 155, accuracies, seconds: 1 };
+      return { time: '2026-01-05T10:00:00Z', type: 'knn', epoch: 0, step, accuracies, seconds: 1 };
     };
     const { format, ...old } = exampleEvents()[0] as Extract<LoggedEvent, { type: 'start' }>;
-    const log = [old, knn(50, 75), { ...old, format }, knn(0.5, 0.75)];
+    const log = [old, knn(155, 50, 75), { ...old, format, step: 156 }, knn(311, 0.5, 0.75)];
     const run = await readRun(
       writeRun(root, { log: log.map((event) => `${JSON.stringify(event)}\n`).join('') }),
     );
-    const found = run.events.flatMap((event) => (event.type === 'knn' ? [event.accuracies] : []));
-    expect(found).to.deep.equal(Array(2).fill({ 'w1.00': { top1: 0.5, top5: 0.75 } }));
+    expect(run.history.knn.map(({ accuracies }) => accuracies)).to.deep.equal(
+      Array(2).fill({ 'w1.00': { top1: 0.5, top5: 0.75 } }),
+    );
   });
 
   it('config.json only: its config, and a note for each missing part', async () => {
@@ -100,7 +106,7 @@ describe('readRun', () => {
     const run = await readRun(root);
     expect(run.knn ?? run.probe ?? run.config).to.equal(undefined);
     const notes = run.notes.join('\n');
-    expect(notes).to.include('results/knn.json was left out: its kind is "probe", not "knn".');
+    expect(notes).to.include('results/knn.json was left out: kind is "probe"; accepted: "knn".');
     expect(notes).to.include('results/probe.json was left out: ');
     expect(notes).to.include('config.json was left out: config: unknown key "optimiser"');
   });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { trainingHistory } from '../../src/report/history.js';
 import type { Run } from '../../src/report/run.js';
 import { formatCount } from '../../src/report/summary.js';
 import { summaryTable } from '../../src/report/table.js';
@@ -7,7 +8,7 @@ import { exampleConfig, exampleExport, exampleKnn, exampleProbe } from './exampl
 const run: Run = {
   folder: 'runs/example',
   config: exampleConfig,
-  events: [],
+  history: trainingHistory([]),
   knn: exampleKnn,
   probe: exampleProbe,
   export: exampleExport,

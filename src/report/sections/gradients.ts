@@ -89,7 +89,9 @@ function layerLines(
 function cosineCharts(history: History): (LineChart | HeatMap | null)[] {
   const last = history.diagnostics.findLast(({ diagnostics }) => diagnostics.cosines.length > 0);
   if (last === undefined) return [];
-  return [widthHeatMap(last), cosineLines(history, last.diagnostics.cosines), layerHeatMap(last)];
+  // Of many measurements it may be a mean.
+  const shown = { ...last, step: Math.round(last.step) };
+  return [widthHeatMap(shown), cosineLines(history, last.diagnostics.cosines), layerHeatMap(shown)];
 }
 
 function cosineLines(history: History, pairs: readonly Pair[]): LineChart | null {
