@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { gradients } from '../../src/autodiff.js';
+import { elementCount } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
-import { evaluate, type Operand } from '../support/evaluate.js';
+import { onEveryTarget, type Evaluate, type Operand } from '../support/evaluate.js';
 import { expectClose } from '../support/expectClose.js';
 import { randomOperand } from '../support/randomOperand.js';
 import { normal } from '../support/samples.js';
@@ -24,22 +25,33 @@ function naiveBatchNorm({ shape, values }: Operand, gamma: readonly number[], be
   return [y, mean, variance] as const;
 }
 
-function batchNormTrain(x: Operand, gamma: readonly number[], beta: readonly number[]): Promise<number[][]> {
-  const vectors = [gamma, beta].map((values) => ({ shape: [values.length], values }));
+/** `shift` is the running mean, which a target may subtract first. */
+function batchNormTrain(
+  evaluate: Evaluate,
+  x: Operand,
+  gamma: readonly number[],
+  beta: readonly number[],
+  shift: readonly number[] = gamma.map(() => 0),
+): Promise<number[][]> {
+  const vectors = [gamma, beta, shift].map((values) => ({ shape: [values.length], values }));
   return evaluate([x, ...vectors], (b, inputs) => b.node('BatchNormTrain', inputs, { epsilon }));
 }
 
-describe('batch norm', () => {
+onEveryTarget('batch norm', (evaluate) => {
   for (const shape of [
     [4, 3, 5, 6],
     [8, 2, 1, 1],
     [1, 3, 4, 4],
+    [2, 1, 1, 1],
+    [8, 4, 3, 3],
+    [1, 16, 1, 2],
+    [3, 20, 5, 4],
   ]) {
     it(`BatchNormTrain [${shape.join(',')}]: output, mean and biased variance of the definition`, async () => {
       const x = randomOperand(shape, 1);
-      const gamma = [0.5, -2, 1].slice(0, shape[1]);
-      const beta = [3, 0, -1].slice(0, shape[1]);
-      const actual = await batchNormTrain(x, gamma, beta);
+      const gamma = Array.from({ length: shape[1]! }, (_, i) => [0.5, -2, 1][i % 3]!);
+      const beta = Array.from({ length: shape[1]! }, (_, i) => [3, 0, -1][i % 3]!);
+      const actual = await batchNormTrain(evaluate, x, gamma, beta);
       for (const [i, expected] of naiveBatchNorm(x, gamma, beta).entries()) {
         expectClose(actual[i]!, expected, 5e-6);
       }
@@ -49,7 +61,13 @@ describe('batch norm', () => {
   it('BatchNormTrain with a mean 1000 times the standard deviation: no cancellation', async () => {
     const shape = [8, 2, 6, 6];
     const values = normal(new Random(2), 576).map((x) => Math.fround(1000 + x));
-    const [y, mean, variance] = await batchNormTrain({ shape, values }, [1, 1], [0, 0]);
+    const [y, mean, variance] = await batchNormTrain(
+      evaluate,
+      { shape, values },
+      [1, 1],
+      [0, 0],
+      [1001, 998],
+    );
     const expected = naiveBatchNorm({ shape, values }, [1, 1], [0, 0]);
     // E[x^2] - mean^2 in float32 would be wrong by about 0.1 here.
     expectClose(variance!, expected[2], 1e-4);
@@ -64,10 +82,13 @@ describe('batch norm', () => {
     const dy = { shape, values: centred.map((value, i) => Math.fround(value + Math.sin(i))) };
     const one = { shape: [1], values: [1] };
     const run = (mean: number) =>
-      evaluate([{ shape, values: centred.map((x) => mean + x) }, dy, one], (b, [x, vdy, v]) => {
-        const [y, m, variance] = b.node('BatchNormTrain', [x!, v!, v!], { epsilon });
-        return [y!, b.op('BatchNormTrainGrad', [vdy!, x!, v!, m!, variance!], { epsilon })];
-      });
+      evaluate(
+        [{ shape, values: centred.map((x) => mean + x) }, dy, one, { shape: [1], values: [mean] }],
+        (b, [x, vdy, v, shift]) => {
+          const [y, m, variance] = b.node('BatchNormTrain', [x!, v!, v!, shift!], { epsilon });
+          return [y!, b.op('BatchNormTrainGrad', [vdy!, x!, v!, m!, variance!], { epsilon })];
+        },
+      );
     const [far, near] = [await run(1000), await run(0)];
     for (const [i, values] of far.entries()) expectClose(values, near[i]!, 1e-6);
     // The gradient of a bias in front of the batch norm.
@@ -101,19 +122,39 @@ describe('batch norm', () => {
     );
   });
 
-  it('BatchNormTrain of a constant channel: beta, and a finite gradient', async () => {
-    const x = { shape: [2, 1, 2, 2], values: new Array<number>(8).fill(7) };
-    const [y, dx] = await evaluate(
-      [x, { shape: [1], values: [2] }, { shape: [1], values: [0.25] }],
-      (b, [vx, gamma, beta]) => {
-        const normalized = b.op('BatchNormTrain', [vx!, gamma!, beta!], { epsilon });
-        const loss = b.op('ReduceSumSquare', [normalized], { keepdims: false });
-        return [normalized, ...gradients(b, loss, [vx!])];
-      },
-    );
-    expectClose(y!, new Array<number>(8).fill(0.25), 1e-6);
-    expectClose(dx!, new Array<number>(8).fill(0), 1e-3);
-  });
+  for (const value of [0, 7, -2.117904, 1e-3, 123.4, 5e4]) {
+    it(`BatchNormTrain of channels of ${value}: beta, no variance, a gradient that is finite`, async () => {
+      for (const shape of [
+        [2, 1, 2, 2],
+        [3, 20, 5, 7],
+        [8, 4, 1, 1],
+        [1, 16, 28, 28],
+      ]) {
+        const channels = shape[1]!;
+        const x = { shape, values: new Array<number>(elementCount(shape)).fill(Math.fround(value)) };
+        const vector = (of: number) => ({ shape: [channels], values: new Array<number>(channels).fill(of) });
+        // Before training starts running means are 0, later about the mean.
+        for (const shift of [0, Math.fround(1.01 * value)]) {
+          const [y, variance, dx, dgamma] = await evaluate(
+            [x, vector(2), vector(0.25), vector(shift)],
+            (b, [vx, gamma, beta, near]) => {
+              const [normalized, , spread] = b.node('BatchNormTrain', [vx!, gamma!, beta!, near!], {
+                epsilon,
+              });
+              const loss = b.op('ReduceSumSquare', [normalized!], { keepdims: false });
+              return [normalized!, spread!, ...gradients(b, loss, [vx!, gamma!])];
+            },
+          );
+          const title = `${shape.join()} less ${shift}`;
+          // Sums of equal values round to the same side: some 2^-17 of the mean, over the root of epsilon.
+          const tolerance = 1e-6 + (2 * Math.abs(value) * 2 ** -17) / Math.sqrt(epsilon);
+          expectClose(y!, new Array<number>(y!.length).fill(0.25), tolerance);
+          expect(Math.min(...variance!), `variance of ${title}`).to.be.at.least(0);
+          expect([...dx!, ...dgamma!].every(Number.isFinite), `gradients of ${title}`).to.equal(true);
+        }
+      }
+    });
+  }
 
   it('BatchNormTrain: a loss that reads the batch statistics is refused', async () => {
     const outcome = evaluate([randomOperand([2, 1, 2, 2], 1)], (b, [x]) => {
@@ -134,7 +175,7 @@ describe('batch norm', () => {
   });
 });
 
-describe('L2Normalize', () => {
+onEveryTarget('L2Normalize', (evaluate) => {
   it('[3,2]: rows of norm 1 and their norms; a zero row stays zero', async () => {
     const [y, norm] = await evaluate([{ shape: [3, 2], values: [3, 4, 0, 0, -5, 12] }], (b, [x]) =>
       b.node('L2Normalize', [x!]),

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { gradients } from '../../src/autodiff.js';
-import { evaluate } from '../support/evaluate.js';
+import { onEveryTarget } from '../support/evaluate.js';
 import { expectClose } from '../support/expectClose.js';
 import { randomOperand } from '../support/randomOperand.js';
 
-describe('SoftCrossEntropy', () => {
+onEveryTarget('SoftCrossEntropy', (evaluate) => {
   const targets = { shape: [2, 3], values: [0.2, 0.5, 0.3, 1, 0, 0] };
 
   it('losses of the definition, -sum_j t_j log softmax(z / T)_j', async () => {

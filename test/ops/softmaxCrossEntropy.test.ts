@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { gradients } from '../../src/autodiff.js';
-import { evaluate } from '../support/evaluate.js';
+import { onEveryTarget } from '../support/evaluate.js';
 import { expectClose } from '../support/expectClose.js';
 import { randomOperand } from '../support/randomOperand.js';
 
@@ -15,7 +15,7 @@ function naive(logits: readonly number[], classes: number, labels: readonly numb
   return [labels.map((label, n) => -logProbabilities[n * classes + label]!), logProbabilities] as const;
 }
 
-describe('SoftmaxCrossEntropy', () => {
+onEveryTarget('SoftmaxCrossEntropy', (evaluate) => {
   it('[5,7] logits: losses and log probabilities of the definition', async () => {
     const logits = randomOperand([5, 7], 3);
     const labels = [0, 6, 3, 3, 1];

@@ -3,7 +3,7 @@ import { gradients } from '../../src/autodiff.js';
 import type { Builder } from '../../src/ops/builder.js';
 import type { Value } from '../../src/graph/graph.js';
 import { reverseEnd } from '../../src/ops/slice.js';
-import { evaluate, type Operand } from '../support/evaluate.js';
+import { onEveryTarget, type Operand } from '../support/evaluate.js';
 
 /** What an operator computes where finite differences say nothing: not differentiable, at a kink, or an integer. */
 interface ValueCase {
@@ -117,7 +117,7 @@ const cases: readonly ValueCase[] = [
   },
 ];
 
-describe('operator values', () => {
+onEveryTarget('operator values', (evaluate) => {
   for (const { title, operands, build, expected } of cases) {
     it(title, async () => {
       expect(await evaluate(operands, build)).to.deep.equal(expected);

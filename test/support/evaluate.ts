@@ -20,3 +20,16 @@ export async function evaluate(
   const feeds = placed.feeds(operands.map(({ values }) => values));
   return Object.values(await runGraph(b.graph, feeds, { target: tested.target, places: placed.places }));
 }
+
+export type Evaluate = (
+  operands: readonly Operand[],
+  build: (b: Builder, inputs: readonly Value[]) => readonly Value[],
+) => Promise<number[][]>;
+
+/** A suite of tests for every target; `evaluate` runs on it. */
+export function onEveryTarget(title: string, body: (evaluate: Evaluate, tested: TestedTarget) => void): void {
+  for (const tested of testedTargets) {
+    describe(`${title}, ${tested.title}`, () =>
+      body((operands, build) => evaluate(operands, build, tested), tested));
+  }
+}

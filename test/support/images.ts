@@ -20,6 +20,11 @@ export const images: Readonly<Record<string, Pixel>> = {
     [3e38, 3e38, 1e38, 1e-20, 0, -0, -3e38][Math.floor(random.uniform(0, 7))]!,
 };
 
+/** Those whose products and sums stay within float32. */
+export const moderate: readonly Pixel[] = Object.entries(images)
+  .filter(([title]) => title !== 'huge and tiny values')
+  .map(([, pixel]) => pixel);
+
 /** A float32 map `[N, C, H, W]` of such images, one kind a sample in turn, `offset` added. */
 export function imageOperand(
   shape: readonly number[],

@@ -34,8 +34,8 @@ const whole = (channels: number) => Math.ceil(channels / 16) * 16;
 function wholeParameter(shape: readonly number[]): readonly number[] {
   const [outputs, inputs, ...window] = shape as [number, number, ...number[]];
   if (window.length === 0) return shape;
-  // Of an image's few channels there are no blocks.
-  return [whole(outputs), inputs <= 4 ? inputs : whole(inputs), ...window];
+  // Of the channels of an image there are no blocks.
+  return [whole(outputs), inputs === 3 ? 3 : whole(inputs), ...window];
 }
 
 /**

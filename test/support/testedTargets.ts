@@ -1,5 +1,5 @@
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
-import { builtIn, type Choices } from '../../src/targets/cpu/choices.js';
+import { builtIn, type Choices, type ConvSize, type MapSize } from '../../src/targets/cpu/choices.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { portable } from '../../src/targets/portable.js';
 import type { Target } from '../../src/targets/target.js';
@@ -21,6 +21,11 @@ export const machineBlock = 'reason' in probed ? null : probed.blockSize;
 
 const cpu = (choices: Partial<Choices> = {}) => cpuTarget(machineBlock ?? 16, { ...builtIn, ...choices });
 
+/** Maps that the built-in choices fold at most. */
+const small = ({ height, width }: MapSize) => height * width <= 784;
+const byTiles = ({ kernel, stride, height, width }: ConvSize) =>
+  kernel === 3 && stride === 1 && Math.min(height, width) >= 4;
+
 /** Every target that tests of operators run on. Another one is a line here. */
 export const testedTargets: readonly TestedTarget[] = [
   { title: 'portable', target: portable },
@@ -29,6 +34,11 @@ export const testedTargets: readonly TestedTarget[] = [
     : [
         { title: 'cpu', target: cpu() },
         { title: 'cpu, blocked maps', target: cpu({ folded: () => false }), betweenLayers: true },
-        { title: 'cpu, folded maps', target: cpu({ folded: () => true }), betweenLayers: true },
+        {
+          title: 'cpu, folded maps',
+          target: cpu({ folded: small, winograd: () => false }),
+          betweenLayers: true,
+        },
+        { title: 'cpu, Winograd', target: cpu({ folded: small, winograd: byTiles }), betweenLayers: true },
       ]),
 ];

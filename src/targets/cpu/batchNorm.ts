@@ -52,7 +52,8 @@ export const batchNormTrain: Rule = (l, node) => {
 
   const mean = channelMean(l, y, samples);
   const squares = k.scaled(channelDot(l, y, y, samples), 1 / (n * h * w));
-  const variance = k.sub(squares, k.mul(mean, mean));
+  // Of a constant channel rounding may leave less than nothing, whose root is NaN.
+  const variance = b.op('Relu', [k.sub(squares, k.mul(mean, mean))]);
   const std = b.op('Sqrt', [k.add(variance, b.scalar(epsilon))]);
   const rstd = b.op('Reciprocal', [std]);
   const scale = k.mul(vector(gamma), rstd);

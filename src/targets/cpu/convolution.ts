@@ -77,6 +77,8 @@ export const conv: Rule = (l, node) => {
   const form = w.has('stem') ? 'stem' : 'kernel';
   const g = logical && packed(l, logical, form === 'stem');
   if (!g || bias || !x.clean || !w.has(form)) return null;
+  // A 1x1 window with a stride reads every second position of a blocked map, which a plain image is not.
+  if (form === 'stem' && g.kernel === 1 && g.stride > 1) return null;
   const { k } = l;
   const spread = form === 'kernel' && g.samples === 1 && spreadPays(l, x, g);
   const layout = spread ? 'folded' : form === 'stem' ? 'blocked' : convLayout(l, logical);

@@ -8,7 +8,7 @@ type Unary = 'Abs' | 'Exp' | 'Identity' | 'Log' | 'Neg' | 'Reciprocal' | 'Relu' 
 type Binary = 'Add' | 'Sub' | 'Mul' | 'Div';
 
 function unary(op: Unary, sample: Sample = normal): GradientCase[] {
-  return [[], [5], [2, 3, 4]].map((shape) => ({
+  return [[], [5], [2, 3, 4], [1, 16, 1, 1], [3, 20, 2, 2]].map((shape) => ({
     title: `[${shape.join(',')}]`,
     inputs: [{ shape, sample }],
     build: (b, [x]) => [b.op(op, [x!])],
@@ -32,6 +32,18 @@ const broadcasts: readonly (readonly [number[], number[]])[] = [
   [[], [2, 3]],
   [[2, 3], []],
   [[1, 1, 1], [3]],
+  [
+    [3, 20, 2, 2],
+    [3, 20, 2, 2],
+  ],
+  [
+    [8, 4, 1, 1],
+    [8, 4, 1, 1],
+  ],
+  [
+    [2, 16, 3, 2],
+    [16, 1, 1],
+  ],
 ];
 
 function binary(op: Binary, second: Sample = normal): GradientCase[] {

@@ -18,6 +18,9 @@ export const normalization = {
     batchNorm('[4,3,5,5]', { shape: [4, 3, 5, 5] }),
     batchNorm('[8,2,1,1] (statistics over the batch only)', { shape: [8, 2, 1, 1] }),
     batchNorm('[1,2,3,7] (statistics over one image)', { shape: [1, 2, 3, 7] }),
+    batchNorm('[1,16,3,4] (one image, whole blocks)', { shape: [1, 16, 3, 4] }),
+    batchNorm('[8,4,2,2] (samples that share a block)', { shape: [8, 4, 2, 2] }),
+    batchNorm('[3,20,2,2]', { shape: [3, 20, 2, 2] }),
     batchNorm('mean 3, standard deviation 2', {
       shape: [4, 2, 3, 3],
       sample: (random, count) => normal(random, count).map((x) => 3 + 2 * x),

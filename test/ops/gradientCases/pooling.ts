@@ -16,6 +16,9 @@ export const pooling = {
     [2, 3, 4, 5],
     [1, 1, 1, 1],
     [3, 2, 1, 7],
+    [1, 16, 1, 1],
+    [8, 4, 3, 3],
+    [1, 20, 7, 8],
   ].map((shape): GradientCase => ({
     title: `[${shape.join(',')}]`,
     dtype: 'float32',
