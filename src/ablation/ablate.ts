@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
+import { withAbsoluteSources } from '../data/absoluteSource.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import type { TrainingEvent } from '../training/events.js';
 import { version } from '../version.js';
@@ -55,7 +56,8 @@ export const defaultSeeds = 2;
  * Throws a UsageError for a bad table and for a folder of another ablation.
  */
 export async function ablate(options: AblateOptions): Promise<AblationResult> {
-  const { config, folder, seeds = defaultSeeds, table = defaultTable, signal } = options;
+  const { folder, seeds = defaultSeeds, table = defaultTable, signal } = options;
+  const config = withAbsoluteSources(options.config);
   const { testLimit, testSource, limit } = options.evaluation ?? {};
   // In a fixed order, and without what is undefined: the file is compared as text.
   const evaluation = {

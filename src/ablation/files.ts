@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
+import { withAbsoluteSources } from '../data/absoluteSource.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { replaceFile } from '../replaceFile.js';
 import { listDifferences, trainingDifferences } from '../training/resume.js';
@@ -32,7 +33,7 @@ export async function finishedRuns(
     return [];
   }
   const saved = await readResult(file);
-  const differences = trainingDifferences(saved.config, subject.config);
+  const differences = trainingDifferences(withAbsoluteSources(saved.config), subject.config);
   if (differences.length > 0) {
     throw new UsageError(`${folder} is of another base config: ${listDifferences(differences)}`);
   }

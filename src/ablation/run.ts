@@ -63,7 +63,7 @@ async function train(run: PlannedRun, config: Config, options: RunOptions): Prom
   if (begun) {
     const { path, epoch } = await latestCheckpoint(folder);
     if (epoch === config.epochs) {
-      checkResumable(path, await readCheckpoint(path), config, source.fingerprint);
+      checkResumable(path, await readCheckpoint(path), config, source);
       return true;
     }
   }

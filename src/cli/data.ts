@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Split } from '../data/dataset.js';
+import { printable } from '../printable.js';
 import { cacheOption, libraryOptions, type CacheOption } from './options.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
@@ -45,9 +46,9 @@ function infoCommand(): Command {
       const onProgress = (message: string) => status.show(message);
       const source = await openSource(name, { ...libraryOptions(options), split, onProgress });
       status.show(`reading ${source.length} images`);
-      const { count, classes, width, height, skipped } = await describeSource(source);
+      const { count, classes, width, height, skipped, ignored, notices } = await describeSource(source);
       status.clear();
-      console.log(`${name}: ${count} images`);
+      console.log(`${printable(name)}: ${count} images`);
       if (width && height) {
         console.log(
           `\n${formatTable([
@@ -63,6 +64,8 @@ function infoCommand(): Command {
         rows.length > 0 ? `\n${formatTable([['class', 'images'], ...rows]).trimEnd()}` : '\nno classes',
       );
       if (skipped.length > 0) console.log(`\n${skipped.length} files skipped:`);
-      for (const { path, reason } of skipped) console.log(`  ${path}: ${reason}`);
+      for (const { path, reason } of skipped) console.log(`  ${printable(path)}: ${printable(reason)}`);
+      if (ignored !== null) console.log(`\nnot used: ${printable(ignored)}`);
+      for (const notice of notices) console.log(`\n${printable(notice)}`);
     });
 }

@@ -1,3 +1,4 @@
+import { printable } from '../printable.js';
 import { formatDuration } from '../report/duration.js';
 import type { TrainingEvent } from '../training/events.js';
 import { alarms, knnLine, TrainingProgress } from './progress.js';
@@ -20,7 +21,7 @@ export function eventPrinter(
         progress = new TrainingProgress(event);
         return status.print(`${prefix}${progress.opening()}`);
       case 'skipped':
-        return status.print(`${prefix}skipped ${event.path}: ${event.reason}`);
+        return status.print(`${prefix}skipped ${printable(event.path)}: ${event.reason}`);
       case 'step':
         progress!.record(event);
         return status.update(() => `${prefix}${ahead()}${progress!.line()}`);

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { SlimclrError } from '../errors.js';
+import { printable } from '../printable.js';
 import { createProgram } from './program.js';
 
 const program = createProgram();
@@ -29,7 +30,7 @@ function fail(error: Error): void {
     return;
   }
   process.exitCode = error instanceof SlimclrError ? error.exitCode : 1;
-  const message = error.message.replace(/\s*\n\s*/g, ' ');
+  const message = printable(error.message.replace(/\s*\n\s*/g, ' '));
   // What the operating system refuses (permissions, a full disk) is no defect.
   const expected = error instanceof SlimclrError || 'syscall' in error;
   const hint = expected ? '' : ' (a defect of slimclr; --stack shows where)';

@@ -1,3 +1,5 @@
+import { printableLines } from '../printable.js';
+
 /** Milliseconds between two states: of a line that changes, and of lines in a log file. */
 const terminalInterval = 100;
 const logInterval = 5000;
@@ -22,14 +24,14 @@ export class StatusLine {
   show(text: string): void {
     if (!this.#terminal) return this.print(text);
     // A line that wraps could not be replaced.
-    const line = text.slice(0, process.stderr.columns - 1);
+    const line = printableLines(text).slice(0, process.stderr.columns - 1);
     process.stderr.write(`\r\x1b[K${line}`);
   }
 
   /** A line that stays. */
   print(text: string): void {
     this.clear();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${printableLines(text)}\n`);
   }
 
   /** Removes the line that changes. */

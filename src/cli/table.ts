@@ -1,5 +1,8 @@
+import { printable } from '../printable.js';
+
 /** Rows of cells, the first row the headings, as lines for a terminal: columns aligned right, the first left. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+export function formatTable(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const sizes = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
     row

@@ -1,93 +1,118 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import sharp from 'sharp';
+import { readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SlimclrError, UsageError } from '../errors.js';
-import { forEachConcurrently } from './concurrency.js';
+import { imageExtensions, listFolder, type FolderListing, type IgnoredFiles } from './folderListing.js';
+import { hashLines } from './hashLines.js';
+import { decodeWithSharp } from './imageDecoder.js';
+import { contentBudget } from './imageFiles.js';
 import type { RawImage, ReadOptions, SkippedFile } from './imageStore.js';
 import { decodeOrdinaryJpeg } from './jpeg.js';
+import { reasonOf } from './reason.js';
+import { scanFiles, type Inspection } from './scanFiles.js';
+import { selectionOrder } from './selection.js';
 
-/** File name extensions, lower case, that count as images. */
-export const imageExtensions: readonly string[] = [
-  '.jpg',
-  '.jpeg',
-  '.png',
-  '.webp',
-  '.gif',
-  '.avif',
-  '.tif',
-  '.tiff',
-];
+/** Begins the fingerprints of folders that are made of the images' content. */
+const contentMark = '2-';
 
-/** Files whose headers are read at the same time: mostly waiting for the disk. */
-const headerLanes = 16;
+/** Whether a folder's fingerprint is made of its images' content; those of earlier versions are of names and sizes. */
+export function isOfContent(fingerprint: string): boolean {
+  return fingerprint.startsWith(contentMark);
+}
 
 export interface ImageFolder {
   readonly root: string;
   /** Paths relative to `root` with forward slashes, sorted by code unit. */
   readonly files: readonly string[];
-  /** Bytes of each file. */
-  readonly sizes: readonly number[];
   /** First path component of each file as an index into `classes`; null when a file lies in `root` itself. */
   readonly labels: Int32Array | null;
   readonly classes: readonly string[] | null;
-  /** Files that look like images by name and are none. */
+  /** `ImageSource.fingerprint`, `.earlierFingerprint` and `.identity`. */
+  readonly fingerprint: string;
+  readonly earlierFingerprint: string | null;
+  readonly identity: string;
+  /** Files that look like images by name and are none that can be used. */
   readonly skipped: SkippedFile[];
+  readonly ignored: IgnoredFiles;
+}
+
+export interface FolderOptions {
+  /** At most this many images, chosen by the seed; 0, the default, means all. */
+  readonly limit?: number;
+  readonly seed?: number;
+  /** Told how far it is, about twice a second. */
+  readonly onProgress?: ((message: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Find the images below `root`, at any depth, and read their headers. Files whose names start with a dot are
- * ignored; links are followed.
+ * Find the images below `root`, at any depth, choose among them, and open each of the chosen ones once: to read its
+ * header and to hash its content. Files whose names start with a dot are ignored; links are followed.
+ *
+ * The seed puts all files that are images by name in an order; the first `limit` of them that can be used are taken. So
+ * a file that cannot is replaced by the next in that order, whatever the timing, and others are not opened.
  * @throws UsageError when `root` is not a folder or holds no readable image.
  */
-export async function scanImageFolder(root: string): Promise<ImageFolder> {
-  const skipped: SkippedFile[] = [];
-  const found = (await listImages(root, skipped)).sort((a, b) => (a.path < b.path ? -1 : 1));
-  if (found.length + skipped.length === 0) {
-    throw new UsageError(`no images in ${root}: expected files ending in ${imageExtensions.join(', ')}`);
-  }
-  const readable = new Array<boolean>(found.length).fill(false);
-  await forEachConcurrently(found.length, headerLanes, async (index) => {
-    const { path } = found[index]!;
-    try {
-      await sharp(join(root, path)).metadata();
-      readable[index] = true;
-    } catch (error) {
-      skipped.push({ path, reason: reasonOf(error) });
-    }
+export async function openImageFolder(root: string, options: FolderOptions = {}): Promise<ImageFolder> {
+  const { limit = 0, seed = 0, signal } = options;
+  const progress = throttled(options.onProgress);
+  const listing = await listFolder(root, {
+    onFolder: (found) => progress(() => `looking for images in ${root}: ${found} found`),
+    signal,
   });
-  skipped.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const { files: listed, ignored } = listing;
+  if (listed.length + listing.skipped.length === 0) throw noImages(root, listing);
 
-  const images = found.filter((_, index) => readable[index]);
-  if (images.length === 0) {
+  const order = selectionOrder(listed.length, limit, seed);
+  const wanted = limit === 0 ? listed.length : Math.min(limit, listed.length);
+  const budget = contentBudget(wanted);
+  const used = new Map<number, Extract<Inspection, { reason: null }>>();
+  const refused = new Map<number, string>();
+  for (let next = 0; used.size < wanted && next < order.length;) {
+    const candidates = order.subarray(next, next + wanted - used.size);
+    next += candidates.length;
+    const before = used.size + refused.size;
+    const onFiles = (done: number) =>
+      progress(() => `opening images of ${root}: ${before + done} of ${wanted + refused.size}`);
+    const paths = Array.from(candidates, (index) => listed[index]!);
+    const inspections = await scanFiles(root, paths, budget, { onFiles, signal });
+    for (const [i, inspection] of inspections.entries()) {
+      if (inspection.reason === null) used.set(candidates[i]!, inspection);
+      else refused.set(candidates[i]!, inspection.reason);
+    }
+  }
+  const skipped = [
+    ...listing.skipped,
+    ...Array.from(refused, ([index, reason]) => ({ path: listed[index]!, reason })),
+  ].sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (used.size === 0) {
     const { path, reason } = skipped[0]!;
     throw new UsageError(
       `no readable image in ${root}: ${skipped.length} skipped, the first ${path} (${reason})`,
     );
   }
-  const files = images.map(({ path }) => path);
-  return { root, files, sizes: images.map(({ size }) => size), ...labelsOf(files), skipped };
-}
 
-/**
- * Decode one file to sRGB as it is meant to be seen: EXIF orientation applied, transparency over white, the
- * first page of an animation.
- * @throws Error of the decoder, also when the file is truncated.
- */
-export async function decodeImage(path: string): Promise<RawImage> {
-  const file = await readFile(path);
-  return decodeOrdinaryJpeg(file) ?? decodeWithSharp(file);
-}
-
-async function decodeWithSharp(file: Buffer): Promise<RawImage> {
-  // NOTE: decoder warnings do not fail an image: they are common in photographs that decode correctly.
-  const { data, info } = await sharp(file, { failOn: 'error' })
-    .autoOrient()
-    .flatten({ background: 'white' })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new RangeError(`decoded to ${info.channels} channels instead of 3`);
-  return { width: info.width, height: info.height, data };
+  const chosen = Uint32Array.from(used.keys()).sort();
+  const files = Array.from(chosen, (index) => listed[index]!);
+  const facts = Array.from(chosen, (index) => used.get(index)!);
+  const fingerprint = `${contentMark}${hashLines(files.map((file, i) => `${file}\0${facts[i]!.size}\0${facts[i]!.digest}`))}`;
+  const stamped = files.flatMap((file, i) =>
+    facts[i]!.stamp === null ? [] : [`${file}\0${facts[i]!.stamp}`],
+  );
+  const sizes = files.map((file, i) => `${file}\0${facts[i]!.size}`);
+  return {
+    root,
+    files,
+    ...labelsOf(
+      files,
+      listed.filter((_, index) => !refused.has(index)),
+    ),
+    fingerprint,
+    // The last line told the choice of a limit.
+    earlierFingerprint: wanted === listed.length ? hashLines([...sizes, '']) : null,
+    identity: stamped.length === 0 ? fingerprint : hashLines([fingerprint, await realpath(root), ...stamped]),
+    skipped,
+    ignored,
+  };
 }
 
 /**
@@ -124,51 +149,46 @@ export async function useFolderImage<T>(
   });
 }
 
-/** First line of a decoder's message. */
-export function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split('\n', 1)[0]!.trim();
+/** What is passed over in a folder, in one line; null when nothing is. */
+export function describeIgnored({ extensions, folders, hidden }: IgnoredFiles): string | null {
+  const parts: string[] = [];
+  if (extensions.size > 0) parts.push(`images of formats that are not decoded (${listCounts(extensions)})`);
+  if (folders.size > 0) parts.push(`system folders (${listCounts(folders)})`);
+  if (hidden > 0) parts.push(`hidden images (${hidden})`);
+  return parts.length === 0 ? null : parts.join(', ');
 }
 
-interface Found {
-  readonly path: string;
-  readonly size: number;
+function listCounts(counts: ReadonlyMap<string, number>): string {
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
 }
 
-async function listImages(root: string, skipped: SkippedFile[]): Promise<Found[]> {
-  const found: Found[] = [];
-  // A link may point at a folder that contains it.
-  const visited = new Set<string>();
-  const visit = async (relative: string): Promise<void> => {
-    const absolute = join(root, relative);
-    const real = await realpath(absolute);
-    if (visited.has(real)) return;
-    visited.add(real);
-    for (const entry of await readdir(absolute)) {
-      if (entry.startsWith('.')) continue;
-      const path = relative === '' ? entry : `${relative}/${entry}`;
-      const isImage = imageExtensions.includes(extname(entry).toLowerCase());
-      try {
-        const status = await stat(join(root, path));
-        if (status.isDirectory()) await visit(path);
-        else if (status.isFile() && isImage) found.push({ path, size: status.size });
-      } catch (error) {
-        skipped.push({ path, reason: reasonOf(error) });
-      }
-    }
-  };
-  try {
-    await visit('');
-  } catch (cause) {
-    throw new UsageError(`${root} is not a folder of images that can be read: ${reasonOf(cause)}`, { cause });
-  }
-  return found;
+function noImages(root: string, { ignored }: FolderListing): UsageError {
+  const found = describeIgnored(ignored);
+  return new UsageError(
+    `no images in ${root}: expected files ending in ${imageExtensions.join(', ')}` +
+      (found === null ? '' : `; passed over: ${found}`),
+  );
 }
 
-function labelsOf(files: readonly string[]): Pick<ImageFolder, 'labels' | 'classes'> {
-  if (files.some((file) => !file.includes('/'))) return { labels: null, classes: null };
-  const names = files.map((file) => file.slice(0, file.indexOf('/')));
-  const classes = [...new Set(names)].sort();
+/** Classes of `all` files that can be used, and the labels of some of them. */
+function labelsOf(files: readonly string[], all: readonly string[]): Pick<ImageFolder, 'labels' | 'classes'> {
+  if (all.some((file) => !file.includes('/'))) return { labels: null, classes: null };
+  const classOf = (file: string) => file.slice(0, file.indexOf('/'));
+  const classes = [...new Set(all.map(classOf))].sort();
   const index = new Map(classes.map((name, label) => [name, label]));
-  return { labels: Int32Array.from(names, (name) => index.get(name)!), classes };
+  return { labels: Int32Array.from(files, (file) => index.get(classOf(file))!), classes };
+}
+
+const progressMilliseconds = 500;
+
+function throttled(report: ((message: string) => void) | undefined): (message: () => string) => void {
+  let next = performance.now() + progressMilliseconds;
+  return (message) => {
+    if (!report || performance.now() < next) return;
+    next = performance.now() + progressMilliseconds;
+    report(message());
+  };
 }

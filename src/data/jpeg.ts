@@ -1,3 +1,4 @@
+import { maxPixels } from './imageHeader.js';
 import type { PixelMemory, RawImage } from './imageStore.js';
 import { decodeInto } from './libjpegTurbo.js';
 
@@ -55,7 +56,8 @@ function sizeOfFrame(segment: Buffer): { width: number; height: number } | null 
   const isUsual = samplings.some(
     ([y, cb, cr]) => segment[7] === y && segment[10] === cb && segment[13] === cr,
   );
-  return isUsual ? { width: segment.readUInt16BE(3), height: segment.readUInt16BE(1) } : null;
+  const [width, height] = [segment.readUInt16BE(3), segment.readUInt16BE(1)];
+  return isUsual && width * height <= maxPixels ? { width, height } : null;
 }
 
 const orientationTag = 0x0112;

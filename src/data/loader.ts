@@ -74,8 +74,9 @@ export class ViewLoader {
   readonly length: number;
   /** Whole batches in an epoch; the images left over differ from epoch to epoch. */
   readonly stepsPerEpoch: number;
-  /** Identity of the images (`ImageSource.fingerprint`). */
+  /** Identity of the images (`ImageSource`). */
   readonly fingerprint: string;
+  readonly earlierFingerprint: string | null;
   /** Class names, which labels are indices into; null where the source has no labels. */
   readonly classes: readonly string[] | null;
 
@@ -106,6 +107,7 @@ export class ViewLoader {
     this.length = source.length;
     this.stepsPerEpoch = Math.floor(source.length / options.batchSize);
     this.fingerprint = source.fingerprint;
+    this.earlierFingerprint = source.earlierFingerprint;
     this.classes = source.classes;
     this.#labels = source.labels;
     this.#options = options;

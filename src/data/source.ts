@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { UsageError } from '../errors.js';
-import { Random } from '../random.js';
 import {
   datasetNames,
   findDataset,
@@ -12,25 +11,44 @@ import {
   type FetchOptions,
   type Split,
 } from './dataset.js';
-import { scanImageFolder } from './imageFolder.js';
+import type { IgnoredFiles } from './folderListing.js';
+import { hashLines } from './hashLines.js';
+import { describeIgnored, openImageFolder, type ImageFolder } from './imageFolder.js';
 import { readImage, type ImageStore, type RawImage, type SkippedFile } from './imageStore.js';
+import { select } from './selection.js';
 
+export { select } from './selection.js';
 export type { ImageStore, RawImage, SkippedFile } from './imageStore.js';
 export type { Split } from './dataset.js';
 
 export interface ImageSource {
+  /** Of a data set, or the absolute path of a folder. */
   readonly name: string;
   /** Images. */
   readonly length: number;
   /** Index into `classes` of each image. */
   readonly labels: Int32Array | null;
   readonly classes: readonly string[] | null;
-  /** SHA-256, hexadecimal, of what identifies the images: a run is not to be resumed on others. */
+  /**
+   * What identifies the images wherever they are: a run is not to be resumed on others. Of a named data set, its
+   * content. Of a folder, the path in it, the size and the content of every image in use: the whole content of files of
+   * up to 1 GiB / images, at least 48 KiB; of larger files 16 KiB at the beginning, the middle and the end, so that a
+   * change elsewhere that keeps the size is not noticed. Moving, copying or touching files changes nothing.
+   */
   readonly fingerprint: string;
+  /** The fingerprint that earlier versions gave a folder, of names and sizes; null for what had none or cannot be known. */
+  readonly earlierFingerprint: string | null;
+  /**
+   * The fingerprint, but strict, as cached features need it: files whose content is not read whole must be in the same
+   * place with the same modification and change times, too.
+   */
+  readonly identity: string;
   /** What a person should know of the images before using them, one line each. */
   readonly notices: readonly string[];
   /** Files that were passed over; grows when a file turns out to be damaged while reading. */
   readonly skipped: readonly SkippedFile[];
+  /** What a folder holds beside its images; null for a named data set. */
+  readonly ignored: IgnoredFiles | null;
   readonly store: ImageStore;
   /** A damaged file is recorded in `skipped` and replaced by the next readable one of its class. */
   read(index: number): Promise<RawImage>;
@@ -54,7 +72,7 @@ export async function openSource(name: string, options: SourceOptions = {}): Pro
   const { limit = 0, seed = 0 } = options;
   const dataset = findDataset(name);
   if (dataset) return openDataset(dataset, limit, seed, options);
-  if (existsSync(name)) return openFolder(name, limit, seed);
+  if (existsSync(name)) return openFolder(resolve(name), options);
   throw new UsageError(
     `unknown data source '${name}': expected ${datasetNames.join(', ')} or the path of a folder of images${suggestion(name)}`,
   );
@@ -64,12 +82,16 @@ export async function openSource(name: string, options: SourceOptions = {}): Pro
 export function subset(source: ImageSource, indices: Uint32Array): ImageSource {
   const { labels, store } = source;
   const chosen = labels && Int32Array.from(indices, (index) => labels[index]!);
+  const part = (whole: string) => hashLines([whole, `images ${indices.join(',')}`]);
   return makeSource({
     name: source.name,
     labels: chosen,
     classes: source.classes,
-    fingerprint: fingerprintOf([source.fingerprint, `images ${indices.join(',')}`]),
+    fingerprint: part(source.fingerprint),
+    earlierFingerprint: null,
+    identity: part(source.identity),
     notices: source.notices,
+    ignored: source.ignored,
     skipped: [...source.skipped],
     store:
       store.kind === 'packed'
@@ -88,33 +110,42 @@ async function openDataset(
   const images = await loadDataset(dataset, split, options);
   const count = images.labels.length;
   const selection = select(count, limit, seed);
+  const fingerprint = hashLines([identityOf(dataset, split), selectionIdentity(count, limit, seed)]);
   return makeSource({
     name: dataset.name,
     labels: Int32Array.from(selection, (index) => images.labels[index]!),
     classes: dataset.classes,
-    fingerprint: fingerprintOf([identityOf(dataset, split), selectionIdentity(count, limit, seed)]),
+    fingerprint,
+    earlierFingerprint: null,
+    identity: fingerprint,
     notices: [],
+    ignored: null,
     skipped: [],
     store: { kind: 'packed', images, selection },
   });
 }
 
-async function openFolder(root: string, limit: number, seed: number): Promise<ImageSource> {
-  const folder = await scanImageFolder(root);
-  const count = folder.files.length;
-  const selection = select(count, limit, seed);
-  const files = Array.from(selection, (index) => folder.files[index]!);
-  const labels = folder.labels && Int32Array.from(selection, (index) => folder.labels![index]!);
-  const content = folder.files.map((file, index) => `${file}\0${folder.sizes[index]}`);
+async function openFolder(root: string, options: SourceOptions): Promise<ImageSource> {
+  const folder = await openImageFolder(root, options);
+  const { files, labels, classes, fingerprint, earlierFingerprint, identity, skipped } = folder;
   return makeSource({
     name: root,
     labels,
-    classes: folder.classes,
-    fingerprint: fingerprintOf([...content, selectionIdentity(count, limit, seed)]),
-    notices: [],
-    skipped: folder.skipped,
+    classes,
+    fingerprint,
+    earlierFingerprint,
+    identity,
+    notices: noticesOf(folder),
+    ignored: folder.ignored,
+    skipped,
     store: { kind: 'folder', root, files, labels },
   });
+}
+
+function noticesOf({ root, ignored }: ImageFolder): string[] {
+  // Hidden files are meant to be passed over.
+  const passedOver = describeIgnored({ ...ignored, hidden: 0 });
+  return passedOver === null ? [] : [`${root}: not used are ${passedOver}`];
 }
 
 function makeSource(
@@ -131,24 +162,9 @@ function makeSource(
   };
 }
 
-/** First word of the name of the random stream that chooses a subset. */
-const selectionStream = 0x73656c65;
-
-/** Ascending indices of at most `limit` of `count` images, chosen by the seed; 0 means all. */
-export function select(count: number, limit: number, seed: number): Uint32Array {
-  if (limit === 0 || limit >= count) return Uint32Array.from({ length: count }, (_, index) => index);
-  return new Random(selectionStream, seed).permutation(count).slice(0, limit).sort();
-}
-
 /** Empty when all images are in use: the seed does not matter then. */
 function selectionIdentity(count: number, limit: number, seed: number): string {
   return limit === 0 || limit >= count ? '' : `${limit} of ${count} by seed ${seed}`;
-}
-
-function fingerprintOf(lines: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const line of lines) hash.update(`${line}\n`);
-  return hash.digest('hex');
 }
 
 function suggestion(name: string): string {

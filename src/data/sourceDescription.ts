@@ -1,6 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeLanes, forEachConcurrently } from './concurrency.js';
-import { decodeImage, reasonOf } from './imageFolder.js';
+import { decodeFile, headerOf } from './imageDecoder.js';
+import { describeIgnored } from './imageFolder.js';
+import { PixelCheck } from './pixelCheck.js';
+import { reasonOf } from './reason.js';
 import type { ImageSource, SkippedFile } from './source.js';
 
 export interface SourceDescription {
@@ -13,6 +17,10 @@ export interface SourceDescription {
   readonly height: Statistics | null;
   /** Every file that cannot be decoded, also those with an intact header. */
   readonly skipped: readonly SkippedFile[];
+  /** What the folder holds beside them, in one line; null when there is nothing. */
+  readonly ignored: string | null;
+  /** What a person should know of the pixels, one line each. */
+  readonly notices: readonly string[];
 }
 
 export interface Statistics {
@@ -28,6 +36,7 @@ export async function describeSource(source: ImageSource): Promise<SourceDescrip
   const counts = new Array<number>(classes?.length ?? 0).fill(0);
   const widths: number[] = [];
   const heights: number[] = [];
+  const check = new PixelCheck();
   const count = (index: number, width: number, height: number) => {
     widths.push(width);
     heights.push(height);
@@ -39,8 +48,11 @@ export async function describeSource(source: ImageSource): Promise<SourceDescrip
     await forEachConcurrently(source.length, decodeLanes, async (index) => {
       const path = store.files[index]!;
       try {
-        const { width, height } = await decodeImage(join(store.root, path));
-        count(index, width, height);
+        const file = await readFile(join(store.root, path));
+        const { bits } = await headerOf(file);
+        const image = await decodeFile(file);
+        count(index, image.width, image.height);
+        check.add(image, bits);
       } catch (error) {
         skipped.set(path, { path, reason: reasonOf(error) });
       }
@@ -53,6 +65,8 @@ export async function describeSource(source: ImageSource): Promise<SourceDescrip
     width: statisticsOf(widths),
     height: statisticsOf(heights),
     skipped: [...skipped.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
+    ignored: source.ignored && describeIgnored(source.ignored),
+    notices: check.notices(name),
   };
 }
 

@@ -41,7 +41,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   const config = manifest.config as Config;
   const loader = await openLoader(config, cacheDirectory);
   try {
-    checkResumable(path, saved, config, loader.fingerprint);
+    checkResumable(path, saved, config, loader);
     const state = new TrainingState(manifest, config);
     state.restore(saved.tensors, saved.step);
     const stepsPerEpoch = Math.floor(loader.stepsPerEpoch / config.accumulation);

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { absoluteSource } from '../data/absoluteSource.js';
 import { datasetNames } from '../data/dataset.js';
 import { openSource, type ImageSource, type SourceOptions } from '../data/source.js';
 import { UsageError } from '../errors.js';
@@ -34,8 +35,9 @@ export async function openLabelledImages(
   options: LabelledImagesOptions,
 ): Promise<LabelledImages> {
   const { source = data.source, testLimit = 0, cacheDirectory, offline = false, onProgress } = options;
-  const { limit = source === data.source ? data.limit : 0, testSource = source } = options;
-  if (testSource === source && !datasetNames.includes(source)) {
+  const areOfRun = absoluteSource(source) === absoluteSource(data.source);
+  const { limit = areOfRun ? data.limit : 0, testSource = source } = options;
+  if (absoluteSource(testSource) === absoluteSource(source) && !datasetNames.includes(source)) {
     throw new UsageError(
       `evaluation of ${source}: a folder has no test images of its own; accepted: another folder of them, ` +
         'with the same classes',

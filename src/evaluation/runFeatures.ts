@@ -69,7 +69,7 @@ export function randomEncoder(
   return {
     kind: 'random',
     weights,
-    identity: `calibrated on ${train.fingerprint} batch ${batchSize} seed ${seed}`,
+    identity: `calibrated on ${train.identity} batch ${batchSize} seed ${seed}`,
     async prepare(missing) {
       const report = progressOf(watch, 'calibrating the random encoder', train.length);
       const statistics = await calibrate(network, config, missing, weights, train, report);
@@ -148,7 +148,7 @@ function requestsOf(
     width,
     split,
     slot: { encoder: setup.kind, split, label: widthLabel(width) },
-    key: cacheKey([encoder, images[split].fingerprint]),
+    key: cacheKey([encoder, images[split].identity]),
   }));
 }
 

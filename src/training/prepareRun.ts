@@ -3,6 +3,8 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig } from '../config/format.js';
 import type { Config } from '../config/schema.js';
+import { withAbsoluteSources } from '../data/absoluteSource.js';
+import { pixelNotices } from '../data/pixelCheck.js';
 import { openSource, type ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import { buildPrograms } from '../methods/index.js';
@@ -38,9 +40,10 @@ export interface RunReport {
  * (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
  */
 export async function prepareRun(
-  { config, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
+  { config: given, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
   { onProgress, onNotice }: RunReport,
 ): Promise<LoopOptions> {
+  const config = withAbsoluteSources(given);
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(
       `${runFolder} already holds a run; --resume continues it, another --output starts a new one`,
@@ -59,8 +62,9 @@ export async function prepareRun(
     ...(cacheDirectory !== undefined && { cacheDirectory }),
   });
   checkImages(config, source);
+  for (const notice of [...source.notices, ...(await pixelNotices(source))]) onNotice(notice);
   if (checkpoint !== undefined) {
-    checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source.fingerprint);
+    checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source);
   }
   const programs = join(runFolder, 'programs');
   const record = await runTarget(config, {

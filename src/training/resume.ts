@@ -1,5 +1,7 @@
 import { diffConfigs, type ConfigDifference } from '../config/format.js';
 import type { Config } from '../config/schema.js';
+import { isOfContent } from '../data/imageFolder.js';
+import type { ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import type { CheckpointInfo } from './checkpoint.js';
 
@@ -18,21 +20,32 @@ export function listDifferences(differences: readonly ConfigDifference[]): strin
     .join('; ');
 }
 
-/** Refuses a checkpoint that this config and these images would not have led to. */
+/** What identifies the images of a source. */
+export type ImageIdentity = Pick<ImageSource, 'fingerprint' | 'earlierFingerprint'>;
+
+/**
+ * Refuses a checkpoint that this config and these images would not have led to. The images may be at another place:
+ * their fingerprint says that they are the same.
+ */
 export function checkResumable(
   path: string,
   saved: CheckpointInfo,
   config: Config,
-  fingerprint: string,
+  { fingerprint, earlierFingerprint }: ImageIdentity,
 ): void {
-  const differences = trainingDifferences(saved.config, config);
+  const differences = trainingDifferences(saved.config, config).filter(({ path }) => path !== 'data.source');
   if (differences.length > 0) {
     throw new UsageError(`${path}: the checkpoint is of another config: ${listDifferences(differences)}`);
   }
-  if (saved.fingerprint !== fingerprint) {
+  if (saved.fingerprint === fingerprint || saved.fingerprint === earlierFingerprint) return;
+  if (config.data.limit > 0 && !isOfContent(saved.fingerprint) && isOfContent(fingerprint)) {
     throw new UsageError(
-      `${path}: the checkpoint was trained on other images (${saved.fingerprint.slice(0, 12)}...) than ` +
-        `${config.data.source} holds now (${fingerprint.slice(0, 12)}...)`,
+      `${path}: the checkpoint is of an earlier version, which identified a folder's images by their names and sizes; ` +
+        'with data.limit it cannot be told whether they are the same; accepted: the version that wrote it',
     );
   }
+  throw new UsageError(
+    `${path}: the checkpoint was trained on other images (${saved.fingerprint.slice(0, 12)}...) than ` +
+      `${config.data.source} holds now (${fingerprint.slice(0, 12)}...)`,
+  );
 }

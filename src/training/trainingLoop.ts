@@ -59,7 +59,7 @@ export async function trainingLoop(
       state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
     } else {
       const saved = await readCheckpoint(checkpoint);
-      checkResumable(checkpoint, saved, config, fingerprint);
+      checkResumable(checkpoint, saved, config, loader);
       state.restore(saved.tensors, saved.step);
     }
     emit({

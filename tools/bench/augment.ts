@@ -5,7 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatTable } from '../../src/cli/table.js';
 import { augmentationSchema, viewAugmentations } from '../../src/config/augmentation.js';
 import { configSchema } from '../../src/config/schema.js';
-import { decodeImage } from '../../src/data/imageFolder.js';
+import { decodeImage } from '../../src/data/imageDecoder.js';
 import { ViewLoader } from '../../src/data/loader.js';
 import { openSource } from '../../src/data/source.js';
 import { PillowRival, type RivalSettings } from './pillow/rival.js';

@@ -1,0 +1,16 @@
+import { Random } from '../random.js';
+
+/** First word of the name of the random stream that chooses a subset. */
+const selectionStream = 0x73656c65;
+
+/** Ascending indices of at most `limit` of `count` images, chosen by the seed; 0 means all. */
+export function select(count: number, limit: number, seed: number): Uint32Array {
+  const order = selectionOrder(count, limit, seed);
+  return limit === 0 || limit >= count ? order : order.slice(0, limit).sort();
+}
+
+/** The order in which the seed chooses images when there is a limit; their own where all are taken. */
+export function selectionOrder(count: number, limit: number, seed: number): Uint32Array {
+  if (limit === 0 || limit >= count) return Uint32Array.from({ length: count }, (_, index) => index);
+  return new Random(selectionStream, seed).permutation(count);
+}
