@@ -11,7 +11,7 @@ export function sharedParameters(parameters: readonly Parameter[], widths: reado
 
 /**
  * Adds the gradients of one width to sums at full size, which begin as the gradients of the full width (docs/method.md,
- * one training step, 5). Every element is read and written once, so that a sum may take the place of the one before. A
+ * one training step, 4). Every element is read and written once, so that a sum may take the place of the one before. A
  * parameter of one width only (batch norm) needs no sum and does not appear.
  */
 export function combineProgram(

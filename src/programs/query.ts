@@ -53,7 +53,7 @@ export function teachersOf(
 }
 
 /**
- * Forward and backward of the query network at one width (docs/method.md, one training step, 1 and 3 to 5).
+ * Forward and backward of the query network at one width (docs/method.md, one training step, 3 and 4).
  * `batch`: images of one run. Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
  */
 export function queryProgram(
