@@ -26,7 +26,12 @@ export function diagnoseCommand(): Command {
       const { diagnose } = await import('../evaluation/diagnose.js');
       const status = new StatusLine();
       const onProgress = (message: string) => status.show(message);
-      const { diagnostics, ...measured } = await diagnose(run, { ...libraryOptions(flags), onProgress });
+      const onNotice = (line: string) => status.print(line);
+      const { diagnostics, ...measured } = await diagnose(run, {
+        ...libraryOptions(flags),
+        onProgress,
+        onNotice,
+      });
       status.clear();
       console.log(
         `${measured.checkpoint}, mean of ${measured.batches} steps of ${measured.batchImages} images of ` +

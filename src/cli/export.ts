@@ -19,6 +19,8 @@ interface Flags extends CacheOption {
   readonly classifier?: true | ProbeProtocol;
   readonly head?: boolean;
   readonly size?: number;
+  readonly verify: boolean;
+  readonly source?: string;
 }
 
 export function exportCommand(): Command {
@@ -47,6 +49,11 @@ export function exportCommand(): Command {
       'side of the images that the models take (default: data.imageSize)',
       integer(1),
     )
+    .option(
+      '--source <source>',
+      'images to check the models on, a data set or a folder (default: those of the run)',
+    )
+    .option('--no-verify', 'check nothing, which needs no images; the metadata of the models say so')
     .addOption(checkpointOption())
     .addOption(cacheOption())
     .action(async (run: string, { width, ...flags }: Flags) => {
@@ -57,6 +64,7 @@ export function exportCommand(): Command {
         ...libraryOptions(flags),
         ...(width !== undefined && { widths: width }),
         onProgress,
+        onNotice: (line) => status.print(line),
       });
       status.clear();
       const rows = models.map((model) => [
@@ -65,7 +73,7 @@ export function exportCommand(): Command {
         formatCount(model.multiplyAdds).trim(),
         `${formatCount(model.bytes)}B`,
         `${model.latency.toPrecision(3)} ms`,
-        model.maxRelativeError.toExponential(1),
+        model.maxRelativeError?.toExponential(1) ?? 'not verified',
         model.file,
       ]);
       const headings = ['width', 'parameters', 'multiply-adds', 'size', 'latency', 'error', 'file'];

@@ -58,7 +58,8 @@ export function finetuneCommand(): Command {
     const { evaluateFinetune } = await import('../evaluation/evaluateFinetune.js');
     const status = new StatusLine();
     const onProgress = (message: string) => status.update(() => message);
-    const result = await evaluateFinetune(run, { ...libraryOptions(flags), onProgress });
+    const onNotice = (line: string) => status.print(line);
+    const result = await evaluateFinetune(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
     const { labels, epochs, trainImages, testImages, source } = result;
     console.log(

@@ -24,7 +24,8 @@ export function knnCommand(): Command {
     const { evaluateKnn } = await import('../evaluation/evaluateKnn.js');
     const status = new StatusLine();
     const onProgress = (message: string) => status.show(message);
-    const result = await evaluateKnn(run, { ...libraryOptions(flags), onProgress });
+    const onNotice = (line: string) => status.print(line);
+    const result = await evaluateKnn(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
     const { k, temperature, trainImages, testImages, source } = result;
     console.log(

@@ -54,7 +54,8 @@ export function probeCommand(): Command {
     const { evaluateProbe } = await import('../evaluation/evaluateProbe.js');
     const status = new StatusLine();
     const onProgress = (message: string) => status.show(message);
-    const result = await evaluateProbe(run, { ...libraryOptions(flags), onProgress });
+    const onNotice = (line: string) => status.print(line);
+    const result = await evaluateProbe(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
     const { trainImages, testImages, source } = result;
     console.log(

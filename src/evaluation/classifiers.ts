@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { SlimclrError, UsageError } from '../errors.js';
 import { existsSync } from 'node:fs';
 import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import type { LinearClassifier } from './linearClassifier.js';
+import { keep, type Notices } from '../keep.js';
 import { replaceFile } from '../replaceFile.js';
 import { probeName } from './resultFiles.js';
 import type { ProbeProtocol } from './results.js';
@@ -21,10 +22,12 @@ function pathIn(runFolder: string, protocol: ProbeProtocol): string {
   return join(runFolder, 'results', `${probeName(protocol)}.safetensors`);
 }
 
+/** Writes the classifiers of a probe; a notice where that fails. */
 export async function writeClassifiers(
   runFolder: string,
   protocol: ProbeProtocol,
   { checkpoint, classes, classifiers }: ProbeClassifiers,
+  notices: Notices,
 ): Promise<void> {
   const tensors = new Map<string, TensorData>();
   for (const [label, { channels, weight, bias }] of classifiers) {
@@ -32,7 +35,9 @@ export async function writeClassifiers(
     tensors.set(`${label}.bias`, { dtype: 'float32', shape: [classes.length], data: bias });
   }
   const metadata = { checkpoint, classes: JSON.stringify(classes) };
-  await replaceFile(pathIn(runFolder, protocol), (partial) => writeSafetensors(partial, tensors, metadata));
+  const path = pathIn(runFolder, protocol);
+  const write = (partial: string) => writeSafetensors(partial, tensors, metadata);
+  await keep(relative(runFolder, path), () => replaceFile(path, write), notices);
 }
 
 /** Throws a UsageError when the run has no probe, a SlimclrError when the file is damaged. */

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
 import type { ViewBatch } from '../data/loader.js';
 import { SlimclrError } from '../errors.js';
+import type { Notices } from '../keep.js';
 import { readManifest } from '../runtime/programs.js';
 import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../training/events.js';
@@ -14,7 +15,7 @@ import { openLoader } from '../training/trainingLoop.js';
 import { writeResult } from './resultFiles.js';
 import type { DiagnosticsResult } from './results.js';
 
-export interface DiagnoseOptions {
+export interface DiagnoseOptions extends Notices {
   /** Path of a checkpoint; default: the newest of the run. */
   readonly checkpoint?: string;
   /** Steps to measure, >= 1. */
@@ -93,7 +94,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
       seconds: (performance.now() - started) / 1000,
       diagnostics: averaged(measured),
     };
-    await writeResult(runFolder, result);
+    await writeResult(runFolder, result, options);
     return result;
   } finally {
     await loader.close();

@@ -84,7 +84,7 @@ export async function evaluateFinetune(runFolder: string, options: FinetuneOptio
     seconds: (performance.now() - started) / 1000,
     widths: widthAccuracies(widths, trained, random),
   };
-  await writeResult(runFolder, result);
+  await writeResult(runFolder, result, options);
   return result;
 }
 

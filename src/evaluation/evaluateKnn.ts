@@ -42,20 +42,20 @@ export async function evaluateKnn(runFolder: string, options: KnnOptions = {}): 
     seconds: (performance.now() - started) / 1000,
     widths: widthAccuracies(widths, trained, random),
   };
-  await writeResult(runFolder, result);
+  await writeResult(runFolder, result, options);
   return result;
 }
 
 async function everyWidth(
-  { run, images }: Evaluation,
+  evaluation: Evaluation,
   encoder: EncoderSetup,
   settings: KnnSettings,
   watch: Watch,
 ): Promise<Accuracy[]> {
-  const { widths, runtime } = run.config;
-  const { train, test, classes } = images;
+  const { widths, runtime } = evaluation.run.config;
+  const { train, test, classes } = evaluation.images;
   const accuracies: Accuracy[] = [];
-  for (const [i, features] of (await encoderFeatures(run, images, encoder, watch)).entries()) {
+  for (const [i, features] of (await encoderFeatures(evaluation, encoder, watch)).entries()) {
     report(watch, `kNN, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
     const bank = { ...features.train, labels: train.labels };
     const queries = { ...features.test, labels: test.labels };

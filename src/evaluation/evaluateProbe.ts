@@ -83,11 +83,12 @@ export async function evaluateProbe(runFolder: string, options: ProbeOptions = {
   const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, options);
   const trained = await probed(trainedEncoder(run));
   const random = baseline ? await probed(randomEncoder(run, images, options)) : null;
-  await writeClassifiers(runFolder, protocol, {
+  const classifiers = {
     checkpoint: run.sha256,
     classes: images.classes,
     classifiers: new Map(trained.classifiers.map((classifier, i) => [widthLabel(widths[i]!), classifier])),
-  });
+  };
+  await writeClassifiers(runFolder, protocol, classifiers, options);
   const { epochs, learningRate } = settings;
   const result: ProbeResult = {
     kind: 'probe',
@@ -98,7 +99,7 @@ export async function evaluateProbe(runFolder: string, options: ProbeOptions = {
     seconds: (performance.now() - started) / 1000,
     widths: widthAccuracies(widths, trained.accuracies, random?.accuracies ?? null),
   };
-  await writeResult(runFolder, result);
+  await writeResult(runFolder, result, options);
   return result;
 }
 
@@ -121,14 +122,15 @@ function defaultRate(protocol: ProbeProtocol, batchSize: number): number {
 /** Trains on the features of the training images, scores those of the test images. */
 async function probeFeatures(
   layer: 'switchable' | 'shared',
-  { run, images }: Evaluation,
+  evaluation: Evaluation,
   encoder: EncoderSetup,
   settings: ProbeSettings,
   watch: Watch,
 ): Promise<Probed> {
+  const { run, images } = evaluation;
   const { network, config } = run;
   const { widths, runtime } = config;
-  const features = await encoderFeatures(run, images, encoder, watch);
+  const features = await encoderFeatures(evaluation, encoder, watch);
   const training = {
     widths: features.map((split, i) => {
       const width = widths[i]!;
@@ -143,14 +145,15 @@ async function probeFeatures(
 }
 
 async function probeRidge(
-  { run, images }: Evaluation,
+  evaluation: Evaluation,
   encoder: EncoderSetup,
   { seed }: ProbeSettings,
   watch: Watch,
 ): Promise<Probed> {
+  const { run, images } = evaluation;
   const { widths, runtime } = run.config;
   const { train, classes } = images;
-  const features = await encoderFeatures(run, images, encoder, watch);
+  const features = await encoderFeatures(evaluation, encoder, watch);
   const classifiers: LinearClassifier[] = [];
   const lambdas: number[] = [];
   for (const [i, split] of features.entries()) {

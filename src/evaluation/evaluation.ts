@@ -1,4 +1,5 @@
 import { widthLabel } from '../programs/manifest.js';
+import { FeatureCache } from './featureCache.js';
 import { openLabelledImages, type LabelledImages, type LabelledImagesOptions } from './labelledImages.js';
 import type { Accuracy, KnnResult, WidthAccuracy } from './results.js';
 import type { Watch } from './runFeatures.js';
@@ -15,19 +16,25 @@ export interface EvaluationOptions extends LabelledImagesOptions, Watch {
 export interface Evaluation {
   readonly run: TrainedRun;
   readonly images: LabelledImages;
+  /** Of features, in the run's folder. */
+  readonly cache: FeatureCache;
 }
 
 /** Throws a UsageError for a run without checkpoint and for images without labels. */
 export async function openEvaluation(runFolder: string, options: EvaluationOptions): Promise<Evaluation> {
   const run = await openTrainedRun(runFolder, options.checkpoint);
-  return { run, images: await openLabelledImages(run.config, options) };
+  const images = await openLabelledImages(run.config, options);
+  return { run, images, cache: new FeatureCache(run.folder, options) };
 }
 
 /** The part of a result that says what was evaluated. */
 export function subject({
   run,
   images: { train, test },
-}: Evaluation): Pick<KnnResult, 'source' | 'testSource' | 'trainImages' | 'testImages' | 'checkpoint'> {
+}: Pick<Evaluation, 'run' | 'images'>): Pick<
+  KnnResult,
+  'source' | 'testSource' | 'trainImages' | 'testImages' | 'checkpoint'
+> {
   return {
     source: train.name,
     testSource: test.name,

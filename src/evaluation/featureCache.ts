@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { SlimclrError } from '../errors.js';
+import { isRefusal, keep, type Notices } from '../keep.js';
 import { sha256 } from '../onnx/hash.js';
 import { bytesOf } from '../onnx/model.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
@@ -16,9 +16,14 @@ export interface FeatureSlot {
 
 /** Features of frozen encoders in a run folder's `features/`. */
 export class FeatureCache {
-  constructor(private readonly runFolder: string) {}
+  #writable = true;
 
-  /** Null where there is no file, one of another key, or a damaged one: all are to be computed again. */
+  constructor(
+    private readonly runFolder: string,
+    private readonly notices: Notices = {},
+  ) {}
+
+  /** Null where there is no file, one of another key, or one that cannot be read: all are to be computed again. */
   async read(slot: FeatureSlot, key: string): Promise<Features | null> {
     try {
       const { metadata, tensors } = await readSafetensors(this.#path(slot));
@@ -29,16 +34,21 @@ export class FeatureCache {
       if (metadata['sha256'] !== sha256(bytesOf(tensor.data))) return null;
       return { count, channels, data: tensor.data };
     } catch (error) {
-      if (error instanceof SlimclrError) return null;
+      if (isRefusal(error)) return null;
       throw error;
     }
   }
 
+  /** A notice where it fails the first time; after that, nothing is tried. */
   async write(slot: FeatureSlot, key: string, { count, channels, data }: Features): Promise<void> {
+    if (!this.#writable) return;
     const tensor = { dtype: 'float32', shape: [count, channels], data } as const;
     const metadata = { key, sha256: sha256(bytesOf(data)) };
-    await replaceFile(this.#path(slot), (partial) =>
-      writeSafetensors(partial, new Map([['features', tensor]]), metadata),
+    const write = (partial: string) => writeSafetensors(partial, new Map([['features', tensor]]), metadata);
+    this.#writable = await keep(
+      'features, which the next evaluation will compute again,',
+      () => replaceFile(this.#path(slot), write),
+      this.notices,
     );
   }
 

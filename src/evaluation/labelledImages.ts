@@ -3,6 +3,7 @@ import { absoluteSource } from '../data/absoluteSource.js';
 import { datasetNames } from '../data/dataset.js';
 import { openSource, type ImageSource, type SourceOptions } from '../data/source.js';
 import { UsageError } from '../errors.js';
+import type { Notices } from '../keep.js';
 
 export interface LabelledImages {
   readonly train: LabelledSource;
@@ -12,10 +13,8 @@ export interface LabelledImages {
 
 export type LabelledSource = ImageSource & { readonly labels: Int32Array };
 
-export interface LabelledImagesOptions extends Pick<
-  SourceOptions,
-  'cacheDirectory' | 'offline' | 'onProgress'
-> {
+export interface LabelledImagesOptions
+  extends Pick<SourceOptions, 'cacheDirectory' | 'offline' | 'onProgress'>, Notices {
   /** Where the labelled images come from; default: the images of the run. */
   readonly source?: string;
   /** At most this many training images; default: the run's limit for the images of the run, else all (0). */
@@ -51,6 +50,7 @@ export async function openLabelledImages(
   };
   const train = labelled(await openSource(source, { ...common, split: 'train', limit }));
   const test = labelled(await openSource(testSource, { ...common, split: 'test', limit: testLimit }));
+  for (const line of new Set([...train.notices, ...test.notices])) options.onNotice?.(line);
   const [classes, testClasses] = [train.classes!, test.classes!];
   if (classes.join('\0') !== testClasses.join('\0')) {
     throw new UsageError(

@@ -1,12 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keep, type Notices } from '../keep.js';
 import { replaceFile } from '../replaceFile.js';
 import type { ProbeProtocol, Result } from './results.js';
 
-/** Writes the file of `results/` of a run folder that results.ts names for the result. */
-export async function writeResult(runFolder: string, result: Result): Promise<void> {
-  const path = join(runFolder, 'results', `${nameOf(result)}.json`);
-  await replaceFile(path, (partial) => writeFile(partial, `${JSON.stringify(result, null, 2)}\n`));
+/** Writes the file of `results/` of a run folder that results.ts names for the result; a notice where that fails. */
+export async function writeResult(runFolder: string, result: Result, notices: Notices): Promise<void> {
+  const file = `results/${nameOf(result)}.json`;
+  const write = (partial: string) => writeFile(partial, `${JSON.stringify(result, null, 2)}\n`);
+  await keep(file, () => replaceFile(join(runFolder, file), write), notices);
 }
 
 function nameOf(result: Result): string {

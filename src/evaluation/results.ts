@@ -73,30 +73,50 @@ const finetuneSchema = z.object({
   ...evaluation,
 });
 
-/** `results/export.json` */
-const exportSchema = z.object({
-  kind: z.literal('export'),
+/** A model that was exported. */
+const exportedModelSchema = z.object({
+  label: z.string(),
+  width: z.number().gt(0).max(1),
+  /** Side of the images that it takes in pixels; null: data.imageSize of the run. */
+  size: count.nullable(),
+  /** Whether it has the output `embedding`. */
+  head: z.boolean(),
+  /** Protocol of the linear probe whose scores it has as `logits`; null: none. */
+  classifier: z.enum(probeProtocols).nullable(),
+  /** Path relative to the run folder. */
+  file: z.string(),
+  /** The checkpoint it is of, relative to the run folder. */
   checkpoint: z.string(),
-  /** What the latencies were measured on; absent in results of older versions. */
-  provider: z.string().exactOptional(),
-  threads: count.exactOptional(),
-  models: z.array(
-    z.object({
-      label: z.string(),
-      width: z.number().gt(0).max(1),
-      /** Path relative to the run folder. */
-      file: z.string(),
-      bytes: count,
-      parameters: count,
-      /** Multiply-adds of one image. */
-      multiplyAdds: z.number().min(0),
-      /** Median milliseconds of one image, batch 1, in onnxruntime-node. */
-      latency: z.number(),
-      /** Largest |exported - training side| over the largest |training side| of the features. */
-      maxRelativeError: z.number(),
-    }),
-  ),
+  bytes: count,
+  parameters: count,
+  /** Multiply-adds of one image. */
+  multiplyAdds: z.number().min(0),
+  /** Median milliseconds of one image, batch 1, in onnxruntime-node. */
+  latency: z.number(),
+  /** What the latency was measured on; null: not known. */
+  provider: z.string().nullable(),
+  threads: count.nullable(),
+  /** Largest |exported - training side| over the largest |training side| of an output; null: not verified. */
+  maxRelativeError: z.number().nullable(),
 });
+
+/** Records before version 2 had the models of one export, all of the same kind, and what they share beside the list. */
+function upgradeExport(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || 'version' in json) return json;
+  const { kind, models, checkpoint, provider = null, threads = null } = json as Record<string, unknown>;
+  if (!Array.isArray(models)) return { ...json, version: 2 };
+  const shared = { size: null, head: false, classifier: null, checkpoint, provider, threads };
+  const upgraded = models.map((model: unknown) =>
+    typeof model === 'object' && model !== null ? { ...shared, ...model } : model,
+  );
+  return { kind, version: 2, models: upgraded };
+}
+
+/** `results/export.json`: the models that were exported of a run, one of each name. */
+export const exportSchema = z.preprocess(
+  upgradeExport,
+  z.object({ kind: z.literal('export'), version: z.literal(2), models: z.array(exportedModelSchema) }),
+);
 
 /** `results/diagnostics.json` */
 const diagnosisSchema = z.object({
@@ -130,6 +150,7 @@ export type TrainedProbeResult = Json<typeof trainedProbeSchema>;
 export type RidgeProbeResult = Json<typeof ridgeProbeSchema>;
 export type ProbeResult = Json<typeof probeSchema>;
 export type FinetuneResult = Json<typeof finetuneSchema>;
+export type ExportedModelRecord = Json<typeof exportedModelSchema>;
 export type ExportResult = Json<typeof exportSchema>;
 export type DiagnosticsResult = Json<typeof diagnosisSchema>;
 /** What the files of a run folder's `results/` hold, told by `kind`. */

@@ -1,10 +1,12 @@
 import type { Split } from '../data/dataset.js';
+import type { Notices } from '../keep.js';
 import { bytesOf, formatType } from '../onnx/model.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { initialWeights } from '../programs/initialWeights.js';
 import { widthLabel } from '../programs/manifest.js';
 import { calibrate } from './calibrate.js';
+import type { Evaluation } from './evaluation.js';
 import { cacheKey, FeatureCache, type FeatureSlot } from './featureCache.js';
 import { extractFeatures, FrozenEncoder, type Features } from './features.js';
 import { requireFiniteRows } from './finite.js';
@@ -15,7 +17,7 @@ import type { TrainedRun } from './trainedRun.js';
 export type SplitFeatures = Readonly<Record<Split, Features>>;
 
 /** Who follows an evaluation. */
-export interface Watch {
+export interface Watch extends Notices {
   /** Told what takes long; the next message replaces it. */
   readonly onProgress?: (message: string) => void;
   /** Aborting it ends the evaluation with the reason, after the current batch, epoch or width. */
@@ -80,13 +82,11 @@ export function randomEncoder(
 
 /** Features under an encoder at all widths, in the config's order; from the run folder's cache where it has them. */
 export async function encoderFeatures(
-  run: TrainedRun,
-  images: LabelledImages,
+  { run, images, cache }: Evaluation,
   setup: EncoderSetup,
   watch: Watch,
 ): Promise<SplitFeatures[]> {
   const { config, network } = run;
-  const cache = new FeatureCache(run.folder);
   const requests = config.widths.flatMap((width) => requestsOf(run, images, setup, width));
   const read = await Promise.all(
     requests.map(async (request) => ({

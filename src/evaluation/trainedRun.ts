@@ -1,7 +1,6 @@
 import { relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
-import { sha256File } from '../onnx/hash.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { networkOf } from '../methods/index.js';
 import type { Network } from '../programs/network.js';
@@ -22,14 +21,14 @@ export interface TrainedRun {
 /** Opens the newest checkpoint of a run, or the one at a path. Errors are those of src/training/checkpoint.ts. */
 export async function openTrainedRun(folder: string, checkpoint?: string): Promise<TrainedRun> {
   const path = checkpoint ?? (await latestCheckpoint(folder)).path;
-  const { config, tensors } = await readCheckpoint(path);
+  const { config, tensors, sha256 } = await readCheckpoint(path);
   return {
     folder,
     config,
     network: networkOf(config),
     weights: tensors,
     checkpoint: relative(folder, path),
-    sha256: await sha256File(path),
+    sha256,
   };
 }
 

@@ -41,12 +41,13 @@ export interface ExportClassifier {
 /**
  * A standalone ONNX model of one width: weights cut to what the width uses, batch norm folded into the
  * convolutions, any batch size. README.md in this folder lists names, shapes and metadata. Deterministic: the same
- * weights give the same bytes.
+ * weights give the same bytes. `verified` is what the metadata say: a model that is to be verified is not written before.
  */
 export function exportModel(
   { network, config, weights, checkpoint, head }: ExportSubject,
   width: number,
   classifier?: ExportClassifier,
+  verified = true,
 ): ExportedModel {
   const graph = inferenceGraph(network, config, width, { head, classes: classifier?.classes.length ?? 0 });
   const tensors = classifier ? withClassifier(weights, classifier.classifier) : weights;
@@ -61,6 +62,7 @@ export function exportModel(
     resize: String(shortSide(config.data.imageSize)),
     mean: JSON.stringify(config.data.mean),
     std: JSON.stringify(config.data.std),
+    verified: String(verified),
     ...(classifier && { classes: JSON.stringify(classifier.classes) }),
   });
   const graphName = `${config.encoder.name}.${widthLabel(width)}`;

@@ -3,18 +3,19 @@ import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { evaluationBatches } from '../data/evaluationBatches.js';
 import { openSource } from '../data/source.js';
-import { UsageError } from '../errors.js';
+import { SlimclrError, UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
-import { writeResult } from '../evaluation/resultFiles.js';
+import type { Notices } from '../keep.js';
 import { replaceFile } from '../replaceFile.js';
 import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
 import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
 import { widthLabel } from '../programs/manifest.js';
 import { floatTensor, threadCount } from '../runtime/session.js';
 import { exportModel, type ExportClassifier, type ExportSubject } from './exportModel.js';
-import { verifyExport } from './verifyExport.js';
+import { modelFile, recordModels } from './exportRecord.js';
+import { timeExport, verifyExport } from './verifyExport.js';
 
-export interface ExportOptions {
+export interface ExportOptions extends Notices {
   /** Widths to export, as the config has them; default all. */
   readonly widths?: readonly number[];
   /** Folder of the models; default `export` in the run folder. */
@@ -27,6 +28,10 @@ export interface ExportOptions {
   readonly head?: boolean;
   /** Side of the images that the models take, in pixels; default data.imageSize. */
   readonly size?: number;
+  /** Check the models against the training side on images; default true. Else their metadata says so. */
+  readonly verify?: boolean;
+  /** Images to verify on, a data set or a folder; default: those of the run. */
+  readonly source?: string;
   readonly cacheDirectory?: string;
   readonly onProgress?: (message: string) => void;
 }
@@ -35,15 +40,20 @@ export interface ExportOptions {
 const verificationImages = 32;
 
 /**
- * Exports a run: for each width `<encoder>.<label>.onnx`, checked against the training side before it is
- * written, and `results/export.json` in the run folder.
- * Throws a UsageError for a width that the run does not have and for a classifier that is missing or was trained
- * on another checkpoint, a SlimclrError for a model that does not agree with the training side.
+ * Exports a run: for each width a model, checked against the training side before it is written, whose name says what
+ * it is (`modelFile`), recorded in `results/export.json` of the run folder.
+ * Throws a UsageError for a width that the run does not have, for images that are not there and for a classifier that
+ * is missing or was trained on another checkpoint, a SlimclrError for a model that does not agree with the training
+ * side.
  */
 export async function exportRun(runFolder: string, options: ExportOptions = {}): Promise<ExportResult> {
-  const { output = join(runFolder, 'export'), head = false, size, onProgress } = options;
+  const { output = join(runFolder, 'export'), head = false, verify = true, onProgress } = options;
+  if (!verify && options.source !== undefined) {
+    throw new UsageError(`export: ${options.source} are images to verify on, and nothing is to be verified`);
+  }
   const run = await openTrainedRun(runFolder, options.checkpoint);
   const { network, weights } = run;
+  const size = options.size === run.config.data.imageSize ? null : (options.size ?? null);
   const config = withSize(run.config, size);
   if (head && config.method.kind === 'supervised') {
     throw new UsageError(
@@ -51,42 +61,43 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
     );
   }
   const widths = chosenWidths(config.widths, options.widths);
-  const { classifier: protocol } = options;
-  const probe = protocol ? await matchingClassifiers(run, protocol === true ? 'features' : protocol) : null;
-  const { images, source } = await readImages(config, options);
+  const classifier = options.classifier === true ? 'features' : options.classifier || null;
+  const probe = classifier ? await matchingClassifiers(run, classifier) : null;
+  const images = verify ? await readImages(config, options) : null;
   const subject: ExportSubject = { network, config, weights, checkpoint: run.sha256, head };
   const models: ExportResult['models'][number][] = [];
   for (const width of widths) {
     const label = widthLabel(width);
-    const path = join(output, `${config.encoder.name}.${label}.onnx`);
+    const identity = { width, size, head, classifier };
+    const path = join(output, modelFile(config.encoder.name, identity));
     onProgress?.(`exporting ${label}`);
-    const classifier = probe && classifierOf(probe, label);
-    const { bytes, parameters, multiplyAdds } = exportModel(subject, width, classifier ?? undefined);
-    const verification = await verifyExport(bytes, subject, width, images, classifier?.classifier, source);
+    const scores = probe && classifierOf(probe, label);
+    const { bytes, parameters, multiplyAdds } = exportModel(subject, width, scores ?? undefined, verify);
+    const { maxRelativeError, latency } = images
+      ? await verifyExport(bytes, subject, width, images.tensor, scores?.classifier, images.source)
+      : { maxRelativeError: null, latency: await timeExport(bytes, config, width) };
     await replaceFile(path, (partial) => writeFile(partial, bytes));
     models.push({
       label,
-      width,
+      ...identity,
       file: relative(runFolder, path),
+      checkpoint: run.checkpoint,
       bytes: bytes.length,
       parameters,
       multiplyAdds,
-      ...verification,
+      latency,
+      provider: config.runtime.provider,
+      threads: threadCount(config.runtime),
+      maxRelativeError,
     });
   }
-  const result: ExportResult = {
-    kind: 'export',
-    checkpoint: run.checkpoint,
-    provider: config.runtime.provider,
-    threads: threadCount(config.runtime),
-    models,
-  };
-  await writeResult(runFolder, result);
+  const result: ExportResult = { kind: 'export', version: 2, models };
+  await recordModels(runFolder, result, options);
   return result;
 }
 
-function withSize(config: Config, size: number | undefined): Config {
-  if (size === undefined) return config;
+function withSize(config: Config, size: number | null): Config {
+  if (size === null) return config;
   return { ...config, data: { ...config.data, imageSize: size } };
 }
 
@@ -108,16 +119,26 @@ function classifierOf({ classes, classifiers }: ProbeClassifiers, label: string)
   return { classifier, classes };
 }
 
-/** Images of the run's source, as its encoder gets them: `[n, 3, S, S]`. */
-async function readImages({ data, seed }: Config, { cacheDirectory }: ExportOptions) {
-  const source = await openSource(data.source, {
+/** Images of the run's source or of another one, as its encoder gets them: `[n, 3, S, S]`. */
+async function readImages(
+  { data, seed }: Config,
+  { cacheDirectory, source: other, onNotice }: ExportOptions,
+) {
+  const source = await openSource(other ?? data.source, {
     split: 'test',
     limit: verificationImages,
     seed,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
+  }).catch((error: unknown) => {
+    if (!(error instanceof SlimclrError) || other !== undefined) throw error;
+    throw new UsageError(
+      `the images of the run, which exported models are verified on, cannot be opened (${error.message}); accepted: ` +
+        'other images (--source), or no verification (--no-verify)',
+    );
   });
+  for (const line of source.notices) onNotice?.(line);
   const { imageSize, mean, std } = data;
   const batches = evaluationBatches(source, { imageSize, mean, std, batchSize: source.length });
   const { value } = await batches.next();
-  return { source, images: floatTensor(value!.images, [value!.count, 3, imageSize, imageSize]) };
+  return { source, tensor: floatTensor(value!.images, [value!.count, 3, imageSize, imageSize]) };
 }

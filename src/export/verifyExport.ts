@@ -1,8 +1,10 @@
+import type { Config } from '../config/schema.js';
 import type { ImageSource } from '../data/source.js';
 import { SlimclrError } from '../errors.js';
 import { requireFiniteRows } from '../evaluation/finite.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
 import { openProgram, weightFeeds } from '../evaluation/openGraph.js';
+import { elementCount } from '../onnx/model.js';
 import { embedProgram } from '../programs/embed.js';
 import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, sessionOptions, type Tensor, type Tensors } from '../runtime/session.js';
@@ -119,6 +121,26 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
     largest = Math.max(largest, Math.abs(expected[i]!));
   }
   return difference === 0 ? 0 : difference / largest;
+}
+
+/** Times a model that there are no images for, on an image of zeros. Throws a SlimclrError for outputs that are not finite. */
+export async function timeExport(
+  bytes: Uint8Array,
+  { data: { imageSize }, runtime }: Config,
+  width: number,
+): Promise<number> {
+  const session = await createSession(bytes, sessionOptions(runtime));
+  try {
+    const shape = [1, 3, imageSize, imageSize];
+    const images = floatTensor(new Float32Array(elementCount(shape)), shape);
+    for (const [name, { data }] of Object.entries(await session.run({ images }))) {
+      if ((data as Float32Array).every(Number.isFinite)) continue;
+      throw new SlimclrError(`the ${name} of width ${width} for an image of zeros are not finite`);
+    }
+    return await medianLatency(session, images);
+  } finally {
+    await session.release();
+  }
 }
 
 async function medianLatency(session: InferenceSession, images: Tensor): Promise<number> {

@@ -35,8 +35,14 @@ export function summarizeWidths(run: Run): WidthSummary[] {
       width,
       knn: run.knn?.widths.find((entry) => entry.width === width),
       probe: run.probe?.widths.find((entry) => entry.width === width),
-      model: run.export?.models.find((entry) => entry.width === width),
+      model: plainModel(run, width),
     }));
+}
+
+/** The model of a width at the run's image size, without head and classifier where there is such a one. */
+function plainModel(run: Run, width: number): ExportedModel | undefined {
+  const models = run.export?.models.filter((model) => model.width === width && model.size === null) ?? [];
+  return models.find(({ head, classifier }) => !head && classifier === null) ?? models[0];
 }
 
 /** The summary table: accuracies are top-1, gains are percentage points over the random encoder. */

@@ -5,7 +5,6 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { configSchema, type Config } from '../config/schema.js';
 import { SlimclrError, UsageError } from '../errors.js';
-import { sha256File } from '../onnx/hash.js';
 import {
   encodeSafetensors,
   readSafetensors,
@@ -39,6 +38,12 @@ export interface CheckpointInfo {
 export interface Checkpoint extends CheckpointInfo {
   /** `TrainingState.tensors`: query parameters and statistics by manifest name, `key.*`, `velocity.*`, `queue`. */
   readonly tensors: ReadonlyMap<string, TensorData>;
+}
+
+/** A checkpoint as it was read. */
+export interface SavedCheckpoint extends Checkpoint {
+  /** SHA-256 of the file, hexadecimal. */
+  readonly sha256: string;
 }
 
 const format = 'slimclr-checkpoint';
@@ -134,12 +139,14 @@ export async function latestCheckpoint(runFolder: string): Promise<CheckpointEnt
  * Reads and verifies a checkpoint, wherever it lies. Throws a SlimclrError, one line, when the file is missing,
  * truncated, changed since it was written, or something else.
  */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
+export async function readCheckpoint(path: string): Promise<SavedCheckpoint> {
   if (!existsSync(path)) throw new UsageError(`${path}: no such checkpoint`);
   const hash = createHash('sha256');
+  const whole = createHash('sha256');
   let isHeader = true;
   const { metadata, tensors } = await readSafetensors(path, (bytes) => {
     hash.update(isHeader ? withoutChecksum(bytes) : bytes);
+    whole.update(bytes);
     isHeader = false;
   }).catch((cause: Error) => {
     throw new SlimclrError(
@@ -148,13 +155,14 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     );
   });
   const { checksum } = metadata;
+  const sha256 = whole.digest('hex');
   if (checksum === undefined) {
     const recorded = await indexedHash(dirname(path), basename(path));
-    if (recorded !== undefined && (await sha256File(path)) !== recorded) throw damaged(path, recorded);
+    if (recorded !== undefined && sha256 !== recorded) throw damaged(path, recorded);
   } else if (hash.digest('hex') !== checksum) {
     throw damaged(path, checksum);
   }
-  return { ...parseInfo(path, metadata), tensors };
+  return { ...parseInfo(path, metadata), tensors, sha256 };
 }
 
 /** What a checkpoint says about itself. The tensors are not read and not verified. */

@@ -32,8 +32,10 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
       ['w1.00', 'export/resnet20.w1.00.onnx'],
       ['w0.50', 'export/resnet20.w0.50.onnx'],
     ]);
-    expect([result.provider, result.threads]).to.deep.equal(['cpu', 1]);
-    for (const { file, bytes, parameters, maxRelativeError, latency } of result.models) {
+    for (const model of result.models) {
+      expect(model).to.include({ provider: 'cpu', threads: 1, size: null, head: false, classifier: null });
+      expect(model.checkpoint).to.equal('checkpoints/step-00000003.safetensors');
+      const { file, bytes, parameters, maxRelativeError, latency } = model;
       const exported = join(run.folder, file);
       expect((await stat(exported)).size).to.equal(bytes);
       expect(maxRelativeError).to.be.below(1e-5);
@@ -72,6 +74,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
       resize: '18',
       mean: '[0.4914,0.4822,0.4465]',
       std: '[0.247,0.2435,0.2616]',
+      verified: 'true',
     });
   });
 

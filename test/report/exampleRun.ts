@@ -198,17 +198,21 @@ export const exampleFinetune: FinetuneResult = {
 
 export const exampleExport: ExportResult = {
   kind: 'export',
-  checkpoint: common.checkpoint,
-  provider: 'cpu',
-  threads: 2,
+  version: 2,
   models: exampleConfig.widths.map((width, i) => ({
     label: labels[i]!,
     width,
+    size: null,
+    head: false,
+    classifier: null,
     file: `export/encoder.${labels[i]!}.onnx`,
     bytes: [1_102_000, 633_400, 294_100, 86_200][i]!,
     parameters: [270_896, 152_988, 68_544, 17_444][i]!,
     multiplyAdds: [40_551_424, 22_900_000, 10_300_000, 2_650_000][i]!,
     latency: [1.234, 0.912, 0.523, 0.3][i]!,
+    checkpoint: common.checkpoint,
+    provider: 'cpu',
+    threads: 2,
     maxRelativeError: 1e-6,
   })),
 };

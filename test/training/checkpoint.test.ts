@@ -50,7 +50,7 @@ describe('checkpoint', () => {
     ]);
     const { path } = await latestCheckpoint(run);
     const read = await readCheckpoint(path);
-    expect(read).to.deep.equal(checkpoint(4));
+    expect(read).to.deep.include(checkpoint(4));
   });
 
   it('a run without checkpoints: usage error', async () => {
@@ -116,7 +116,7 @@ describe('checkpoint', () => {
       expect((await rejection(readCheckpoint(copy))).message).to.match(/damaged \(its SHA-256/);
     }
     writeFileSync(copy, bytes);
-    expect(await readCheckpoint(copy)).to.deep.equal(checkpoint(1));
+    expect(await readCheckpoint(copy)).to.deep.include(checkpoint(1));
   });
 
   it('one of an earlier version, without a checksum: verified by the index', async () => {
@@ -131,7 +131,7 @@ describe('checkpoint', () => {
       `"sha256": "${sha256(readFileSync(path))}"`,
     );
     writeFileSync(index, recorded);
-    expect(await readCheckpoint(path)).to.deep.equal(checkpoint(1));
+    expect(await readCheckpoint(path)).to.deep.include(checkpoint(1));
     const bytes = readFileSync(path);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(path, bytes);

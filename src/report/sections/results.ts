@@ -12,7 +12,7 @@ import { columnGroups, summarizeWidths, type WidthSummary } from '../summary.js'
 export function resultsSection(run: Run): Section {
   const widths = summarizeWidths(run);
   const charts = costs.flatMap((cost) =>
-    evaluations.map((evaluation) => accuracyChart(widths, evaluation, cost, run)),
+    evaluations.map((evaluation) => accuracyChart(widths, evaluation, cost)),
   );
   return {
     id: 'results',
@@ -133,7 +133,6 @@ function accuracyChart(
   widths: readonly WidthSummary[],
   { kind, title }: (typeof evaluations)[number],
   cost: (typeof costs)[number],
-  run: Run,
 ): LineChart | null {
   const encoders = [
     { name: 'trained', color: seriesColor(0) },
@@ -157,7 +156,7 @@ function accuracyChart(
     kind: 'lines',
     id: `${kind}-${cost.id}`,
     title: `${title} by ${cost.title}`,
-    ...(cost.id === 'latency' && { caption: latencyCaption(run) }),
+    ...(cost.id === 'latency' && { caption: latencyCaption(widths) }),
     xLabel: cost.label,
     yLabel: 'top-1 accuracy, %',
     series,
@@ -167,8 +166,9 @@ function accuracyChart(
   };
 }
 
-function latencyCaption({ export: result }: Run): string {
+function latencyCaption(widths: readonly WidthSummary[]): string {
   // Results of older versions do not say what they were measured on.
-  const where = result?.threads === undefined ? '' : `, ${result.provider}, threads: ${result.threads}`;
-  return `Measured by the export, batch 1, onnxruntime-node${where}.`;
+  const known = widths.flatMap(({ model }) => (model && model.threads !== null ? [model] : []));
+  const where = new Set(known.map(({ provider, threads }) => `, ${provider}, threads: ${threads}`));
+  return `Measured by the export, batch 1, onnxruntime-node${[...where].join('; ')}.`;
 }
