@@ -4,17 +4,20 @@
 // thread pool, whose size is then settled before the first line of it runs.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
-
-// sharp decodes images in that pool: one thread a core, and never fewer than Node's own default.
-process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
 
 const root = join(__dirname, '..');
 const main = join(root, 'dist', 'src', 'cli', 'main.js');
 // The published package holds dist/; a fresh checkout does not.
-if (existsSync(main) || compile()) import(pathToFileURL(main).href).catch(fail);
+if (existsSync(main) || compile()) start().catch(fail);
+
+async function start() {
+  // sharp decodes images in that pool.
+  const { poolThreads } = require(join(root, 'dist', 'src', 'limits.js'));
+  process.env.UV_THREADPOOL_SIZE ??= String(poolThreads());
+  await import(pathToFileURL(main).href);
+}
 
 /** A package that is missing or does not load: main.js is not there yet to say so. */
 function fail(error) {

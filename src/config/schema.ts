@@ -81,7 +81,7 @@ export const configSchema = z.strictObject({
       std: z
         .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
         .default([0.247, 0.2435, 0.2616]),
-      /** Threads that decode and augment. */
+      /** Threads that decode and augment; under a CPU limit no more than it keeps busy. */
       workers: positiveInteger.default(1),
     })
     .prefault({}),
@@ -124,7 +124,7 @@ export const configSchema = z.strictObject({
        */
       tune: z.enum(['auto', 'off']).default('auto'),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
-      /** Threads of ONNX Runtime; 0 means one a core. With replicas: of each, 0 an equal share of the cores. */
+      /** Threads of ONNX Runtime; 0 means one a core, or what a CPU limit of a container leaves. With replicas: of each, 0 an equal share of the cores. */
       threads: z.int().min(0).default(0),
       /**
        * Threads or, for `cuda`, devices that train at the same time: each runs an equal share of a step's micro-batches,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import pacote from 'pacote';
+import type pacote from 'pacote';
 
 /** A package of the npm registry, pinned by version and content. */
 export interface NpmPackage {
@@ -19,7 +19,9 @@ export interface NpmPackage {
  * login is not supported.
  */
 export async function extractPackage(npmPackage: NpmPackage, folder: string): Promise<void> {
-  await pacote.extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
+  // Only here: it looks for the user's home when it is loaded, and there may be none.
+  const { extract } = await import('pacote');
+  await extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
     ...(await registryOptions()),
     integrity: npmPackage.integrity,
   });

@@ -1,9 +1,11 @@
 import { fork } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
+import { SlimclrError } from '../errors.js';
+import { processLimits, usableThreads } from '../limits.js';
 import { version } from '../version.js';
 import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
 import { executionProviders, onnxRuntimeVersion } from './onnxRuntime.js';
@@ -13,12 +15,21 @@ type Provider = Config['runtime']['provider'];
 
 /** What slimclr finds on this machine. */
 export interface DoctorReport {
-  readonly versions: { readonly slimclr: string; readonly node: string; readonly onnxruntime: string };
+  readonly versions: {
+    readonly slimclr: string;
+    readonly node: string;
+    /** Null when it does not load. */
+    readonly onnxruntime: string | null;
+  };
+  /** Of ONNX Runtime: what it would send, if anybody listened, is not collected. */
+  readonly telemetry: 'off';
   /** e.g. `linux x64`. */
   readonly platform: string;
   readonly cpu: {
     readonly model: string;
     readonly cores: number;
+    /** CPUs' worth of time that a control group leaves this process; null where nothing limits it. */
+    readonly limit: number | null;
     /** Threads that `runtime.threads` 0 stands for: a container may have fewer than the machine has cores. */
     readonly threads: number;
     /** Threads that decode images at the same time. */
@@ -26,9 +37,12 @@ export interface DoctorReport {
   };
   /** Of ONNX Runtime on this processor: what the cpu target is made of. */
   readonly blockedKernels: BlockedKernels;
-  /** Bytes. */
-  readonly memory: { readonly total: number; readonly free: number };
-  readonly cache: { readonly directory: string; readonly datasets: readonly CachedDataset[] };
+  /** Bytes: of the machine, that a control group leaves this process (null: all), free of them. */
+  readonly memory: { readonly total: number; readonly limit: number | null; readonly free: number };
+  /** `directory` null: there is none, for the `reason`. */
+  readonly cache:
+    | { readonly directory: string; readonly datasets: readonly CachedDataset[] }
+    | { readonly directory: null; readonly reason: string };
   readonly providers: readonly ProviderReport[];
 }
 
@@ -62,30 +76,57 @@ const trialTimeout = 60_000;
 const trialTolerance = 1e-3;
 
 /** Looks at versions, machine and cache, and trains a small graph on each provider that a config can name. */
-export async function doctor(cacheDirectory = defaultCacheDirectory()): Promise<DoctorReport> {
+export async function doctor(cacheDirectory?: string): Promise<DoctorReport> {
   const processors = cpus();
+  const limits = processLimits();
+  const runtime = loadedRuntime();
   return {
-    versions: { slimclr: version, node: process.versions.node, onnxruntime: onnxRuntimeVersion() },
+    versions: {
+      slimclr: version,
+      node: process.versions.node,
+      onnxruntime: 'failure' in runtime ? null : runtime.version,
+    },
+    telemetry: 'off',
     platform: `${process.platform} ${process.arch}`,
     cpu: {
       model: processors[0]?.model ?? 'unknown',
       cores: processors.length,
-      threads: availableParallelism(),
+      limit: limits.cpus ?? null,
+      threads: usableThreads(),
       decodeThreads: Number(process.env.UV_THREADPOOL_SIZE ?? 4),
     },
     blockedKernels: await probeBlockedKernels({ provider: 'cpu' }),
-    memory: { total: totalmem(), free: freemem() },
-    cache: { directory: cacheDirectory, datasets: await cachedDatasets(cacheDirectory) },
-    providers: await tryProviders(),
+    memory: {
+      total: totalmem(),
+      limit: limits.memory ?? null,
+      free: Math.min(process.availableMemory?.() ?? freemem(), limits.memory ?? Infinity),
+    },
+    cache: await cacheReport(cacheDirectory),
+    providers: 'failure' in runtime ? noProviders(runtime.failure) : await tryProviders(),
   };
 }
 
+function loadedRuntime(): { readonly version: string } | { readonly failure: string } {
+  try {
+    return { version: onnxRuntimeVersion() };
+  } catch (error) {
+    if (!(error instanceof SlimclrError)) throw error;
+    return { failure: error.message };
+  }
+}
+
+/** The providers that a config can name. */
+const providerNames = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
+
+function noProviders(failure: string): ProviderReport[] {
+  return providerNames.map((name) => ({ name, bundled: false, failure }));
+}
+
 async function tryProviders(): Promise<ProviderReport[]> {
-  const names = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
   const backends = new Map(executionProviders().map(({ name, bundled }) => [name, bundled]));
   const expected = await runTrial('cpu');
   const results: ProviderReport[] = [];
-  for (const name of names) {
+  for (const name of providerNames) {
     const bundled = backends.get(name);
     const failure =
       bundled === undefined
@@ -129,6 +170,15 @@ function reasonOf(message: string): string {
     .trim();
 }
 
+async function cacheReport(named: string | undefined): Promise<DoctorReport['cache']> {
+  try {
+    const directory = named ?? defaultCacheDirectory();
+    return { directory, datasets: await cachedDatasets(directory) };
+  } catch (error) {
+    return { directory: null, reason: (error as Error).message };
+  }
+}
+
 async function cachedDatasets(cacheDirectory: string): Promise<CachedDataset[]> {
   const root = join(cacheDirectory, 'datasets');
   const found: CachedDataset[] = [];
@@ -141,12 +191,12 @@ async function cachedDatasets(cacheDirectory: string): Promise<CachedDataset[]> 
   return found;
 }
 
-/** Names in a folder, sorted; none when it does not exist. */
+/** Names in a folder, sorted; none when there is no such folder. */
 async function namesIn(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!)) return [];
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
+import { usableThreads } from '../limits.js';
 import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import { repeated } from '../onnx/repeated.js';
@@ -120,9 +120,9 @@ export class Session {
   }
 }
 
-/** Threads that a config asks for: 0 means one a core. */
+/** Threads that a config asks for: 0 means one a core, or fewer where a control group limits the process. */
 export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): number {
-  return threads === 0 ? availableParallelism() : threads;
+  return threads === 0 ? usableThreads() : threads;
 }
 
 /** What one replica runs on: its share of the cores, or the CUDA device of its rank. */

@@ -10,7 +10,7 @@ import { UsageError } from '../errors.js';
 import { buildPrograms } from '../methods/index.js';
 import { latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
 import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
-import { checkResumable } from './resume.js';
+import { checkResumable, threadsNotice } from './resume.js';
 import { replaceFile } from '../replaceFile.js';
 import { DeclinedLayers, runTarget } from './runTarget.js';
 import { teacherFile } from './steps/openMethodStep.js';
@@ -64,7 +64,10 @@ export async function prepareRun(
   checkImages(config, source);
   for (const notice of [...source.notices, ...(await pixelNotices(source))]) onNotice(notice);
   if (checkpoint !== undefined) {
-    checkResumable(checkpoint, await readCheckpoint(checkpoint), config, source);
+    const saved = await readCheckpoint(checkpoint);
+    checkResumable(checkpoint, saved, config, source);
+    const notice = threadsNotice(saved.config, config);
+    if (notice !== undefined) onNotice(notice);
   }
   const programs = join(runFolder, 'programs');
   const record = await runTarget(config, {

@@ -20,8 +20,21 @@ export function listDifferences(differences: readonly ConfigDifference[]): strin
     .join('; ');
 }
 
+/** What changes when a run goes on with other threads; undefined when it does not: sums are split among them. */
+export function threadsNotice(saved: Config, config: Config): string | undefined {
+  const [before, now] = [saved.runtime.threads, config.runtime.threads];
+  if (before === now) return undefined;
+  return (
+    `runtime.threads is ${now}, ${before} at the checkpoint: from here on the numbers differ in their last bits ` +
+    'from those of a run that was not interrupted'
+  );
+}
+
 /** What identifies the images of a source. */
 export type ImageIdentity = Pick<ImageSource, 'fingerprint' | 'earlierFingerprint'>;
+
+/** Of another machine or another share of it: `threadsNotice` tells of threads, the fingerprint whether images are the same. */
+const ofTheMachine = ['data.source', 'runtime.threads'];
 
 /**
  * Refuses a checkpoint that this config and these images would not have led to. The images may be at another place:
@@ -33,7 +46,9 @@ export function checkResumable(
   config: Config,
   { fingerprint, earlierFingerprint }: ImageIdentity,
 ): void {
-  const differences = trainingDifferences(saved.config, config).filter(({ path }) => path !== 'data.source');
+  const differences = trainingDifferences(saved.config, config).filter(
+    ({ path }) => !ofTheMachine.includes(path),
+  );
   if (differences.length > 0) {
     throw new UsageError(`${path}: the checkpoint is of another config: ${listDifferences(differences)}`);
   }

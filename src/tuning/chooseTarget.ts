@@ -6,6 +6,7 @@ import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
 import { replicaRuntime } from '../runtime/session.js';
 import {
   builtIn,
+  noChoices,
   RecordedChoices,
   tableChoices,
   type Choices,
@@ -59,11 +60,14 @@ export async function chooseTarget(config: Config, options: ChooseOptions = {}):
 async function measured(
   config: Config,
   block: 8 | 16,
-  { cacheDirectory = defaultCacheDirectory(), onProgress, onNotice, bench }: ChooseOptions,
+  { cacheDirectory, onProgress, onNotice, bench }: ChooseOptions,
 ): Promise<ChoiceTable> {
   const runtime = replicaRuntime(config.runtime);
   const key = tuningKey(runtime.threads, block);
-  const known = await readTuningCache(cacheDirectory, key);
+  // Without a folder to keep them in, measurements are made and used all the same.
+  const inCache = async <T>(use: (directory: string) => Promise<T>) =>
+    use(cacheDirectory ?? defaultCacheDirectory());
+  const known = await inCache((directory) => readTuningCache(directory, key)).catch(() => noChoices);
   const { graphs, choices } = ask(config, block, tableChoices(known));
   if (covers(known, choices)) return choices;
   const table = await tune({
@@ -76,7 +80,7 @@ async function measured(
       onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
   });
   const tuned = ask(config, block, tableChoices(table)).choices;
-  await writeTuningCache(cacheDirectory, key, tuned).catch((error: Error) =>
+  await inCache((directory) => writeTuningCache(directory, key, tuned)).catch((error: Error) =>
     onNotice?.(`measurements are not kept for the next run: ${error.message}`),
   );
   return tuned;

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,18 @@ export interface Outcome {
 
 /** Starts the executable; `exited` waits for its end. */
 export function start(...args: string[]): { child: ChildProcess; exited: Promise<Outcome> } {
-  const child = spawn(process.execPath, [executable, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  return startAs({}, ...args);
+}
+
+/** The same as another user or in another environment. */
+function startAs(
+  options: Pick<SpawnOptions, 'env' | 'uid' | 'gid'>,
+  ...args: string[]
+): { child: ChildProcess; exited: Promise<Outcome> } {
+  const child = spawn(process.execPath, [executable, ...args], {
+    ...options,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -31,6 +42,14 @@ export function start(...args: string[]): { child: ChildProcess; exited: Promise
 /** Runs the executable to its end. */
 export function slimclr(...args: string[]): Promise<Outcome> {
   return start(...args).exited;
+}
+
+/** Runs the executable to its end as another user or in another environment. */
+export function slimclrAs(
+  options: Pick<SpawnOptions, 'env' | 'uid' | 'gid'>,
+  ...args: string[]
+): Promise<Outcome> {
+  return startAs(options, ...args).exited;
 }
 
 /** Waits until the process has written `text` to stderr. */

@@ -155,6 +155,16 @@ describe('pretrain', function () {
     expect(mismatch.message).not.to.include('workers');
   });
 
+  it('resumes with other threads, and says that bits differ', async () => {
+    const run = join(folder, 'threads');
+    cpSync(reference, run, { recursive: true });
+    const notices: string[] = [];
+    const config = tinyConfig(source, { runtime: { threads: 2 } });
+    const onNotice = (notice: string) => notices.push(notice);
+    expect(await pretrain({ config, runFolder: run, resume: true, onNotice })).to.equal('done');
+    expect(notices.join()).to.match(/runtime\.threads is 2, 1 at the checkpoint: .* last bits/);
+  });
+
   it('refuses to resume on other images', async () => {
     const run = join(folder, 'moved');
     cpSync(reference, run, { recursive: true });

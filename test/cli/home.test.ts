@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defaultCacheDirectory } from '../../src/data/cacheDirectory.js';
+import { writeImages } from '../evaluation/tinyRun.js';
+import { slimclrAs, writeTinyConfig } from './slimclr.js';
+
+describe('a user without HOME and without an entry in passwd, as in a container', () => {
+  let root: string;
+  let config: string;
+  before(async function () {
+    // Only root may become somebody else.
+    if (process.getuid?.() !== 0) return this.skip();
+    root = await mkdtemp(join(tmpdir(), 'slimclr-home-'));
+    await chmod(root, 0o777);
+    await writeImages(join(root, 'images'), 8, 1);
+    config = writeTinyConfig(root, join(root, 'images'), {
+      epochs: 1,
+      techniques: {},
+      runtime: { threads: 1 },
+    });
+  });
+  after(async () => {
+    if (root !== undefined) await rm(root, { recursive: true });
+  });
+
+  const slimclr = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+    slimclrAs({ uid: 12345, gid: 12345, env: { PATH: process.env.PATH, ...env } }, ...args);
+
+  it('a run on a folder: trains, and says that measurements are not kept', async () => {
+    const run = join(root, 'run');
+    const { code, stderr } = await slimclr({}, 'pretrain', '--config', config, '--output', run);
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.match(/measurements are not kept .*: no folder for the cache.*SLIMCLR_CACHE/);
+  });
+
+  it('a data set: one line that names SLIMCLR_CACHE', async () => {
+    for (const HOME of [undefined, '']) {
+      const outcome = await slimclr({ ...(HOME !== undefined && { HOME }) }, 'data', 'fetch', 'mnist');
+      expect(outcome.stderr).to.match(
+        /^slimclr: no folder for the cache: [^\n]* accepted: [^\n]*SLIMCLR_CACHE[^\n]*\n$/,
+      );
+      expect(outcome.code).to.equal(1);
+    }
+  });
+
+  it('doctor: says so, too, and goes on', async () => {
+    const { code, stdout, stderr } = await slimclr({}, 'doctor');
+    expect(code, stderr).to.equal(0);
+    expect(stdout)
+      .to.match(/\ncache +no folder for the cache/)
+      .and.match(/\nprovider cpu +trains/);
+  });
+});
+
+describe('defaultCacheDirectory', () => {
+  it('SLIMCLR_CACHE, then XDG_CACHE_HOME', () => {
+    expect(defaultCacheDirectory({ SLIMCLR_CACHE: '/a', XDG_CACHE_HOME: '/b' })).to.equal('/a');
+    expect(defaultCacheDirectory({ SLIMCLR_CACHE: '', XDG_CACHE_HOME: '/b' })).to.equal(
+      join('/b', 'slimclr'),
+    );
+  });
+});
