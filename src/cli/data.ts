@@ -45,10 +45,10 @@ function infoCommand(): Command {
       const status = new StatusLine();
       const onProgress = (message: string) => status.show(message);
       const source = await openSource(name, { ...libraryOptions(options), split, onProgress });
-      status.show(`reading ${source.length} images`);
+      status.show(`reading ${counted(source.length, 'image')}`);
       const { count, classes, width, height, skipped, ignored, notices } = await describeSource(source);
       status.clear();
-      console.log(`${printable(name)}: ${count} images`);
+      console.log(`${printable(name)}: ${counted(count, 'image')}`);
       if (width && height) {
         console.log(
           `\n${formatTable([
@@ -63,9 +63,13 @@ function infoCommand(): Command {
       console.log(
         rows.length > 0 ? `\n${formatTable([['class', 'images'], ...rows]).trimEnd()}` : '\nno classes',
       );
-      if (skipped.length > 0) console.log(`\n${skipped.length} files skipped:`);
+      if (skipped.length > 0) console.log(`\n${counted(skipped.length, 'file')} skipped:`);
       for (const { path, reason } of skipped) console.log(`  ${printable(path)}: ${printable(reason)}`);
       if (ignored !== null) console.log(`\nnot used: ${printable(ignored)}`);
       for (const notice of notices) console.log(`\n${printable(notice)}`);
     });
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

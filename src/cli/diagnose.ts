@@ -5,7 +5,11 @@ import { collapseAlarms } from './progress.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
 
-type Flags = CacheOption & { readonly checkpoint?: string; readonly batches?: number };
+type Flags = CacheOption & {
+  readonly checkpoint?: string;
+  readonly source?: string;
+  readonly batches?: number;
+};
 
 export function diagnoseCommand(): Command {
   return new Command('diagnose')
@@ -21,6 +25,7 @@ export function diagnoseCommand(): Command {
       ).argParser(integer(1)),
     )
     .addOption(checkpointOption())
+    .option('--source <folder>', 'where the images of the run are now (default: where they were)')
     .addOption(cacheOption())
     .action(async (run: string, flags: Flags) => {
       const { diagnose } = await import('../evaluation/diagnose.js');

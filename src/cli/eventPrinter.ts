@@ -4,6 +4,9 @@ import type { TrainingEvent } from '../training/events.js';
 import { alarms, knnLine, TrainingProgress } from './progress.js';
 import type { StatusLine } from './statusLine.js';
 
+/** Skipped files that are named on the terminal. */
+const printedFiles = 20;
+
 /**
  * Prints what happens in the run of a folder as it happens; `prefix` begins every line, `ahead` stands before the
  * state of training in the line that changes.
@@ -15,13 +18,19 @@ export function eventPrinter(
   ahead = () => '',
 ): (event: TrainingEvent) => void {
   let progress: TrainingProgress | undefined;
+  let skipped = 0;
   return (event) => {
     switch (event.type) {
       case 'start':
         progress = new TrainingProgress(event);
         return status.print(`${prefix}${progress.opening()}`);
       case 'skipped':
-        return status.print(`${prefix}skipped ${printable(event.path)}: ${event.reason}`);
+        if (++skipped > printedFiles + 1) return;
+        return status.print(
+          skipped > printedFiles
+            ? `${prefix}skipped more files; events.jsonl names them all`
+            : `${prefix}skipped ${printable(event.path)}: ${event.reason}`,
+        );
       case 'step':
         progress!.record(event);
         return status.update(() => `${prefix}${ahead()}${progress!.line()}`);

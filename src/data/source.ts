@@ -73,6 +73,12 @@ export async function openSource(name: string, options: SourceOptions = {}): Pro
   const dataset = findDataset(name);
   if (dataset) return openDataset(dataset, limit, seed, options);
   if (existsSync(name)) return openFolder(resolve(name), options);
+  if (/[\\/]/.test(name)) {
+    throw new UsageError(
+      `data source ${name} does not exist; accepted: ${datasetNames.join(', ')} or the path of a folder of images; ` +
+        'a run takes the same images at another place, as data.source',
+    );
+  }
   throw new UsageError(
     `unknown data source '${name}': expected ${datasetNames.join(', ')} or the path of a folder of images${suggestion(name)}`,
   );

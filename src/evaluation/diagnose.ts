@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
+import { absoluteSource } from '../data/absoluteSource.js';
 import type { ViewBatch } from '../data/loader.js';
 import { SlimclrError } from '../errors.js';
 import type { Notices } from '../keep.js';
@@ -18,6 +19,8 @@ import type { DiagnosticsResult } from './results.js';
 export interface DiagnoseOptions extends Notices {
   /** Path of a checkpoint; default: the newest of the run. */
   readonly checkpoint?: string;
+  /** Where the images of the run are now; default: where they were. */
+  readonly source?: string;
   /** Steps to measure, >= 1. */
   readonly batches?: number;
   readonly cacheDirectory?: string;
@@ -30,7 +33,8 @@ const defaultBatches = 8;
 /**
  * Gradients and features of a run at a checkpoint, averaged over steps on the images that training would see next,
  * into `results/diagnostics.json` of its folder. All widths take part, during the slow start too. Nothing of the run
- * changes. Throws a UsageError for a run without checkpoint or programs, and for a checkpoint of another run.
+ * changes. Throws a UsageError for a run without checkpoint or programs, for a checkpoint of another run and
+ * for other images.
  */
 export async function diagnose(runFolder: string, options: DiagnoseOptions = {}): Promise<DiagnosticsResult> {
   const { batches = defaultBatches, cacheDirectory, onProgress } = options;
@@ -39,7 +43,9 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   const saved = await readCheckpoint(path);
   const programs = join(runFolder, 'programs');
   const manifest = await readManifest(programs);
-  const config = manifest.config as Config;
+  const kept = manifest.config as Config;
+  const { source = kept.data.source } = options;
+  const config: Config = { ...kept, data: { ...kept.data, source: absoluteSource(source) } };
   const loader = await openLoader(config, cacheDirectory);
   try {
     checkResumable(path, saved, config, loader);

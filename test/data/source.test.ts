@@ -132,6 +132,17 @@ describe('openSource of named data sets', function () {
   });
 });
 
+describe('openSource of a path that does not exist', () => {
+  it('says so, and what is accepted', async () => {
+    const error = await rejection(openSource('/nowhere/images'));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.equal(
+      'data source /nowhere/images does not exist; accepted: cifar10, mnist, fashion-mnist or the path of a folder ' +
+        'of images; a run takes the same images at another place, as data.source',
+    );
+  });
+});
+
 function restore(name: string, value: string | undefined): void {
   if (value === undefined) delete process.env[name];
   else process.env[name] = value;
