@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
+import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SlimclrError } from './errors.js';
@@ -9,21 +9,24 @@ export const plainNameSchema = z
   .string()
   .refine((name) => !/^\.{0,2}$|[/\\:\p{Cc}]/u.test(name), 'the plain name of a file in the same folder');
 
+/** Reads a file whole. Errors and `follow` are those of `openPlainFile`. */
+export async function readPlainFile(path: string, options?: { readonly follow?: boolean }): Promise<Buffer> {
+  const file = await openPlainFile(path, options);
+  return file.readFile().finally(() => file.close());
+}
+
 /**
- * Reads a file whole. Throws a SlimclrError, one line, for what is no regular file: a device has no end, a pipe is
+ * Opens a file to read. Throws a SlimclrError, one line, for what is no regular file: a device has no end, a pipe is
  * waited for. `follow`: whether a link may lead to it.
  */
-export async function readPlainFile(path: string, { follow = true } = {}): Promise<Buffer> {
+export async function openPlainFile(path: string, { follow = true } = {}): Promise<FileHandle> {
   // Not every system has the flags; there, the test before has to do.
   if (!follow && (await lstat(path)).isSymbolicLink()) throw notPlain(path, 'a link');
   const { O_RDONLY, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = constants as Partial<typeof constants>;
   const file = await open(path, O_RDONLY! | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW));
-  try {
-    if (!(await file.stat()).isFile()) throw notPlain(path, 'no file');
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw notPlain(path, 'no file');
 }
 
 /** Reads a file that another one in `folder` names. Throws a SlimclrError, one line, for anything but a plain file there. */

@@ -1,77 +1,96 @@
-import type { Config } from '../config/schema.js';
-import type { WidthAccuracy } from '../evaluation/results.js';
-import type { AblationTable } from './variants.js';
+import { z } from 'zod';
+import { configSchema, type Config } from '../config/schema.js';
+import { widthAccuracySchema } from '../evaluation/results.js';
+import type { Json } from '../readJson.js';
+import { tableSchema } from './variants.js';
+
+const count = z.int().min(0);
 
 /** Labelled images of the evaluations, beside the defaults that are the images of the run. */
-export interface AblationEvaluation {
+const evaluationSchema = z.object({
   /** At most this many training images; 0: all. Default: as many as the run. */
-  readonly limit?: number;
-  readonly testSource?: string;
+  limit: count.exactOptional(),
+  testSource: z.string().exactOptional(),
   /** At most this many test images; 0, the default: all. */
-  readonly testLimit?: number;
-}
-
-/** `ablation.json` */
-export interface AblationResult {
-  readonly kind: 'ablation';
-  readonly version: string;
-  /** The base config. */
-  readonly config: Config;
-  readonly table: AblationTable;
-  readonly evaluation: AblationEvaluation;
-  /** Whether all runs that were asked for are in it. */
-  readonly complete: boolean;
-  /** Finished runs. */
-  readonly runs: readonly AblationRun[];
-  /** Runs whose training failed, which the next call tries again. */
-  readonly failures: readonly AblationFailure[];
-  /** Those with a finished run, in the order of the table. */
-  readonly variants: readonly VariantSummary[];
-}
-
-export interface AblationFailure {
-  readonly variant: string;
-  readonly seed: number;
-  readonly message: string;
-}
-
-export interface AblationRun {
-  readonly variant: string;
-  readonly seed: number;
-  readonly trainingSeconds: number;
-  readonly evaluationSeconds: number;
-  readonly knn: readonly WidthAccuracy[];
-  readonly ridge: readonly WidthAccuracy[];
-  readonly gradients: GradientMeans;
-}
+  testLimit: count.exactOptional(),
+});
 
 /** Means over the measurements in the later half of a run's steps; null without one. */
-export interface GradientMeans {
+const gradientsSchema = z.object({
   /** Norm of the gradient in the full tensor without the narrowest width's region, over that in the region. */
-  readonly ratio: number | null;
+  ratio: z.number().nullable(),
   /** Cosine between the gradients of the full and the narrowest width. */
-  readonly cosine: number | null;
-}
+  cosine: z.number().nullable(),
+});
 
-export interface Spread {
-  readonly mean: number;
+const runSchema = z.object({
+  variant: z.string(),
+  seed: count,
+  trainingSeconds: z.number(),
+  evaluationSeconds: z.number(),
+  /** One a width of the base config, in its order. */
+  knn: z.array(widthAccuracySchema),
+  ridge: z.array(widthAccuracySchema),
+  gradients: gradientsSchema,
+});
+
+const failureSchema = z.object({ variant: z.string(), seed: count, message: z.string() });
+
+const spreadSchema = z.object({
+  mean: z.number(),
   /** Standard deviation of the sample, with n - 1; null of one value. */
-  readonly std: number | null;
-}
+  std: z.number().nullable(),
+});
 
-export interface VariantSummary {
-  readonly name: string;
+const summarySchema = z.object({
+  name: z.string(),
   /** Seeds of its finished runs. */
-  readonly seeds: readonly number[];
+  seeds: z.array(count),
   /** Top-1, shares in [0, 1]. */
-  readonly widths: readonly {
-    readonly label: string;
-    readonly width: number;
-    readonly knn: Spread;
-    readonly ridge: Spread;
-  }[];
-  readonly ratio: Spread | null;
-  readonly cosine: Spread | null;
+  widths: z.array(z.object({ label: z.string(), width: z.number(), knn: spreadSchema, ridge: spreadSchema })),
+  ratio: spreadSchema.nullable(),
+  cosine: spreadSchema.nullable(),
   /** Training and evaluation of one run. */
-  readonly seconds: Spread;
-}
+  seconds: spreadSchema,
+});
+
+/** `ablation.json` */
+export const ablationSchema = z
+  .object({
+    kind: z.literal('ablation'),
+    version: z.string(),
+    /** The base config. */
+    config: configSchema,
+    table: tableSchema,
+    evaluation: evaluationSchema,
+    /** Whether all runs that were asked for are in it. */
+    complete: z.boolean(),
+    /** Finished runs. */
+    runs: z.array(runSchema),
+    /** Runs whose training failed, which the next call tries again. */
+    failures: z.array(failureSchema),
+    /** Those with a finished run, in the order of the table. */
+    variants: z.array(summarySchema),
+  })
+  .superRefine(({ config, runs }, context) => {
+    for (const [i, run] of runs.entries()) {
+      for (const key of ['knn', 'ridge'] as const) {
+        const widths = run[key].map(({ width }) => width);
+        if (widths.length === config.widths.length && widths.every((w, j) => w === config.widths[j]))
+          continue;
+        context.addIssue({
+          code: 'custom',
+          path: ['runs', i, key],
+          message: `a list with the widths ${config.widths.join(', ')}`,
+        });
+      }
+    }
+  });
+
+export type AblationEvaluation = Json<typeof evaluationSchema>;
+export type GradientMeans = Json<typeof gradientsSchema>;
+export type AblationRun = Json<typeof runSchema>;
+export type AblationFailure = Json<typeof failureSchema>;
+export type Spread = Json<typeof spreadSchema>;
+export type VariantSummary = Json<typeof summarySchema>;
+export type AblationResult = Json<typeof ablationSchema, Config>;

@@ -2,10 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { diffConfigs } from '../config/format.js';
 import { withAssignments } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { z } from 'zod';
 import { UsageError } from '../errors.js';
+import type { Json } from '../readJson.js';
 
 /** Assignments `key.sub=value` on top of the base config, by the name of the variant that they make. */
-export type AblationTable = Readonly<Record<string, readonly string[]>>;
+export const tableSchema = z.record(z.string(), z.array(z.string()));
+export type AblationTable = Json<typeof tableSchema>;
 
 export interface Variant {
   readonly name: string;

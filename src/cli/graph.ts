@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { targetName, type Config } from '../config/schema.js';
@@ -10,6 +10,7 @@ import { summarizeModel, summarizePrograms } from '../golden/summary.js';
 import { buildPrograms } from '../methods/index.js';
 import { decodeModel, formatType, type OnnxModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
+import { readNamedFile, readPlainFile } from '../plainFile.js';
 import { readManifest } from '../runtime/programs.js';
 import { cpuTarget } from '../targets/cpu/index.js';
 import type { Target } from '../targets/target.js';
@@ -119,8 +120,11 @@ async function chosenTarget(
 async function info(path: string, { text }: InfoOptions): Promise<void> {
   const isFolder = await isDirectory(path);
   if (!text) return isFolder ? printFolder(path) : printModel(await readModel(path));
-  const files = isFolder ? (await readManifest(path)).graphs.map(({ file }) => join(path, file)) : [path];
-  for (const file of files) process.stdout.write(modelText(await readModel(file)));
+  if (!isFolder) return void process.stdout.write(modelText(await readModel(path)));
+  for (const { file } of (await readManifest(path)).graphs) {
+    const model = decodeModel(await readNamedFile(path, file), join(path, file));
+    process.stdout.write(modelText(model));
+  }
 }
 
 async function check(folder: string, { config, update, lines }: CheckOptions): Promise<void> {
@@ -187,7 +191,7 @@ function gigaFlops(flops: number): string {
 }
 
 async function readModel(path: string): Promise<OnnxModel> {
-  return decodeModel(await readFile(path), path);
+  return decodeModel(await readPlainFile(path), path);
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -5,7 +5,8 @@ import { formatConfig } from '../config/format.js';
 import { presets } from '../config/presets.js';
 import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
-import type { Profile } from '../profile/stepProfiler.js';
+import { profileSchema } from '../profile/stepProfiler.js';
+import { parseJson } from '../readJson.js';
 import { eventPrinter } from './eventPrinter.js';
 import {
   addConfigOptions,
@@ -119,7 +120,7 @@ function chooseConfig(flags: ConfigOptions, resumed: string | undefined): Config
 /** Prints a profile on stdout: it is a result. */
 function printProfile(status: StatusLine, file: string): void {
   status.clear();
-  process.stdout.write(formatProfile(JSON.parse(readFileSync(file, 'utf8')) as Profile));
+  process.stdout.write(formatProfile(parseJson(readFileSync(file, 'utf8'), profileSchema, file)));
 }
 
 function presetsHelp(): string {

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { z } from 'zod';
+import { readJson } from '../readJson.js';
 import type { Dataset } from './dataset.js';
 import { allocatePackedImages, type PackedImages } from './packedImages.js';
 
@@ -23,7 +24,7 @@ export const cifar10: Dataset = {
     const files =
       split === 'train' ? [1, 2, 3, 4, 5].map((batch) => `data_batch_${batch}.png`) : ['test_batch.png'];
     // The package spells "labels" this way.
-    const labels = JSON.parse(await readFile(join(folder, `${split}_lables.json`), 'utf8')) as number[];
+    const labels = await readJson(join(folder, `${split}_lables.json`), z.array(z.int().min(0).max(9)));
     const packed = allocatePackedImages(labels.length, side, side, 3);
     packed.labels.set(labels);
     await unpackRows(

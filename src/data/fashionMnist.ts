@@ -1,11 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { readJson } from '../readJson.js';
 import type { Dataset } from './dataset.js';
 import { allocatePackedImages } from './packedImages.js';
 
 const side = 28;
 const pixels = side * side;
 const testPerClass = 1000;
+
+/** An image is a row of pixels; there are millions, so that only the rows are looked at. */
+const clothesSchema = z.object({
+  data: z.array(z.custom<number[]>((row) => Array.isArray(row), 'a list')),
+});
 
 /** Fashion-MNIST (Xiao, Rasul and Vollgraf, arXiv 1708.07747): 28x28 greyscale articles of clothing. */
 export const fashionMnist: Dataset = {
@@ -39,7 +45,7 @@ export const fashionMnist: Dataset = {
     const packed = allocatePackedImages(10 * perClass, side, side, 1);
     for (let label = 0; label < 10; label++) {
       const path = join(folder, 'src', 'clothes', `${label}.json`);
-      const { data } = JSON.parse(await readFile(path, 'utf8')) as { data: number[][] };
+      const { data } = await readJson(path, clothesSchema);
       const images = data.filter((image) => image.length === pixels);
       const first = split === 'test' ? 0 : testPerClass;
       for (let i = 0; i < perClass; i++) {

@@ -1,9 +1,11 @@
 import { join, relative } from 'node:path';
+import { z } from 'zod';
 import { SlimclrError, UsageError } from '../errors.js';
 import { existsSync } from 'node:fs';
 import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import type { LinearClassifier } from './linearClassifier.js';
 import { keep, type Notices } from '../keep.js';
+import { checkJson, parseJson, sha256Schema } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
 import { probeName } from './resultFiles.js';
 import type { ProbeProtocol } from './results.js';
@@ -17,6 +19,8 @@ export interface ProbeClassifiers {
   /** By width label. */
   readonly classifiers: ReadonlyMap<string, LinearClassifier>;
 }
+
+const metadataSchema = z.object({ checkpoint: sha256Schema, classes: z.string() });
 
 function pathIn(runFolder: string, protocol: ProbeProtocol): string {
   return join(runFolder, 'results', `${probeName(protocol)}.safetensors`);
@@ -50,21 +54,23 @@ export async function readClassifiers(
     throw new UsageError(`${runFolder}: no linear probe (${path}); accepted: a run whose probe was trained`);
   }
   const { metadata, tensors } = await readSafetensors(path);
-  const { checkpoint, classes } = metadata;
-  if (checkpoint === undefined || classes === undefined) {
-    throw new SlimclrError(`${path}: not a linear probe's classifiers`);
-  }
-  const names = JSON.parse(classes) as string[];
+  const { checkpoint, classes } = checkJson(metadata, metadataSchema, path);
+  const names = parseJson(classes, z.array(z.string()), `${path}: classes`);
   const classifiers = new Map<string, LinearClassifier>();
   for (const [name, { shape, data }] of tensors) {
     if (!name.endsWith('.weight')) continue;
     const label = name.slice(0, -'.weight'.length);
-    classifiers.set(label, {
-      classes: names.length,
-      channels: shape[1]!,
-      weight: data as Float32Array,
-      bias: tensors.get(`${label}.bias`)!.data as Float32Array,
-    });
+    const bias = tensors.get(`${label}.bias`)?.data;
+    const [classes, channels] = shape;
+    if (
+      !(data instanceof Float32Array && bias instanceof Float32Array) ||
+      !(shape.length === 2 && classes === names.length && bias.length === classes)
+    ) {
+      throw new SlimclrError(
+        `${path}: ${label} has no float32 weight [${names.length}, channels] and bias [${names.length}]`,
+      );
+    }
+    classifiers.set(label, { classes: names.length, channels: channels!, weight: data, bias });
   }
   return { checkpoint, classes: names, classifiers };
 }

@@ -1,8 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { decodeModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
+import { readNamedFile, readPlainFile } from '../plainFile.js';
 import type { Manifest } from '../programs/manifest.js';
 import { readManifest } from '../runtime/programs.js';
 import { diffGraphTexts, differenceOf, type Difference } from './difference.js';
@@ -33,13 +34,18 @@ async function diffFolders(a: string, b: string): Promise<Difference[]> {
     const [old, now] = [oldFiles.get(name), newFiles.get(name)];
     if (old === undefined) differences.push(differenceOf(name, `added: only in ${b}`));
     else if (now === undefined) differences.push(differenceOf(name, `removed: only in ${a}`));
-    else differences.push(diffGraphTexts(name, await textOf(join(a, old)), await textOf(join(b, now))));
+    else differences.push(diffGraphTexts(name, await namedText(a, old), await namedText(b, now)));
   }
   return present(differences);
 }
 
 async function textOf(path: string): Promise<string> {
-  return modelText(decodeModel(await readFile(path), path));
+  return modelText(decodeModel(await readPlainFile(path), path));
+}
+
+/** Of a file that the manifest of a folder names. */
+async function namedText(folder: string, file: string): Promise<string> {
+  return modelText(decodeModel(await readNamedFile(folder, file), join(folder, file)));
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,26 +1,31 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { SlimclrError, UsageError } from '../errors.js';
+import { z } from 'zod';
+import { UsageError } from '../errors.js';
+import { readPlainFile } from '../plainFile.js';
+import { readJsonIfThere, sha256Schema, type Json } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
+
+const entrySchema = z.object({
+  target: z.string(),
+  opset: z.int(),
+  /** `hashes`: the texts are not in the folder, so that a check can tell that one changed, not how. */
+  kept: z.enum(['texts', 'hashes']),
+  /** SHA-256 of each text: `manifest`, and one a graph. */
+  texts: z.record(z.string(), sha256Schema),
+});
 
 /**
  * `index.json` of a folder of golden graphs; the text T of config C is the file `C/T.txt`, unless only hashes are
  * kept of the config.
  */
-export interface GoldenIndex {
-  readonly format: 'slimclr-golden-graphs';
-  readonly version: 1;
-  readonly configs: Readonly<Record<string, GoldenEntry>>;
-}
-
-export interface GoldenEntry {
-  readonly target: string;
-  readonly opset: number;
-  /** `hashes`: the texts are not in the folder, so that a check can tell that one changed, not how. */
-  readonly kept: 'texts' | 'hashes';
-  /** SHA-256 of each text: `manifest`, and one a graph. */
-  readonly texts: Readonly<Record<string, string>>;
-}
+const indexSchema = z.object({
+  format: z.literal('slimclr-golden-graphs'),
+  version: z.literal(1),
+  configs: z.record(z.string(), entrySchema),
+});
+export type GoldenIndex = Json<typeof indexSchema>;
+export type GoldenEntry = Json<typeof entrySchema>;
 
 export interface GoldenFolder {
   readonly index: GoldenIndex;
@@ -37,27 +42,12 @@ export function textPath(config: string, text: string): string {
 
 /** Throws a UsageError for a folder without an index, a SlimclrError for an index of another format. */
 export async function readGoldenFolder(folder: string): Promise<GoldenFolder> {
-  const path = join(folder, indexFile);
-  let content: string;
-  try {
-    content = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`${folder}: no golden graphs (${indexFile} cannot be read)`, { cause });
-  }
-  let index: Partial<GoldenIndex>;
-  try {
-    index = JSON.parse(content) as Partial<GoldenIndex>;
-  } catch (cause) {
-    throw new SlimclrError(`${path}: not JSON`, { cause });
-  }
-  if (index.format !== 'slimclr-golden-graphs' || index.version !== 1) {
-    throw new SlimclrError(
-      `${path}: format ${index.format} version ${index.version}; accepted: slimclr-golden-graphs version 1`,
-    );
-  }
+  const index = await readJsonIfThere(join(folder, indexFile), indexSchema);
+  if (!index) throw new UsageError(`${folder}: no golden graphs (it holds no ${indexFile})`);
   const files = new Map<string, string>();
-  for (const file of await textFiles(folder)) files.set(file, await readFile(join(folder, file), 'utf8'));
-  return { index: index as GoldenIndex, files };
+  for (const file of await textFiles(folder))
+    files.set(file, String(await readPlainFile(join(folder, file))));
+  return { index, files };
 }
 
 /**

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeModel, elementCount, type NamedType, type OnnxModel, type TensorType } from '../onnx/model.js';
+import { readNamedFile } from '../plainFile.js';
 import { operators, type NodeOperator } from '../ops/index.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { readManifest } from '../runtime/programs.js';
@@ -60,8 +60,8 @@ export async function summarizePrograms(
   const manifest = await readManifest(folder);
   const programs: ProgramSummary[] = [];
   for (const entry of manifest.graphs) {
-    const path = join(folder, entry.file);
-    programs.push({ entry, nodes: decodeModel(await readFile(path), path).nodes.length });
+    const bytes = await readNamedFile(folder, entry.file);
+    programs.push({ entry, nodes: decodeModel(bytes, join(folder, entry.file)).nodes.length });
   }
   return { manifest, programs };
 }

@@ -155,6 +155,11 @@ function readExternal(tensor: onnx.ITensorProto, type: TensorType, what: string)
   const entries = new Map((tensor.externalData ?? []).map((entry) => [entry.key, entry.value ?? '']));
   const location = entries.get('location');
   if (!location) throw new SlimclrError(`${what} is external but names no file`);
+  if (/^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\p{Cc}/u.test(location)) {
+    throw new SlimclrError(
+      `${what} names the external file ${JSON.stringify(location)}; accepted: a path within the model's folder`,
+    );
+  }
   const offset = Number(entries.get('offset') ?? 0);
   const length = Number(entries.get('length') ?? byteLength(type));
   if (!Number.isSafeInteger(offset) || offset < 0) {

@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { SlimclrError } from '../errors.js';
+import { openPlainFile } from '../plainFile.js';
 import {
   byteLength,
   bytesOf,
@@ -153,7 +154,7 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
 async function withFile<T>(path: string, read: (file: FileHandle) => Promise<T>): Promise<T> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path);
+    file = await openPlainFile(path);
     return await read(file);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -1,35 +1,40 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
+import type { Json } from '../readJson.js';
 import type { Session } from '../runtime/session.js';
-import { readTrace, type KernelTime } from './trace.js';
+import { kernelTimeSchema, readTrace } from './trace.js';
 
 /** Steps before the first one that counts: in them memory is allocated. */
 const warmUpSteps = 2;
 const profiledSteps = 10;
 
-/** Where the time of a training step goes. All times are milliseconds a step, means over the steps. */
-export interface Profile {
-  /** First step that counts, and how many do. */
-  readonly firstStep: number;
-  readonly steps: number;
-  /** From asking for the batch to the end of the step. */
-  readonly milliseconds: number;
-  /** Waiting for the loader. */
-  readonly loader: number;
-  /** Neither in a run of ONNX Runtime nor waiting. */
-  readonly other: number;
-  readonly graphs: readonly GraphProfile[];
-}
-
-export interface GraphProfile {
-  readonly name: string;
+const graphSchema = z.object({
+  name: z.string(),
   /** Runs a step. */
-  readonly runs: number;
+  runs: z.number(),
   /** Inside the runs. */
-  readonly milliseconds: number;
+  milliseconds: z.number(),
   /** Inside the kernels of these runs, longest first; calls, too, are of one step. */
-  readonly kernels: readonly KernelTime[];
-}
+  kernels: z.array(kernelTimeSchema),
+});
+
+/** Where the time of a training step goes. All times are milliseconds a step, means over the steps. */
+export const profileSchema = z.object({
+  /** First step that counts, and how many do. */
+  firstStep: z.int().min(0),
+  steps: z.int().min(0),
+  /** From asking for the batch to the end of the step. */
+  milliseconds: z.number(),
+  /** Waiting for the loader. */
+  loader: z.number(),
+  /** Neither in a run of ONNX Runtime nor waiting. */
+  other: z.number(),
+  graphs: z.array(graphSchema),
+});
+
+export type GraphProfile = Json<typeof graphSchema>;
+export type Profile = Json<typeof profileSchema>;
 
 export interface StepTime {
   readonly step: number;

@@ -1,23 +1,27 @@
-import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { readJson, type Json } from '../readJson.js';
 
 /** What the kernels of one operator in one layer and pass took. */
-export interface KernelTime {
+export const kernelTimeSchema = z.object({
   /** ONNX operator as it ran, e.g. `Conv`; fused ones have names of ONNX Runtime's. */
-  readonly operator: string;
+  operator: z.string(),
   /** Dotted path of the layer, e.g. `encoder.layer1.0.conv1`; empty for a node outside of any. */
-  readonly layer: string;
-  readonly pass: 'forward' | 'backward';
-  readonly calls: number;
-  readonly milliseconds: number;
-}
+  layer: z.string(),
+  pass: z.enum(['forward', 'backward']),
+  calls: z.number(),
+  milliseconds: z.number(),
+});
+export type KernelTime = Json<typeof kernelTimeSchema>;
 
-/** An event of a trace file of ONNX Runtime (Chrome's trace format); durations are microseconds. */
-interface TraceEvent {
-  readonly cat: string;
-  readonly name: string;
-  readonly dur: number;
-  readonly args: { readonly op_name?: string };
-}
+/** The events of a trace file of ONNX Runtime (Chrome's trace format); durations are microseconds. */
+const traceSchema = z.array(
+  z.object({
+    cat: z.string().optional(),
+    name: z.string().optional(),
+    dur: z.number().default(0),
+    args: z.object({ op_name: z.string().default('') }).default({ op_name: '' }),
+  }),
+);
 
 const kernelSuffix = '_kernel_time';
 
@@ -28,18 +32,18 @@ const kernelSuffix = '_kernel_time';
 export async function readTrace(path: string, skippedRuns: number): Promise<KernelTime[]> {
   const times = new Map<string, KernelTime>();
   let run = 0;
-  for (const event of JSON.parse(await readFile(path, 'utf8')) as TraceEvent[]) {
-    if (event.cat === 'Session' && event.name === 'model_run') run += 1;
-    if (event.cat !== 'Node' || !event.name.endsWith(kernelSuffix) || run < skippedRuns) continue;
-    const operator = event.args.op_name!;
-    const place = placeOf(event.name.slice(0, -kernelSuffix.length));
+  for (const { name = '', dur, args, ...event } of await readJson(path, traceSchema)) {
+    if (event.cat === 'Session' && name === 'model_run') run += 1;
+    if (event.cat !== 'Node' || !name.endsWith(kernelSuffix) || run < skippedRuns) continue;
+    const operator = args.op_name;
+    const place = placeOf(name.slice(0, -kernelSuffix.length));
     const key = [operator, place.layer, place.pass].join('\n');
     const { calls, milliseconds } = times.get(key) ?? { calls: 0, milliseconds: 0 };
     times.set(key, {
       operator,
       ...place,
       calls: calls + 1,
-      milliseconds: milliseconds + event.dur / 1000,
+      milliseconds: milliseconds + dur / 1000,
     });
   }
   return [...times.values()].sort((a, b) => b.milliseconds - a.milliseconds);

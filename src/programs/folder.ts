@@ -5,6 +5,7 @@ import { sameShape } from '../graph/graph.js';
 import { sha256 } from '../onnx/hash.js';
 import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
 import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import { replaceFile } from '../replaceFile.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { pack, storedShape, type ParameterLayout } from '../targets/parameterLayout.js';
@@ -144,9 +145,13 @@ export async function writePrograms(
       data: pack(weights.get(name)!.data as Float32Array, shape, layout),
     });
   }
-  await writeSafetensors(join(folder, weightsFile), weights);
-  for (const { entry, bytes } of programs) await writeFile(join(folder, entry.file), bytes);
-  await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
+  // Replaced, not written in place: a link of that name would lead elsewhere.
+  await replaceFile(join(folder, weightsFile), (partial) => writeSafetensors(partial, weights));
+  for (const { entry, bytes } of programs) {
+    await replaceFile(join(folder, entry.file), (partial) => writeFile(partial, bytes));
+  }
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  await replaceFile(join(folder, manifestFile), (partial) => writeFile(partial, text));
 }
 
 /**

@@ -1,30 +1,132 @@
-import type { ElementType } from '../onnx/model.js';
+import { z } from 'zod';
 import { leading, type Region } from '../graph/region.js';
-import type { ParameterLayout } from '../targets/parameterLayout.js';
+import { elementFormats, type ElementType } from '../onnx/model.js';
+import { plainNameSchema } from '../plainFile.js';
+import { sha256Schema, type Json } from '../readJson.js';
+import { parameterLayouts } from '../targets/parameterLayout.js';
 
 /** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
 
-/** What a parameter is; decides initialisation and weight decay. */
-export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta';
+const count = z.int().min(0);
+const dimension = count.max(2 ** 31 - 1);
+const shape = z.array(dimension);
+/** A string is a symbolic dimension. */
+const symbolicShape = z.array(z.union([dimension, z.string()]));
+const dtype = z.enum(Object.keys(elementFormats) as [ElementType, ...ElementType[]]);
 
-export interface ParameterEntry {
+/** What a parameter is; decides initialisation and weight decay. */
+const roles = ['weight', 'bias', 'gamma', 'beta'] as const;
+
+const parameterSchema = z.object({
   /** Name in `weights.safetensors` and of the graphs' input, e.g. `encoder.layer1.0.conv1.weight`. */
-  readonly name: string;
+  name: z.string(),
   /** Shape at full width. */
-  readonly shape: readonly number[];
-  readonly role: ParameterRole;
+  shape,
+  role: z.enum(roles),
   /** Order of its elements in memory, in the weights file and in every input and output that holds it. */
-  readonly layout: ParameterLayout;
-  readonly decay: boolean;
+  layout: z.enum(parameterLayouts),
+  decay: z.boolean(),
   /**
    * For each width (its label, e.g. `w0.25`) that uses this parameter: the shape of the block it uses, the leading
    * one, `parameter[:d0, :d1, ...]`, unless `starts` says otherwise. A switchable batch norm's parameters have one
    * entry only.
    */
-  readonly slices: Readonly<Record<string, readonly number[]>>;
+  slices: z.record(z.string(), shape),
   /** Where the blocks start that do not start at the first element; absent where all do. */
-  readonly starts?: Readonly<Record<string, readonly number[]>>;
-}
+  starts: z.record(z.string(), shape).exactOptional(),
+});
+
+/** A running statistic of batch norm; not trained by gradient. */
+const statisticSchema = z.object({
+  /** e.g. `encoder.bn1.w0.25.running_mean`; the key encoder's have the prefix `key.`. */
+  name: z.string(),
+  shape,
+  width: z.string(),
+  encoder: z.enum(['query', 'key']),
+});
+
+const inputSchema = z.object({
+  name: z.string(),
+  dtype,
+  shape: symbolicShape,
+  /** `data`: fed on every run. The others have a default in the file (an overridable initializer). */
+  kind: z.enum(['data', 'scalar', 'parameter', 'statistic']),
+});
+
+const outputSchema = z.object({
+  name: z.string(),
+  dtype,
+  shape: symbolicShape,
+  /** The parameter a gradient belongs to, the statistic or parameter a new value replaces. */
+  of: z.string().exactOptional(),
+  /** Of a gradient: the shape in which its elements are stored, where the graph gives them in another. */
+  stored: shape.exactOptional(),
+});
+
+const graphKinds = [
+  'query',
+  'key',
+  'momentum',
+  'features',
+  'normalize',
+  'combine',
+  'accumulate',
+  'norm',
+  'update',
+  'embed',
+  'calibrate',
+  'probe',
+  'finetune',
+] as const;
+
+const graphSchema = z.object({
+  /** e.g. `query.w0.25`. */
+  name: z.string(),
+  kind: z.enum(graphKinds),
+  /** Label of the width, where the graph is of one. */
+  width: z.string().exactOptional(),
+  /** A file of the same folder. */
+  file: plainNameSchema,
+  /** SHA-256 of the file, hexadecimal. */
+  sha256: sha256Schema,
+  /** Floating-point operations of one run (a multiply-add counts as two). */
+  flops: z.number().min(0),
+  /** Parameters the graph reads, counted by elements of the slices it uses. */
+  parameters: count,
+  inputs: z.array(inputSchema),
+  outputs: z.array(outputSchema),
+});
+
+export const manifestSchema = z.object({
+  format: z.literal('slimclr-programs'),
+  version: z.literal(1),
+  /** Version of this package that wrote the folder. */
+  generator: z.string(),
+  method: z.string(),
+  target: z.string(),
+  opset: z.int().positive(),
+  /** Whether ONNX Runtime is to optimise the graphs when it loads them. */
+  optimization: z.enum(['all', 'disabled']),
+  /** Widths, descending, and their labels in the same order. */
+  widths: z.array(z.number().gt(0).max(1)),
+  labels: z.array(z.string()),
+  /** A file of the same folder. */
+  weights: plainNameSchema,
+  config: z.unknown(),
+  parameters: z.array(parameterSchema),
+  statistics: z.array(statisticSchema),
+  graphs: z.array(graphSchema),
+});
+
+export type ParameterRole = (typeof roles)[number];
+export type ParameterEntry = Json<typeof parameterSchema>;
+export type StatisticEntry = Json<typeof statisticSchema>;
+export type InputEntry = Json<typeof inputSchema>;
+export type InputKind = InputEntry['kind'];
+export type OutputEntry = Json<typeof outputSchema>;
+export type GraphKind = (typeof graphKinds)[number];
+export type GraphEntry = Json<typeof graphSchema>;
+export type Manifest = Json<typeof manifestSchema>;
 
 /** The block of a parameter that a width uses, by its label. Throws where it uses none. */
 export function blockOf({ name, slices, starts }: ParameterEntry, label: string): Region {
@@ -32,88 +134,6 @@ export function blockOf({ name, slices, starts }: ParameterEntry, label: string)
   if (!shape) throw new Error(`width ${label} does not use ${name}`);
   const start = starts?.[label];
   return start ? { start, shape } : leading(shape);
-}
-
-/** A running statistic of batch norm; not trained by gradient. */
-export interface StatisticEntry {
-  /** e.g. `encoder.bn1.w0.25.running_mean`; the key encoder's have the prefix `key.`. */
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly width: string;
-  readonly encoder: 'query' | 'key';
-}
-
-/** `data`: fed on every run. The others have a default in the file (an overridable initializer). */
-export type InputKind = 'data' | 'scalar' | 'parameter' | 'statistic';
-
-export interface InputEntry {
-  readonly name: string;
-  readonly dtype: ElementType;
-  /** A string is a symbolic dimension. */
-  readonly shape: readonly (number | string)[];
-  readonly kind: InputKind;
-}
-
-export interface OutputEntry {
-  readonly name: string;
-  readonly dtype: ElementType;
-  readonly shape: readonly (number | string)[];
-  /** The parameter a gradient belongs to, the statistic or parameter a new value replaces. */
-  readonly of?: string;
-  /** Of a gradient: the shape in which its elements are stored, where the graph gives them in another. */
-  readonly stored?: readonly number[];
-}
-
-export type GraphKind =
-  | 'query'
-  | 'key'
-  | 'momentum'
-  | 'features'
-  | 'normalize'
-  | 'combine'
-  | 'accumulate'
-  | 'norm'
-  | 'update'
-  | 'embed'
-  | 'calibrate'
-  | 'probe'
-  | 'finetune';
-
-export interface GraphEntry {
-  /** e.g. `query.w0.25`. */
-  readonly name: string;
-  readonly kind: GraphKind;
-  /** Label of the width, where the graph is of one. */
-  readonly width?: string;
-  readonly file: string;
-  /** SHA-256 of the file, hexadecimal. */
-  readonly sha256: string;
-  /** Floating-point operations of one run (a multiply-add counts as two). */
-  readonly flops: number;
-  /** Parameters the graph reads, counted by elements of the slices it uses. */
-  readonly parameters: number;
-  readonly inputs: readonly InputEntry[];
-  readonly outputs: readonly OutputEntry[];
-}
-
-export interface Manifest {
-  readonly format: 'slimclr-programs';
-  readonly version: 1;
-  /** Version of this package that wrote the folder. */
-  readonly generator: string;
-  readonly method: string;
-  readonly target: string;
-  readonly opset: number;
-  /** Whether ONNX Runtime is to optimise the graphs when it loads them. */
-  readonly optimization: 'all' | 'disabled';
-  /** Widths, descending, and their labels in the same order. */
-  readonly widths: readonly number[];
-  readonly labels: readonly string[];
-  readonly weights: string;
-  readonly config: unknown;
-  readonly parameters: readonly ParameterEntry[];
-  readonly statistics: readonly StatisticEntry[];
-  readonly graphs: readonly GraphEntry[];
 }
 
 /** `w1.00`, `w0.25`, `w0.125`: how a width is written in file, graph and parameter names. */

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
@@ -6,6 +6,7 @@ import { usableThreads } from '../limits.js';
 import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import { repeated } from '../onnx/repeated.js';
+import { readNamedFile } from '../plainFile.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { sharesFreedMemory } from './memory.js';
 import { createSession, newTensor, type InferenceSession, type Tensor } from './onnxRuntime.js';
@@ -52,10 +53,10 @@ export class Session {
       const names = manifest.graphs.map((graph) => graph.name).join(', ');
       throw new SlimclrError(`${folder}: no graph "${name}"; accepted: ${names}`);
     }
-    const path = join(folder, entry.file);
-    const bytes = await readFile(path);
-    if (sha256(bytes) !== entry.sha256)
-      throw new SlimclrError(`${path}: not the file that the manifest describes`);
+    const bytes = await readNamedFile(folder, entry.file);
+    if (sha256(bytes) !== entry.sha256) {
+      throw new SlimclrError(`${join(folder, entry.file)}: not the file that the manifest describes`);
+    }
     return Session.of(entry, bytes, { ...options, optimization: manifest.optimization });
   }
 

@@ -6,7 +6,8 @@ import { elementCount } from '../onnx/model.js';
  * ONNX Runtime's blocked convolution reads. `OIHW16o`: `[K/16, C, kh kw, 16 out]`, its layout for plain images.
  * The same with 8 on processors without AVX-512.
  */
-export type ParameterLayout = 'plain' | 'OIHW16i16o' | 'OIHW16o' | 'OIHW8i8o' | 'OIHW8o';
+export const parameterLayouts = ['plain', 'OIHW16i16o', 'OIHW16o', 'OIHW8i8o', 'OIHW8o'] as const;
+export type ParameterLayout = (typeof parameterLayouts)[number];
 
 /** Channels of a block of inputs and of outputs; 1 where they are not blocked. */
 export function blocksOf(layout: ParameterLayout): { readonly inputs: number; readonly outputs: number } {

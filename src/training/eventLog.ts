@@ -1,8 +1,8 @@
-import { appendFileSync, closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { appendFileSync, closeSync, lstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SlimclrError } from '../errors.js';
+import { openPlainFile } from '../plainFile.js';
 import { checkJson, parseJson } from '../readJson.js';
 import { eventSchema, isPlainStep, type LoggedEvent, type TrainingEvent } from './events.js';
 import { logUpgrade } from './logFormat.js';
@@ -17,7 +17,7 @@ const newline = 0x0a;
 /**
  * Appends events to `events.jsonl` of a run folder, one JSON object a line. A line is written at once, so a
  * killed process loses at most the line it was writing; a log that ends in such a torn line is continued on a
- * new one.
+ * new one. Throws a SlimclrError where the log is a link, which leads elsewhere, or no file.
  */
 export class EventLog {
   readonly #path: string;
@@ -33,19 +33,19 @@ export class EventLog {
   }
 }
 
-/** Whether a file ends within a line; its last byte tells, however long the file is. */
+/** Whether a file ends within a line; its last byte tells, however long the file is. Refuses what is no file. */
 function endsInLine(path: string): boolean {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat) return false;
+  if (!stat.isFile()) {
+    throw new SlimclrError(
+      `${path} is ${stat.isSymbolicLink() ? 'a link' : 'no file'}; accepted: a regular file`,
+    );
   }
+  const file = openSync(path, 'r');
   try {
-    const { size } = fstatSync(file);
     const last = Buffer.alloc(1);
-    return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last[0] !== newline;
+    return stat.size > 0 && readSync(file, last, 0, 1, stat.size - 1) === 1 && last[0] !== newline;
   } finally {
     closeSync(file);
   }
@@ -99,11 +99,9 @@ async function readLines(
   limit: number | undefined,
   onLine: (line: Buffer | null, number: number, isLast: boolean) => void,
 ): Promise<number> {
-  const file = await open(path);
+  const file = await openPlainFile(path);
   try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new SlimclrError(`${path} is no file; accepted: a regular file`);
-    const size = Math.min(stat.size, limit ?? Infinity);
+    const size = Math.min((await file.stat()).size, limit ?? Infinity);
     const chunk = Buffer.allocUnsafe(chunkBytes);
     let started: Buffer[] = [];
     let length = 0;

@@ -1,7 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { SlimclrError } from '../errors.js';
 import type { Graph, Node } from '../graph/graph.js';
+import { readJsonIfThere } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
 import { tableChoices } from '../targets/cpu/choices.js';
 import { cpuTarget } from '../targets/cpu/index.js';
@@ -48,18 +48,7 @@ export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node:
 
 /** The record in a file; null when there is no such file. Throws a SlimclrError for a file that holds none. */
 export async function readTargetRecord(path: string): Promise<TargetRecord | null> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  const record = parseAs(recordSchema, text);
-  if (record === undefined) {
-    throw new SlimclrError(`${path}: damaged, or of another version; accepted: what pretrain wrote there`);
-  }
-  return record;
+  return (await readJsonIfThere(path, recordSchema)) ?? null;
 }
 
 export async function writeTargetRecord(path: string, record: TargetRecord): Promise<void> {

@@ -216,7 +216,7 @@ describe('golden', () => {
   it('a folder without golden graphs: the check and the update of a foreign folder are usage errors', async () => {
     await rm(join(folder, 'index.json'));
     expect(await failure(checkGolden(folder, configs))).to.equal(
-      `${folder}: no golden graphs (index.json cannot be read)`,
+      `${folder}: no golden graphs (it holds no index.json)`,
     );
     expect(await failure(updateGolden(folder, configs))).to.contain('holds no golden graphs but other files');
   });

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { appendFileSync, closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { appendFileSync, closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SlimclrError } from '../../src/errors.js';
 import { readHistory } from '../../src/report/history.js';
 import { EventLog, readEvents, type LogReader } from '../../src/training/eventLog.js';
 import { eventSchema, isPlainStep, type LoggedEvent } from '../../src/training/events.js';
@@ -119,6 +120,17 @@ describe('events.jsonl', () => {
     expect(steps).to.deep.equal([0, 3]);
     expect(problems).to.deep.equal(['Line 2 is longer than 67108864 bytes']);
     expect((await readHistory(path)).stepCount).to.equal(1);
+  });
+
+  it('a link in place of the log is not followed', function () {
+    if (process.platform === 'win32') this.skip();
+    writeFileSync(join(folder, 'other'), 'x');
+    symlinkSync('other', path);
+    expect(() => new EventLog(folder)).to.throw(
+      SlimclrError,
+      'events.jsonl is a link; accepted: a regular file',
+    );
+    expect(readFileSync(join(folder, 'other'), 'utf8')).to.equal('x');
   });
 
   it('continues a torn line on a new one, an ended one at once', () => {
