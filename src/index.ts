@@ -19,6 +19,7 @@ export {
   type SourceOptions,
   type Split,
 } from './data/source.js';
+export type { IgnoredFiles } from './data/folderListing.js';
 export type { PackedImages } from './data/packedImages.js';
 export { describeSource, type SourceDescription, type Statistics } from './data/sourceDescription.js';
 
@@ -30,6 +31,7 @@ export {
   readCheckpoint,
   type Checkpoint,
   type CheckpointEntry,
+  type SavedCheckpoint,
 } from './training/checkpoint.js';
 export type { TensorData } from './onnx/safetensors.js';
 export type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
@@ -51,6 +53,7 @@ export {
   probeProtocols,
   type Accuracy,
   type DiagnosticsResult,
+  type ExportedModelRecord,
   type ExportResult,
   type FinetuneResult,
   type KnnResult,
@@ -64,7 +67,7 @@ export { exportRun, type ExportOptions } from './export/exportRun.js';
 export type { ReportOptions } from './report/options.js';
 export { writeReport } from './report/report.js';
 export { readRun, type Run } from './report/run.js';
-export type { History } from './report/history.js';
+export type { History, Measurement } from './report/history.js';
 export { summaryTable } from './report/table.js';
 
 // Ablation

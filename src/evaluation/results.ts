@@ -142,16 +142,53 @@ export const resultSchemas = {
   diagnostics: diagnosisSchema,
 } as const;
 
+/**
+ * Shares of the test images, in [0, 1], whose class is the first one or among the first five.
+ * @interface
+ */
 export type Accuracy = Json<typeof accuracySchema>;
+/**
+ * What an evaluation finds of one width.
+ * @interface
+ */
 export type WidthAccuracy = Json<typeof widthAccuracySchema>;
 export type ProbeProtocol = (typeof probeProtocols)[number];
+/**
+ * `results/knn.json`
+ * @interface
+ */
 export type KnnResult = Json<typeof knnSchema>;
+/**
+ * A linear probe that is trained by gradient descent.
+ * @interface
+ */
 export type TrainedProbeResult = Json<typeof trainedProbeSchema>;
+/**
+ * A linear probe in closed form.
+ * @interface
+ */
 export type RidgeProbeResult = Json<typeof ridgeProbeSchema>;
-export type ProbeResult = Json<typeof probeSchema>;
+/** `results/probe.json`; of the protocols other than `features` `results/probe-<protocol>.json`. */
+export type ProbeResult = TrainedProbeResult | RidgeProbeResult;
+/**
+ * `results/finetune-<percent>.json`, percent being that of `labels`. `trainImages` are those with labels.
+ * @interface
+ */
 export type FinetuneResult = Json<typeof finetuneSchema>;
+/**
+ * What `results/export.json` tells of one model.
+ * @interface
+ */
 export type ExportedModelRecord = Json<typeof exportedModelSchema>;
+/**
+ * `results/export.json`
+ * @interface
+ */
 export type ExportResult = Json<typeof exportSchema>;
+/**
+ * `results/diagnostics.json`
+ * @interface
+ */
 export type DiagnosticsResult = Json<typeof diagnosisSchema>;
 /** What the files of a run folder's `results/` hold, told by `kind`. */
 export type Result = KnnResult | ProbeResult | FinetuneResult | ExportResult | DiagnosticsResult;

@@ -7,7 +7,10 @@ import { meanOfTwo, Thinned } from './thinned.js';
 type EventOf<Type extends LoggedEvent['type']> = Extract<LoggedEvent, { type: Type }>;
 export type StepEvent = EventOf<'step'>;
 export type KnnEvent = EventOf<'knn'>;
-/** Gradients and features at a step. */
+/**
+ * Gradients and features at a step.
+ * @interface
+ */
 export type Measurement = Pick<EventOf<'diagnostics'>, 'step' | 'diagnostics'>;
 
 /** What a history holds at most of each kind of event; more are thinned to means. A measurement is a large one. */

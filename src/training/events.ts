@@ -153,9 +153,25 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
+/**
+ * Losses of one width at one step, unweighted.
+ * @interface
+ */
 export type WidthLoss = Json<typeof widthLossSchema>;
+/**
+ * Gradients and features at one step (docs/method.md, diagnostics); keyed by width label.
+ * @interface
+ */
 export type Diagnostics = Json<typeof diagnosticsSchema>;
-/** An event as it stands in the file: with the time it was written. */
+/**
+ * An event as it stands in the file: with the time it was written.
+ * @useDeclaredType
+ */
 export type LoggedEvent = Json<typeof eventSchema, Config>;
 type Untimed<Event> = Event extends unknown ? Omit<Event, 'time'> : never;
+/**
+ * One line of `events.jsonl` in a run folder, told by `type`. Epochs and steps count from 0; `step` counts over the whole
+ * run; losses are keyed by width label (`w1.00`).
+ * @useDeclaredType
+ */
 export type TrainingEvent = Untimed<LoggedEvent>;
