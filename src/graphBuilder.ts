@@ -14,7 +14,7 @@ export {
   type TypedArray,
 } from './graph/graph.js';
 export { Builder } from './ops/builder.js';
-export type { OperatorAttributes, OpName } from './ops/operator.js';
+export type { Lowering, OperatorAttributes, OpName } from './ops/operator.js';
 export { gradients } from './autodiff.js';
 
 // Lowering
@@ -22,7 +22,7 @@ export { lower } from './targets/lower.js';
 export { cpu } from './targets/index.js';
 export { portable } from './targets/portable.js';
 export { pack, storedShape, unpack, type ParameterLayout } from './targets/parameterLayout.js';
-export type { ParameterPlaces, Target } from './targets/target.js';
+export type { LoweringRules, ParameterPlaces, Target } from './targets/target.js';
 
 // ONNX
 export { emit, type EmitOptions } from './targets/emit.js';

@@ -10,6 +10,9 @@ export interface ParameterPlaces {
 
 export const noPlaces: ParameterPlaces = { inputs: new Map(), outputs: new Map() };
 
+/** What a target rewrites single operators by. */
+export type LoweringRules = { readonly [K in OpName]?: Lowering<OperatorAttributes[K]> };
+
 /**
  * What one runtime runs best: rules that rewrite operators into nodes this runtime executes. A composite
  * operator without a rule takes its portable lowering, a standard one stays as it is.
@@ -18,7 +21,7 @@ export interface Target {
   readonly name: string;
   /** ONNX opset of the emitted models, 17 to 21. */
   readonly opset: number;
-  readonly rules: { readonly [K in OpName]?: Lowering<OperatorAttributes[K]> };
+  readonly rules: LoweringRules;
   /**
    * Whether ONNX Runtime is to optimise the graphs when it loads them. `disabled` where a target has done that
    * and the order of its nodes is meant.
