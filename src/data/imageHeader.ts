@@ -114,9 +114,23 @@ function jpegHeader(read: ReadAt): ImageHeader | null {
   }
 }
 
-/** Tags of TIFF 6.0, and the values of SampleFormat. */
-const tags = { width: 256, height: 257, bits: 258, photometric: 262, samples: 277, format: 339 };
-const separated = 5;
+/** Tags of TIFF 6.0, and the values of PhotometricInterpretation, Compression and SampleFormat. */
+const tags = {
+  width: 256,
+  height: 257,
+  bits: 258,
+  compression: 259,
+  photometric: 262,
+  samples: 277,
+  format: 339,
+};
+const colours = { white: 0, black: 1, rgb: 2, palette: 3, separated: 5, luma: 6, lab: 8 };
+const jpegCompressions = [6, 7];
+const photometricNames: Record<number, string> = {
+  6: 'YCbCr without JPEG compression',
+  32803: 'a raw sensor',
+  34892: 'a raw sensor',
+};
 const unsigned = 1;
 const unspecified = 4;
 const formatNames: Record<number, string> = { 2: 'signed integers', 3: 'floating point' };
@@ -163,8 +177,15 @@ function tiffHeader(read: ReadAt): ImageHeader | null {
     const what = isMixed ? 'different kinds' : `${bits} bits, ${formatNames[format] ?? 'unsigned'}`;
     throw new RangeError(`has samples of ${what}; ${acceptedSamples}`);
   }
-  const colours = first(tags.photometric, 1) === separated ? 4 : 3;
-  if (samples > colours + 1)
-    throw new RangeError(`has ${samples} channels; accepted: at most ${colours + 1}`);
+  const photometric = first(tags.photometric, colours.black);
+  // NOTE: libvips converts YCbCr where libjpeg does it, and takes it for RGB elsewhere.
+  const isUnconverted =
+    photometric === colours.luma && !jpegCompressions.includes(first(tags.compression, 1));
+  if (isUnconverted || !Object.values(colours).includes(photometric)) {
+    const name = photometricNames[photometric] ?? `kind ${photometric}`;
+    throw new RangeError(`has colours of ${name}; accepted: grey, RGB, palette, CMYK or Lab`);
+  }
+  const most = photometric === colours.separated ? 5 : 4;
+  if (samples > most) throw new RangeError(`has ${samples} channels; accepted: at most ${most}`);
   return sized('tiff', first(tags.width, 0), first(tags.height, 0), bits);
 }

@@ -71,6 +71,14 @@ describe('kinds of image files', () => {
       () => tiff({ bits: 8, samples: 5, data: new Uint8Array(5 * pixels) }),
       'has 5 channels; accepted: at most 4',
     ],
+    'YCbCr TIFF, which would be taken for RGB': [
+      () => tiff({ bits: 8, samples: 3, photometric: 6, data: new Uint8Array(3 * pixels) }),
+      'has colours of YCbCr without JPEG compression; accepted: grey, RGB, palette, CMYK or Lab',
+    ],
+    'raw sensor data in a TIFF': [
+      () => tiff({ bits: 16, photometric: 32803, data: new Uint16Array(pixels) }),
+      'has colours of a raw sensor; accepted: grey, RGB, palette, CMYK or Lab',
+    ],
     'SVG by another name': [
       () => '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"/>',
       'is an SVG file or other XML; accepted: JPEG, PNG, WebP, GIF, AVIF or TIFF',

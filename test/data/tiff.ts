@@ -3,6 +3,8 @@ export interface TiffOptions {
   /** SampleFormat of TIFF 6.0: 1 unsigned, 2 signed, 3 floating point. */
   readonly format?: number;
   readonly samples?: number;
+  /** PhotometricInterpretation; default grey, RGB where there are three samples or more. */
+  readonly photometric?: number;
   /** Samples in order, 16 x 12 pixels. */
   readonly data: ArrayBufferView;
 }
@@ -11,15 +13,15 @@ export const [tiffWidth, tiffHeight] = [16, 12];
 
 const [shortType, longType] = [3, 4];
 
-/** A little-endian TIFF of one uncompressed strip; grey, RGB where there are three samples or more. */
-export function tiff({ bits, format = 1, samples = 1, data }: TiffOptions): Buffer {
+/** A little-endian TIFF of one uncompressed strip. */
+export function tiff({ bits, format = 1, samples = 1, photometric, data }: TiffOptions): Buffer {
   const colours = samples >= 3 ? 3 : 1;
   const fields: [tag: number, type: number, values: number[]][] = [
     [256, shortType, [tiffWidth]],
     [257, shortType, [tiffHeight]],
     [258, shortType, new Array<number>(samples).fill(bits)],
     [259, shortType, [1]],
-    [262, shortType, [colours === 3 ? 2 : 1]],
+    [262, shortType, [photometric ?? (colours === 3 ? 2 : 1)]],
     [273, longType, [0]],
     [277, shortType, [samples]],
     [278, shortType, [tiffHeight]],
