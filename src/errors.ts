@@ -13,3 +13,8 @@ export class UsageError extends SlimclrError {
   override name = 'UsageError';
   override readonly exitCode = 2;
 }
+
+/** The message of an error of somebody else, such as a parser that quotes what it reads, in one line. */
+export function oneLine({ message }: Pick<Error, 'message'>): string {
+  return message.replace(/\s*\n\s*/g, ' ');
+}

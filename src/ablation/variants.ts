@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 import { diffConfigs } from '../config/format.js';
 import { withAssignments } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { z } from 'zod';
-import { UsageError } from '../errors.js';
+import { decodeText } from '../config/text.js';
+import { oneLine, UsageError } from '../errors.js';
 import type { Json } from '../readJson.js';
 
 /** Assignments `key.sub=value` on top of the base config, by the name of the variant that they make. */
@@ -34,10 +35,10 @@ export const defaultTable = {
 export async function readTable(file: string): Promise<AblationTable> {
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(file, 'utf8'));
+    content = JSON.parse(decodeText(await readFile(file)));
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    throw new UsageError(`table ${file} ${reason} (${(cause as Error).message})`, { cause });
+    throw new UsageError(`table ${file} ${reason} (${oneLine(cause as Error)})`, { cause });
   }
   const accepted = 'accepted: {"name": ["key=value", ...], ...}';
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
-import { SlimclrError } from '../errors.js';
+import { oneLine, SlimclrError } from '../errors.js';
 import { printable } from '../printable.js';
 import { createProgram } from './program.js';
 
@@ -30,10 +30,20 @@ function fail(error: Error): void {
     return;
   }
   process.exitCode = error instanceof SlimclrError ? error.exitCode : 1;
-  const message = printable(error.message.replace(/\s*\n\s*/g, ' '));
+  const message = printable(oneLine(error));
   // What the operating system refuses (permissions, a full disk) is no defect.
   const expected = error instanceof SlimclrError || 'syscall' in error;
-  const hint = expected ? '' : ' (a defect of slimclr; --stack shows where)';
+  const hint = expected
+    ? ''
+    : isOfInstallation(error)
+      ? '; accepted: the packages as `npm install` leaves them'
+      : ' (a defect of slimclr; --stack shows where)';
   console.error(`slimclr: ${message}${hint}`);
   if (program.opts<{ stack?: boolean }>().stack) console.error(inspect(error));
+}
+
+/** Whether a package is missing, or one with a native library does not load, such as sharp, which throws words of its own. */
+function isOfInstallation(error: Error & { readonly code?: string }): boolean {
+  const codes = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED'];
+  return codes.includes(error.code ?? '') || error.message.startsWith('Could not load the "sharp" module');
 }

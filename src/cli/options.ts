@@ -17,7 +17,7 @@ export function addConfigOptions(command: Command): Command {
     .option('--config <file>', 'JSON file with keys of the config, on top of the preset (default: none)')
     .option(
       '--set <assignment>',
-      'set one key, e.g. epochs=100 or method.temperature=0.2; may be given more than once, wins over the others (default: none)',
+      'set one key, e.g. epochs=100 or method.temperature=0.2; may be given more than once, in any order, and wins over preset and file (default: none)',
       (assignment: string, before: readonly string[] = []) => [...before, assignment],
     );
 }

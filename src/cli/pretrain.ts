@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.js';
 import { UsageError } from '../errors.js';
 import { profileSchema } from '../profile/stepProfiler.js';
 import { parseJson } from '../readJson.js';
+import { shellWord } from '../shellWord.js';
 import { eventPrinter } from './eventPrinter.js';
 import {
   addConfigOptions,
@@ -99,7 +100,9 @@ async function run({
     interruption.stop();
   });
   if (reason === 'interrupted') {
-    status.print(`interrupted; \`slimclr pretrain --output ${output} --resume\` goes on from there`);
+    status.print(
+      `interrupted; \`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`,
+    );
     process.exitCode = interruption.exitCode;
   }
 }

@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import { oneLine } from '../errors.js';
+import { printable } from '../printable.js';
 import { version } from '../version.js';
 import { ablateCommand } from './ablate.js';
 import { configCommand } from './config.js';
@@ -47,12 +49,7 @@ function configure(command: Command): void {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       outputError: (text, write) =>
-        write(
-          `slimclr: ${text
-            .trim()
-            .replace(/^error: /, '')
-            .replace(/\s*\n\s*/g, ' ')}\n`,
-        ),
+        write(`slimclr: ${printable(oneLine({ message: text.trim().replace(/^error: /, '') }))}\n`),
     });
   command.commands.forEach(configure);
 }

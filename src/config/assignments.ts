@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import { leaves } from './format.js';
-import { isRecord, type Layer } from './layers.js';
+import { isRecord, type ConfigKeys } from './layers.js';
 import { nodesAt } from './schemaNode.js';
 
 /**
@@ -8,9 +8,9 @@ import { nodesAt } from './schemaNode.js';
  * holds a string it is the text as it stands, so that a folder may be called 2024.
  * Throws a UsageError for two assignments that give a key different values: one of them would have no effect.
  */
-export function readAssignments(texts: readonly string[]): Layer {
+export function readAssignments(texts: readonly string[]): ConfigKeys {
   const given: { readonly key: string; readonly value: unknown; readonly text: string }[] = [];
-  let layer: Layer = {};
+  let layer: ConfigKeys = {};
   for (const text of texts) {
     const assigned = readAssignment(text);
     for (const [key, value] of leaves(assigned)) {
@@ -28,7 +28,7 @@ export function readAssignments(texts: readonly string[]): Layer {
 }
 
 /** `key.sub=value` as `{ key: { sub: value } }`. */
-function readAssignment(text: string): Layer {
+function readAssignment(text: string): ConfigKeys {
   const equals = text.indexOf('=');
   const keys = text.slice(0, Math.max(equals, 0)).split('.');
   if (keys.includes('')) {
@@ -37,7 +37,7 @@ function readAssignment(text: string): Layer {
     );
   }
   const value = readValue(text.slice(equals + 1), keys);
-  return keys.reduceRight<unknown>((child, key) => ({ [key]: child }), value) as Layer;
+  return keys.reduceRight<unknown>((child, key) => ({ [key]: child }), value) as ConfigKeys;
 }
 
 function readValue(text: string, keys: readonly string[]): unknown {
@@ -57,7 +57,7 @@ function excludes(a: { key: string; value: unknown }, b: { key: string; value: u
   return a.key.startsWith(`${b.key}.`) || b.key.startsWith(`${a.key}.`);
 }
 
-function joined(a: Layer, b: Layer): Layer {
+function joined(a: ConfigKeys, b: ConfigKeys): ConfigKeys {
   const keys = new Map(Object.entries(a));
   for (const [key, value] of Object.entries(b)) {
     const before = keys.get(key);

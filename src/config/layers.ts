@@ -2,25 +2,25 @@ import { rootNode, kindOf, type SchemaNode } from './schemaNode.js';
 import { configSchema, type Config } from './schema.js';
 
 /** Keys of a config that somebody has set: any of them may be missing. */
-export type Layer = Readonly<Record<string, unknown>>;
+export type ConfigKeys = Readonly<Record<string, unknown>>;
 
 /** What a config is without any key set: the kind of every union. */
-export const kinds = kindsIn(configSchema.parse({}), rootNode) as Layer;
+export const kinds = kindsIn(configSchema.parse({}), rootNode) as ConfigKeys;
 
 /**
  * The keys of `over` on top of those of `base`, objects key by key, anything else as a whole. Where `over` chooses
  * another kind of a union, the keys of `base` that both kinds have carry over; those that only the old kind has go.
  */
-export function layered(base: Layer, over: Layer): Layer {
-  return merge(base, over, rootNode) as Layer;
+export function layered(base: ConfigKeys, over: ConfigKeys): ConfigKeys {
+  return merge(base, over, rootNode) as ConfigKeys;
 }
 
 /**
  * The keys of a complete config that were set, as far as one can tell: of a union, its kind and what differs from the
  * defaults of that kind, so that another kind on top of it starts from its own.
  */
-export function setKeys(config: Config): Layer {
-  return withoutDefaults(config, rootNode) as Layer;
+export function setKeys(config: Config): ConfigKeys {
+  return withoutDefaults(config, rootNode) as ConfigKeys;
 }
 
 function merge(base: unknown, over: unknown, node: SchemaNode | undefined): unknown {
@@ -49,7 +49,7 @@ function withoutDefaults(value: unknown, node: SchemaNode | undefined): unknown 
 }
 
 function kindsIn(defaults: unknown, node: SchemaNode | undefined): unknown {
-  const { kind, ...others } = defaults as Layer;
+  const { kind, ...others } = defaults as ConfigKeys;
   return Object.fromEntries([
     ...(node?.oneOf ? [['kind', kind] as const] : []),
     ...Object.entries(others)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { UsageError } from '../errors.js';
+import { oneLine, UsageError } from '../errors.js';
 import { readAssignments } from './assignments.js';
 import { checkConfig } from './check.js';
-import { kinds, layered, setKeys, isRecord, type Layer } from './layers.js';
+import { kinds, layered, setKeys, isRecord, type ConfigKeys } from './layers.js';
 import { findPreset } from './presets.js';
 import { describeIssues } from './problems.js';
 import { configSchema, type Config } from './schema.js';
@@ -36,7 +36,7 @@ export function loadConfig({ preset, file, set = [] }: ConfigSources): Config {
     // One layer, so that their order does not matter.
     readAssignments(set),
   ];
-  return parseConfig(layers.reduce<Layer>(layered, kinds));
+  return parseConfig(layers.reduce<ConfigKeys>(layered, kinds));
 }
 
 /** The config with assignments `key.sub=value` on top of it. Errors are those of `loadConfig`. */
@@ -47,13 +47,13 @@ export function withAssignments(config: Config, set: readonly string[]): Config 
 /** The complete config that `input` stands for. Throws UsageError, one line that holds every problem. */
 export function parseConfig(input: unknown): Config {
   const { success, data, error } = configSchema.safeParse(input);
-  if (!success) throw new UsageError(oneLine(describeIssues(input, error.issues)), { cause: error });
+  if (!success) throw new UsageError(sentences(describeIssues(input, error.issues)), { cause: error });
   const contradictions = checkConfig(data);
-  if (contradictions.length > 0) throw new UsageError(oneLine(contradictions));
+  if (contradictions.length > 0) throw new UsageError(sentences(contradictions));
   return data;
 }
 
-const oneLine = (problems: readonly string[]): string => `config: ${problems.join('; also: ')}`;
+const sentences = (problems: readonly string[]): string => `config: ${problems.join('; also: ')}`;
 
 function readConfigFile(file: string): Record<string, unknown> {
   let content: unknown;
@@ -61,7 +61,7 @@ function readConfigFile(file: string): Record<string, unknown> {
     content = JSON.parse(decodeText(readFileSync(file)));
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    throw new UsageError(`config: ${file} ${reason} (${(cause as Error).message})`, { cause });
+    throw new UsageError(`config: ${file} ${reason} (${oneLine(cause as Error)})`, { cause });
   }
   if (!isRecord(content))
     throw new UsageError(`config: ${file} holds no JSON object; accepted: {"key": value, ...}`);

@@ -1,4 +1,5 @@
 import { SlimclrError } from '../errors.js';
+import { shellWord } from '../shellWord.js';
 import { augmentedViews, type AugmentedImage } from './augmentedViews.js';
 import { queryNeighbours, type QueryNeighbours } from './neighbours.js';
 import type { ReportOptions } from './options.js';
@@ -25,8 +26,8 @@ export async function readPictures(run: Run, options: ReportOptions = {}): Promi
           ),
     neighbours:
       knn === undefined
-        ? `Nearest neighbours are shown once \`slimclr knn ${folder}\` has computed the features.`
-        : await orSentence(`Run \`slimclr knn ${folder}\` again to see nearest neighbours`, () =>
+        ? `Nearest neighbours are shown once \`slimclr knn ${shellWord(folder)}\` has computed the features.`
+        : await orSentence(`Run \`slimclr knn ${shellWord(folder)}\` again to see nearest neighbours`, () =>
             queryNeighbours(folder, knn, options),
           ),
   };

@@ -81,8 +81,11 @@ describe('variants of a config', () => {
       const file = join(folder, 'table.json');
       writeFileSync(file, '{"a": ["epochs=3"], "b": []}');
       expect(await readTable(file)).to.deep.equal({ a: ['epochs=3'], b: [] });
+      writeFileSync(file, '\ufeff{"a": []}');
+      expect(await readTable(file)).to.deep.equal({ a: [] });
       for (const [text, message] of [
         ['{', /is not JSON/],
+        ['{"a": [\n  "epochs=3",\n]}', /is not JSON/],
         ['[]', /holds no JSON object; accepted: /],
         ['{"a": "epochs=3"}', /"a" is "epochs=3"; accepted: /],
       ] as const) {

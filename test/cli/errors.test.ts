@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { slimclr, start, writeTinyConfig } from './slimclr.js';
+import { slimclr, slimclrAs, start, writeTinyConfig } from './slimclr.js';
 
 describe('command line errors: one line on stderr, nothing on stdout', () => {
   let root: string;
@@ -25,6 +25,14 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
 
   it('unknown command: the nearest one', () =>
     expectUsageError(['pretran'], /unknown command 'pretran' \(Did you mean pretrain\?\)/));
+
+  it('what a terminal would obey is shown', async () => {
+    await expectUsageError(['\x1b[31mpretrain'], /unknown command '\\x1b\[31mpretrain'/);
+    await expectUsageError(
+      ['pretrain', '--preset', 'cifar10-resnet20', '--set', 'data.sourc\x1b[2J=1', '--output', output()],
+      /unknown key "data\.sourc\\x1b\[2J"/,
+    );
+  });
 
   it('unknown option: the nearest one', () =>
     expectUsageError(
@@ -157,14 +165,12 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
   });
 
   it('an error that nobody foresaw: exit code 1, one line that calls it a defect', async () => {
-    const folder = join(root, 'torn', 'checkpoints');
-    mkdirSync(folder, { recursive: true });
-    // An index whose entry lacks the file.
-    const index = { format: 'slimclr-checkpoints', version: 1, checkpoints: [{}] };
-    writeFileSync(join(folder, 'index.json'), JSON.stringify(index));
-    const outcome = await slimclr('knn', join(root, 'torn'));
-    expect(outcome.stderr).to.match(/^slimclr: [^\n]* \(a defect of slimclr; --stack shows where\)\n$/);
-    expect(outcome).to.include({ code: 1, stdout: '' });
+    const preload = join(root, 'preload.cjs');
+    writeFileSync(preload, "process.once('beforeExit', () => { throw new TypeError('not\\nforeseen'); });");
+    const env = { ...process.env, NODE_OPTIONS: `--require ${preload}` };
+    const { code, stderr } = await slimclrAs({ env }, 'config', 'show', 'cifar10-resnet20');
+    expect(stderr).to.equal('slimclr: not foreseen (a defect of slimclr; --stack shows where)\n');
+    expect(code).to.equal(1);
   });
 
   it('--stack: the line, then the stack trace with its cause', async () => {

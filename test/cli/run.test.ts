@@ -116,7 +116,7 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
   });
 
   it('Ctrl-C: a checkpoint, exit code 130 and how to go on; --resume goes on to the end', async () => {
-    const output = join(root, 'interrupted');
+    const output = join(root, 'it is interrupted');
     const rare = ['--set', 'epochs=10', '--set', 'checkpoint.everyEpochs=10'];
     const { child, exited } = start('pretrain', '--config', config, ...rare, '--output', output);
     await written(child, 'epoch 1/10');
@@ -127,7 +127,7 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
     expect(stop.reason).to.equal('interrupted');
     expect(stop.step).to.be.within(1, 19);
     expect(stderr).to.contain(
-      `interrupted; \`slimclr pretrain --output ${output} --resume\` goes on from there\n`,
+      `interrupted; \`slimclr pretrain --output '${output}' --resume\` goes on from there\n`,
     );
 
     const resumed = await slimclr('pretrain', '--output', output, '--resume');

@@ -202,6 +202,9 @@ describe('loadConfig', () => {
       /none\.json cannot be read/,
     );
     expect(usageError(() => loadConfig({ file: file('{"epochs": }') }))).to.match(/config\.json is not JSON/);
+    expect(usageError(() => loadConfig({ file: file('{\n"epochs": 5,\n}') }))).to.match(
+      /is not JSON \(.*\)$/,
+    );
     expect(usageError(() => loadConfig({ file: file([1]) }))).to.match(/config\.json holds no JSON object/);
     for (const text of ['epochs', '=3', 'method..queueSize=3']) {
       expect(setError(text)).to.equal(

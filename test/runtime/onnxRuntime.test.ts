@@ -174,6 +174,26 @@ describe('ONNX Runtime that is not there', () => {
       expect(code).to.equal(1);
     });
 
+    it('without sharp, or without its library: one line that blames the installation', async () => {
+      await rm(join(packages, 'sharp'));
+      const missing =
+        /^slimclr: Cannot find package 'sharp' [^\n]*; accepted: the packages as `npm install` leaves them\n$/;
+      const info = await node([entry, 'data', 'info', root]);
+      expect(info.stderr).to.match(missing);
+      expect(info.code).to.equal(1);
+      // Of its packages, those with the library are named after the platform.
+      const modules = join(import.meta.dirname, '../../../node_modules');
+      await cp(join(modules, 'sharp'), join(packages, 'sharp'), { recursive: true });
+      await rm(join(packages, '@img'));
+      mkdirSync(join(packages, '@img'));
+      symlinkSync(join(modules, '@img', 'colour'), join(packages, '@img', 'colour'));
+      const broken = await node([entry, 'data', 'info', root]);
+      expect(broken.stderr).to.match(
+        /^slimclr: Could not load the "sharp" module [^\n]*; accepted: [^\n]*\n$/,
+      );
+      expect(broken.code).to.equal(1);
+    });
+
     it('without commander: one line', async () => {
       await rm(join(packages, 'commander'));
       const { code, stderr } = await node([entry, '--help']);
