@@ -18,7 +18,8 @@ export async function replaceFile(
 ): Promise<void> {
   const partial = `${path}.partial-${process.pid}@${hostname()}`;
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  // With `recursive`, a read-only file system is called ENOENT; a plain mkdir says what it is.
+  await mkdir(folder, { recursive: true }).catch(() => mkdir(folder));
   await removePartials(folder);
   // A link of that name would lead elsewhere.
   await rm(partial, { force: true });

@@ -24,8 +24,8 @@ export function diagnoseCommand(): Command {
         'training steps to average over, an integer >= 1 (default: 8)',
       ).argParser(integer(1)),
     )
+    .option('--source <source>', 'where the images of the run are now (default: where they were)')
     .addOption(checkpointOption())
-    .option('--source <folder>', 'where the images of the run are now (default: where they were)')
     .addOption(cacheOption())
     .action(async (run: string, flags: Flags) => {
       const { diagnose } = await import('../evaluation/diagnose.js');

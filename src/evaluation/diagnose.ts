@@ -1,8 +1,8 @@
 import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
-import { absoluteSource } from '../data/absoluteSource.js';
 import type { ViewBatch } from '../data/loader.js';
+import type { ImageSource } from '../data/source.js';
 import { SlimclrError } from '../errors.js';
 import type { Notices } from '../keep.js';
 import { readManifest } from '../runtime/programs.js';
@@ -13,6 +13,8 @@ import { TrainingState } from '../training/state.js';
 import { openMethodStep } from '../training/steps/openMethodStep.js';
 import { DivergenceError } from '../training/steps/step.js';
 import { openLoader } from '../training/trainingLoop.js';
+import { imageName } from './finite.js';
+import { openRunImages } from './runImages.js';
 import { writeResult } from './resultFiles.js';
 import type { DiagnosticsResult } from './results.js';
 
@@ -44,9 +46,15 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   const programs = join(runFolder, 'programs');
   const manifest = await readManifest(programs);
   const kept = manifest.config as Config;
-  const { source = kept.data.source } = options;
-  const config: Config = { ...kept, data: { ...kept.data, source: absoluteSource(source) } };
-  const loader = await openLoader(config, cacheDirectory);
+  const { data, seed } = kept;
+  const source = await openRunImages(
+    data.source,
+    options.source,
+    { limit: data.limit, seed, ...(cacheDirectory !== undefined && { cacheDirectory }) },
+    'the place where they are now (--source)',
+  );
+  const config: Config = { ...kept, data: { ...data, source: source.name } };
+  const loader = await openLoader(config, cacheDirectory, source);
   try {
     checkResumable(path, saved, config, loader);
     const state = new TrainingState(manifest, config);
@@ -80,10 +88,10 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
           if (!(error instanceof DivergenceError)) throw error;
           // What follows is advice on training.
           const [found] = error.message.split(';');
-          throw new SlimclrError(`diagnostics: ${found} on ${imagesOf(views, config)}`);
+          throw new SlimclrError(`diagnostics: ${found} on ${imagesOf(views, source)}`);
         });
         const number = notFinite(diagnostics);
-        if (number) throw new SlimclrError(`diagnostics: ${number} on ${imagesOf(views, config)}`);
+        if (number) throw new SlimclrError(`diagnostics: ${number} on ${imagesOf(views, source)}`);
         measured.push(diagnostics!);
         for (const batch of views) loader.recycle(batch);
       }
@@ -92,7 +100,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     }
     const result: DiagnosticsResult = {
       kind: 'diagnostics',
-      source: config.data.source,
+      source: source.name,
       checkpoint: relative(runFolder, path),
       step: saved.step,
       batches,
@@ -108,9 +116,9 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
 }
 
 /** The images of a step, for messages: batch norm in training mode makes each output one of them all. */
-function imagesOf(batches: readonly ViewBatch[], { data }: Config): string {
+function imagesOf(batches: readonly ViewBatch[], source: ImageSource): string {
   const [first, ...others] = batches.flatMap(({ indices }) => [...indices]);
-  return `image ${first} of ${data.source} and the ${others.length} after it in its step`;
+  return `${imageName(source, first!)} and the ${others.length} images after it in its step`;
 }
 
 /** Where a number in a tree is not finite, such as `features.w0.50.std is NaN`; undefined where all are. */

@@ -4,6 +4,7 @@ import { datasetNames } from '../data/dataset.js';
 import { openSource, type ImageSource, type SourceOptions } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import type { Notices } from '../keep.js';
+import { openRunImages } from './runImages.js';
 
 export interface LabelledImages {
   readonly train: LabelledSource;
@@ -48,7 +49,10 @@ export async function openLabelledImages(
     ...(cacheDirectory !== undefined && { cacheDirectory }),
     ...(onProgress && { onProgress }),
   };
-  const train = labelled(await openSource(source, { ...common, split: 'train', limit }));
+  const trainOptions = { ...common, split: 'train', limit } as const;
+  const train = labelled(
+    await openRunImages(data.source, options.source, trainOptions, 'other labelled images (--source)'),
+  );
   const test = labelled(await openSource(testSource, { ...common, split: 'test', limit: testLimit }));
   for (const line of new Set([...train.notices, ...test.notices])) options.onNotice?.(line);
   const [classes, testClasses] = [train.classes!, test.classes!];

@@ -2,12 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { evaluationBatches } from '../data/evaluationBatches.js';
-import { openSource } from '../data/source.js';
-import { SlimclrError, UsageError } from '../errors.js';
+import type { SourceOptions } from '../data/source.js';
+import { UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
 import type { Notices } from '../keep.js';
 import { replaceFile } from '../replaceFile.js';
 import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
+import { openRunImages } from '../evaluation/runImages.js';
 import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
 import { widthLabel } from '../programs/manifest.js';
 import { floatTensor, threadCount } from '../runtime/session.js';
@@ -124,18 +125,14 @@ async function readImages(
   { data, seed }: Config,
   { cacheDirectory, source: other, onNotice }: ExportOptions,
 ) {
-  const source = await openSource(other ?? data.source, {
+  const options: SourceOptions = {
     split: 'test',
     limit: verificationImages,
     seed,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
-  }).catch((error: unknown) => {
-    if (!(error instanceof SlimclrError) || other !== undefined) throw error;
-    throw new UsageError(
-      `the images of the run, which exported models are verified on, cannot be opened (${error.message}); accepted: ` +
-        'other images (--source), or no verification (--no-verify)',
-    );
-  });
+  };
+  const instead = 'other images to verify on (--source), or no verification (--no-verify)';
+  const source = await openRunImages(data.source, other, options, instead);
   for (const line of source.notices) onNotice?.(line);
   const { imageSize, mean, std } = data;
   const batches = evaluationBatches(source, { imageSize, mean, std, batchSize: source.length });

@@ -4,6 +4,7 @@ import { viewAugmentations } from '../config/augmentation.js';
 import { viewSize, type Config } from '../config/schema.js';
 import { slimStartEpoch } from '../config/techniques.js';
 import { ViewLoader, type ViewBatch } from '../data/loader.js';
+import type { ImageSource } from '../data/source.js';
 import { openKnnMonitor, type KnnMonitor } from '../evaluation/knnMonitor.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { learningRate } from '../optimizers/schedule.js';
@@ -179,10 +180,14 @@ export async function trainingLoop(
 }
 
 /** The views that a config trains on. */
-export function openLoader(config: Config, cacheDirectory?: string): Promise<ViewLoader> {
+export function openLoader(
+  config: Config,
+  cacheDirectory?: string,
+  source: string | ImageSource = config.data.source,
+): Promise<ViewLoader> {
   const { accumulation, augmentation, batchSize, data, seed } = config;
   return ViewLoader.open({
-    source: data.source,
+    source,
     limit: data.limit,
     seed,
     batchSize,

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../src/errors.js';
@@ -65,6 +65,28 @@ describe('diagnose', function () {
     const norm = ({ diagnostics }: typeof one) => diagnostics.gradientNorms['w0.25']!.region;
     expect(norm(two)).to.not.equal(norm(one));
     expect(norm(two)).to.be.closeTo(norm(one), norm(one) / 2);
+  });
+
+  it('images that have moved: refused with the way out; with their place, the same numbers', async () => {
+    const [first] = await listCheckpoints(run);
+    const [images, moved] = [join(root, 'images'), join(root, 'moved')];
+    renameSync(images, moved);
+    try {
+      const options = { checkpoint: first!.path, batches: 1 };
+      const error = await rejection(diagnose(run, options));
+      expect(error).to.be.instanceOf(UsageError);
+      expect(error.message).to.match(/cannot be opened \(.*images.*\); accepted instead: .*--source/);
+      const { diagnostics, source } = await diagnose(run, { ...options, source: moved });
+      expect(diagnostics).to.deep.equal(measured.get(2));
+      expect(source).to.equal(moved);
+
+      await writeImages(images, 16, 2);
+      const others = await rejection(diagnose(run, options));
+      expect(others.message).to.match(/trained on other images/);
+    } finally {
+      rmSync(images, { recursive: true, force: true });
+      renameSync(moved, images);
+    }
   });
 
   it('a checkpoint of another config: refused', async () => {

@@ -133,10 +133,19 @@ describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images'
     expect(retrained.some((line) => line.includes('random'))).to.be.false;
   });
 
-  it('a folder without test images, or without classes, or with other classes: UsageError', async () => {
+  it('a folder that is gone, without test images, without classes, with other classes: UsageError', async () => {
     const alone = await rejection(evaluateKnn(run.folder));
     expect(alone).to.be.instanceOf(UsageError);
     expect(alone.message).to.contain('no test images');
+
+    const gone = join(dirname(run.folder), 'gone');
+    await rename(run.train, gone);
+    const moved = await rejection(evaluateKnn(run.folder, { testSource: run.test }));
+    expect(moved).to.be.instanceOf(UsageError);
+    expect(moved.message).to.match(/images of the run cannot be opened .*; accepted instead: .*--source/);
+    const { source } = await evaluateKnn(run.folder, { source: gone, testSource: run.test });
+    expect(source).to.equal(gone);
+    await rename(gone, run.train);
 
     const flat = join(run.train, 'red');
     const unlabelled = await rejection(evaluateKnn(run.folder, { source: flat, testSource: run.test }));

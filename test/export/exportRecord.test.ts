@@ -88,7 +88,9 @@ describe('what results/export.json knows of a run: ResNet-20, widths 1 and 0.5',
     it('refused with the ways out', async () => {
       const error = await rejection(exportRun(run.folder));
       expect(error).to.be.instanceOf(UsageError);
-      expect(error.message).to.match(/cannot be opened \(.*train.*\); accepted: .*--source.*--no-verify/);
+      expect(error.message).to.match(
+        /cannot be opened \(.*train.*\); accepted instead: .*--source.*--no-verify/,
+      );
     });
 
     it('other images: verified on those', async () => {
