@@ -20,8 +20,8 @@ export interface NpmPackage {
  */
 export async function extractPackage(npmPackage: NpmPackage, folder: string): Promise<void> {
   // Only here: it looks for the user's home when it is loaded, and there may be none.
-  const { extract } = await import('pacote');
-  await extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
+  const { default: registry } = await import('pacote');
+  await registry.extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
     ...(await registryOptions()),
     integrity: npmPackage.integrity,
   });
