@@ -46,7 +46,9 @@ function infoCommand(): Command {
       const onProgress = (message: string) => status.show(message);
       const source = await openSource(name, { ...libraryOptions(options), split, onProgress });
       status.show(`reading ${counted(source.length, 'image')}`);
-      const { count, classes, width, height, skipped, ignored, notices } = await describeSource(source);
+      const { count, classes, width, height, skipped, ignored, notices } = await describeSource(source, {
+        onProgress,
+      });
       status.clear();
       console.log(`${printable(name)}: ${counted(count, 'image')}`);
       if (width && height) {

@@ -10,6 +10,7 @@ import { decodeOrdinaryJpeg } from './jpeg.js';
 import { reasonOf } from './reason.js';
 import { scanFiles, type Inspection } from './scanFiles.js';
 import { selectionOrder } from './selection.js';
+import { throttled } from './throttled.js';
 
 /** Begins the fingerprints of folders that are made of the images' content. */
 const contentMark = '2-';
@@ -180,15 +181,4 @@ function labelsOf(files: readonly string[], all: readonly string[]): Pick<ImageF
   const classes = [...new Set(all.map(classOf))].sort();
   const index = new Map(classes.map((name, label) => [name, label]));
   return { labels: Int32Array.from(files, (file) => index.get(classOf(file))!), classes };
-}
-
-const progressMilliseconds = 500;
-
-function throttled(report: ((message: string) => void) | undefined): (message: () => string) => void {
-  let next = performance.now() + progressMilliseconds;
-  return (message) => {
-    if (!report || performance.now() < next) return;
-    next = performance.now() + progressMilliseconds;
-    report(message());
-  };
 }

@@ -6,6 +6,7 @@ import { describeIgnored } from './imageFolder.js';
 import { PixelCheck } from './pixelCheck.js';
 import { reasonOf } from './reason.js';
 import type { ImageSource, SkippedFile } from './source.js';
+import { throttled } from './throttled.js';
 
 export interface SourceDescription {
   readonly name: string;
@@ -29,8 +30,21 @@ export interface Statistics {
   readonly maximum: number;
 }
 
-/** Count images, classes and sizes. Every image of a folder is decoded, so every damaged one is found. */
-export async function describeSource(source: ImageSource): Promise<SourceDescription> {
+export interface DescriptionOptions {
+  /** Told how far it is, about twice a second. */
+  readonly onProgress?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Count images, classes and sizes. Every image of a folder is decoded, so every damaged one is found. Aborting `signal`
+ * ends it with its reason.
+ */
+export async function describeSource(
+  source: ImageSource,
+  { onProgress, signal }: DescriptionOptions = {},
+): Promise<SourceDescription> {
+  const progress = throttled(onProgress);
   const { name, store, labels, classes } = source;
   const skipped = new Map(source.skipped.map((file) => [file.path, file]));
   const counts = new Array<number>(classes?.length ?? 0).fill(0);
@@ -47,6 +61,8 @@ export async function describeSource(source: ImageSource): Promise<SourceDescrip
   } else {
     await forEachConcurrently(source.length, decodeLanes, async (index) => {
       const path = store.files[index]!;
+      signal?.throwIfAborted();
+      progress(() => `reading images of ${name}: ${index} of ${source.length}`);
       try {
         const file = await readFile(join(store.root, path));
         const { bits } = await headerOf(file);
