@@ -7,6 +7,9 @@ const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 
+// Batch systems send it before a time limit. Node would open its debugger, unless somebody listens; pretrain does more.
+if (process.platform !== 'win32') process.on('SIGUSR1', () => {});
+
 const root = join(__dirname, '..');
 const main = join(root, 'dist', 'src', 'cli', 'main.js');
 // The published package holds dist/; a fresh checkout does not.
@@ -33,8 +36,10 @@ function fail(error) {
 function compile() {
   console.error('slimclr: compiling TypeScript, this once');
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { status } = spawnSync(process.execPath, [compiler, '-p', root], { stdio: ['ignore', 2, 2] });
+  const { status, signal } = spawnSync(process.execPath, [compiler, '-p', root], { stdio: ['ignore', 2, 2] });
   if (status === 0) return true;
+  // Ctrl-C reaches the compiler as well.
+  if (signal !== null) process.kill(process.pid, signal);
   console.error('slimclr: the TypeScript sources did not compile; accepted: a checkout after `npm ci`');
   process.exitCode = 1;
   return false;

@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { formatConfig } from '../config/format.js';
 import { presets } from '../config/presets.js';
@@ -8,6 +7,7 @@ import { UsageError } from '../errors.js';
 import { profileSchema } from '../profile/stepProfiler.js';
 import { parseJson } from '../readJson.js';
 import { shellWord } from '../shellWord.js';
+import type { TrainingControl } from '../training/pretrain.js';
 import { eventPrinter } from './eventPrinter.js';
 import {
   addConfigOptions,
@@ -18,7 +18,7 @@ import {
   type ConfigOptions,
 } from './options.js';
 import { formatProfile } from './profileTable.js';
-import { abortOnSignals } from './signals.js';
+import { abortOnSignals, onCheckpointSignal } from './signals.js';
 import { StatusLine } from './statusLine.js';
 
 type Flags = ConfigOptions &
@@ -67,19 +67,27 @@ async function run({
   set = [],
   ...flags
 }: Flags): Promise<void> {
+  const status = new StatusLine();
   const assignments = tune === undefined ? set : [...set, `runtime.tune=${tune}`];
-  const config = chooseConfig({ ...flags, set: assignments }, resume === undefined ? undefined : output);
+  const config = await chooseConfig({ ...flags, set: assignments }, output, resume, (notice) =>
+    status.print(notice),
+  );
   if (dryRun) {
     process.stdout.write(formatConfig(config));
     return;
   }
   if (output === undefined) throw new UsageError('--output is missing; accepted: the path of a run folder');
-  const { pretrain } = await import('../training/pretrain.js');
-  const status = new StatusLine();
-  const print = eventPrinter(status, output);
+  let control: TrainingControl | undefined;
   const interruption = abortOnSignals((signal) => {
-    status.print(`${signal}: writing a checkpoint after this step; a second one exits at once`);
+    const what = control ? 'writing a checkpoint after this step' : 'ending before the first step';
+    status.print(`${signal}: ${what}; a second one exits at once`);
   });
+  const forget = onCheckpointSignal(() => {
+    status.print(`SIGUSR1: ${control ? 'writing a checkpoint after this step' : 'nothing to save yet'}`);
+    control?.checkpoint();
+  });
+  const { pretrain } = await import('../training/pretrain.js');
+  const print = eventPrinter(status, output);
   const reason = await pretrain({
     config,
     runFolder: output,
@@ -91,6 +99,7 @@ async function run({
       onNotice: (message: string) => status.print(message),
     }),
     ...libraryOptions({ ...(flags.cache !== undefined && { cache: flags.cache }) }),
+    onTraining: (given) => (control = given),
     onEvent: (event) => {
       if (event.type === 'profile') printProfile(status, event.file);
       else if (!quiet) print(event);
@@ -98,22 +107,35 @@ async function run({
   }).finally(() => {
     status.clear();
     interruption.stop();
+    forget();
   });
   if (reason === 'interrupted') {
+    const { listCheckpoints } = await import('../training/checkpoint.js');
+    const isSaved = (await listCheckpoints(output)).length > 0;
     status.print(
-      `interrupted; \`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`,
+      isSaved
+        ? `interrupted; \`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`
+        : 'interrupted before the first checkpoint; the same command begins anew',
     );
     process.exitCode = interruption.exitCode;
   }
 }
 
 /** The config of the options; that of the run folder when a run is resumed and no other is named. */
-function chooseConfig(flags: ConfigOptions, resumed: string | undefined): Config {
+async function chooseConfig(
+  flags: ConfigOptions,
+  output: string | undefined,
+  resume: Flags['resume'],
+  onNotice: (message: string) => void,
+): Promise<Config> {
   if (flags.preset !== undefined || flags.config !== undefined) return configFrom(flags);
-  if (resumed !== undefined) {
-    const file = join(resumed, 'config.json');
-    if (existsSync(file)) return configFrom({ ...flags, config: file });
-    throw new UsageError(`${resumed}: no run to resume (no config.json); accepted: a run folder of pretrain`);
+  if (output !== undefined && resume !== undefined) {
+    const { resumedConfig } = await import('../training/resumedConfig.js');
+    return resumedConfig(output, {
+      onNotice,
+      ...(flags.set && { set: flags.set }),
+      ...(resume !== true && { checkpoint: resume }),
+    });
   }
   throw new UsageError(
     `neither --preset nor --config; accepted: a config file or a preset: ${Object.keys(presets).join(', ')}`,

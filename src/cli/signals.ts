@@ -1,9 +1,16 @@
 import { constants } from 'node:os';
 
-type StopSignal = 'SIGINT' | 'SIGTERM';
-const stopSignals: readonly StopSignal[] = ['SIGINT', 'SIGTERM'];
+type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+/** Ctrl-C, what a container or batch system sends, what a closed terminal sends. */
+const stopSignals: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** A wish to stop that came as a signal: Ctrl-C, or what a container or batch system sends. */
+/**
+ * Milliseconds in which the same signal again is the first one's echo: npm passes on what the terminal has sent to its
+ * child as well.
+ */
+const echo = 250;
+
+/** A wish to stop that came as a signal. */
 export interface Interruption {
   readonly signal: AbortSignal;
   /** 128 + number of the signal that came, the convention of shells; 0 when none came. */
@@ -12,19 +19,29 @@ export interface Interruption {
   stop(): void;
 }
 
-/** The first signal aborts and calls `onFirst`; the second ends the process at once. */
+/**
+ * The first signal aborts and calls `onFirst`; the second ends the process at once. A closed terminal, which may say so
+ * more than once, is no second one.
+ */
 export function abortOnSignals(onFirst: (signal: StopSignal) => void): Interruption {
   const controller = new AbortController();
   let exitCode = 0;
+  let came = 0;
   const stop = () => {
     for (const name of stopSignals) process.off(name, handle);
   };
   const handle = (name: StopSignal) => {
-    // The signal's own effect, from now on: process.exit would wait for the threads of ONNX Runtime.
-    stop();
-    exitCode = 128 + constants.signals[name];
-    controller.abort();
-    onFirst(name);
+    const now = performance.now();
+    if (!controller.signal.aborted) {
+      came = now;
+      exitCode = 128 + constants.signals[name];
+      controller.abort();
+      onFirst(name);
+    } else if (name !== 'SIGHUP' && now - came > echo) {
+      // The signal's own effect: process.exit would wait for the threads of ONNX Runtime.
+      stop();
+      process.kill(process.pid, name);
+    }
   };
   for (const name of stopSignals) process.on(name, handle);
   return {
@@ -34,4 +51,12 @@ export function abortOnSignals(onFirst: (signal: StopSignal) => void): Interrupt
     },
     stop,
   };
+}
+
+/** Calls `ask` at each SIGUSR1, which batch systems send before a time limit. Gives its usual effect back when called. */
+export function onCheckpointSignal(ask: () => void): () => void {
+  // Windows has no such signal.
+  if (process.platform === 'win32') return () => {};
+  process.on('SIGUSR1', ask);
+  return () => process.off('SIGUSR1', ask);
 }

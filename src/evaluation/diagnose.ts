@@ -8,11 +8,11 @@ import type { Notices } from '../keep.js';
 import { readManifest } from '../runtime/programs.js';
 import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../training/events.js';
+import { openLoader } from '../training/openLoader.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
 import { openMethodStep } from '../training/steps/openMethodStep.js';
 import { DivergenceError } from '../training/steps/step.js';
-import { openLoader } from '../training/trainingLoop.js';
 import { imageName } from './finite.js';
 import { openRunImages } from './runImages.js';
 import { writeResult } from './resultFiles.js';
@@ -54,7 +54,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     'the place where they are now (--source)',
   );
   const config: Config = { ...kept, data: { ...data, source: source.name } };
-  const loader = await openLoader(config, cacheDirectory, source);
+  const loader = await openLoader(config, { source });
   try {
     checkResumable(path, saved, config, loader);
     const state = new TrainingState(manifest, config);

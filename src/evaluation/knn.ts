@@ -31,7 +31,7 @@ const blockRows = 256;
  * Weighted k-nearest-neighbour classification (Wu et al., Unsupervised feature learning via non-parametric
  * instance discrimination, CVPR 2018, section 3.4): the k training images of highest cosine similarity s vote
  * for their classes with weight exp(s / T). Equally similar images are taken in their order. Throws a SlimclrError for
- * features that are not finite.
+ * features that are not finite. Aborting `signal` ends it with its reason.
  */
 export async function knnAccuracy(
   train: LabelledFeatures,
@@ -39,6 +39,7 @@ export async function knnAccuracy(
   classes: number,
   { k, temperature }: KnnSettings,
   runtime: RuntimeOptions,
+  signal?: AbortSignal,
 ): Promise<Accuracy> {
   if (!Number.isInteger(k) || k < 1) throw new UsageError(`k is ${k}; accepted: an integer >= 1`);
   if (!(temperature > 0)) throw new UsageError(`temperature is ${temperature}; accepted: a number > 0`);
@@ -51,6 +52,7 @@ export async function knnAccuracy(
   const votes = new Float64Array(classes);
   try {
     for (let start = 0; start < test.count; start += blockRows) {
+      signal?.throwIfAborted();
       const rows = Math.min(blockRows, test.count - start);
       const block = queries.subarray(start * channels, (start + rows) * channels);
       const outputs = await session.run({ queries: newTensor('float32', block, [rows, channels]), bank });

@@ -7,21 +7,11 @@ import type { TensorData } from '../onnx/safetensors.js';
 import { bindWeights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { widthLabel } from '../programs/manifest.js';
+import type { Monitor, MonitorOptions } from '../training/monitor.js';
 import { extractFeatures, FrozenEncoder } from './features.js';
 import { knnAccuracy } from './knn.js';
 import { labelled, openLabelledImages, type LabelledImages } from './labelledImages.js';
 import type { Accuracy } from './results.js';
-
-export interface KnnMonitor {
-  /** Accuracies by width label under these weights, row-major and at full width; they are only read. */
-  evaluate(weights: ReadonlyMap<string, TensorData>): Promise<Record<string, Accuracy>>;
-  close(): Promise<void>;
-}
-
-export interface KnnMonitorOptions {
-  readonly cacheDirectory?: string;
-  readonly onProgress?: (message: string) => void;
-}
 
 /** Of a folder, one image in so many is classified; the others are the neighbours. */
 const oneInFolder = 5;
@@ -30,7 +20,7 @@ const oneInFolder = 5;
  * The kNN evaluation of `evaluateKnn` for an encoder in training, on the images that `monitor` of the config names. It
  * shares no state and no randomness with training. Throws a UsageError for images without labels.
  */
-export async function openKnnMonitor(config: Config, options: KnnMonitorOptions = {}): Promise<KnnMonitor> {
+export async function openKnnMonitor(config: Config, options: MonitorOptions = {}): Promise<Monitor> {
   const { monitor, runtime, widths } = config;
   if (monitor.kind !== 'knn') throw new Error(`the config has no kNN monitor but ${monitor.kind}`);
   const images = await monitorImages(config, monitor, options);
@@ -44,7 +34,8 @@ export async function openKnnMonitor(config: Config, options: KnnMonitorOptions 
   );
   const settings = { k: monitor.neighbours, temperature: monitor.temperature };
   return {
-    async evaluate(weights) {
+    async evaluate(weights, signal) {
+      const onBatch = () => signal?.throwIfAborted();
       // `data` may be a getter that changes the layout: it is asked for once.
       const known = new Map<string, TensorData>();
       for (const [name, tensor] of weights) {
@@ -56,8 +47,8 @@ export async function openKnnMonitor(config: Config, options: KnnMonitorOptions 
         programs.map(({ graph }, i) => FrozenEncoder.of(bindWeights(graph, known), config, widths[i]!)),
       );
       try {
-        const bank = await extractFeatures(train, config, encoders);
-        const queries = await extractFeatures(test, config, encoders);
+        const bank = await extractFeatures(train, config, encoders, onBatch);
+        const queries = await extractFeatures(test, config, encoders, onBatch);
         const accuracies: Record<string, Accuracy> = {};
         for (const [i, width] of widths.entries()) {
           accuracies[widthLabel(width)] = await knnAccuracy(
@@ -66,6 +57,7 @@ export async function openKnnMonitor(config: Config, options: KnnMonitorOptions 
             classes.length,
             settings,
             runtime,
+            signal,
           );
         }
         return accuracies;
@@ -80,7 +72,7 @@ export async function openKnnMonitor(config: Config, options: KnnMonitorOptions 
 async function monitorImages(
   config: Config,
   monitor: Extract<Config['monitor'], { kind: 'knn' }>,
-  options: KnnMonitorOptions,
+  options: MonitorOptions,
 ): Promise<LabelledImages> {
   const { trainLimit: limit, testLimit } = monitor;
   const source = monitor.source === '' ? config.data.source : monitor.source;

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig } from '../config/format.js';
 import type { Config } from '../config/schema.js';
@@ -8,13 +7,17 @@ import { pixelNotices } from '../data/pixelCheck.js';
 import { openSource, type ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
 import { buildPrograms } from '../methods/index.js';
-import { latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
-import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
-import { checkResumable, threadsNotice } from './resume.js';
+import { readSafetensors } from '../onnx/safetensors.js';
 import { replaceFile } from '../replaceFile.js';
+import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
+import { checkpointFolder, latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
+import { removeTornCheckpoints } from './checkpointIndex.js';
+import { checkResumable, threadsNotice } from './resume.js';
 import { DeclinedLayers, runTarget } from './runTarget.js';
-import { teacherFile } from './steps/openMethodStep.js';
-import type { LoopOptions } from './trainingLoop.js';
+import { setAsideLog } from './setAsideLog.js';
+import { TrainingState } from './state.js';
+import { checkTeacher, keepTeacher } from './teacherCopy.js';
+import type { PreparedRun } from './trainingLoop.js';
 
 export interface RunOptions {
   readonly config: Config;
@@ -32,69 +35,69 @@ export interface RunReport {
   readonly onProgress: (message: string) => void;
   /** Told what a person should know of the run. */
   readonly onNotice: (message: string) => void;
+  /** Aborting it ends the preparation with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Checks what a run needs and writes its folder: config, programs and what they are lowered for. Whatever is wrong with the images or the
- * checkpoint is said before anything is written. Throws a UsageError for a run folder that already holds a run
- * (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
+ * Checks what a run needs and writes its folder: config, programs and what they are lowered for. Whatever is wrong with
+ * the images or the checkpoint is said before anything is written. Throws a UsageError for a run folder that already
+ * holds a run (unless it is resumed), for a checkpoint of another config and for fewer images than a batch has.
  */
 export async function prepareRun(
   { config: given, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
-  { onProgress, onNotice }: RunReport,
-): Promise<LoopOptions> {
+  { onProgress, onNotice, signal }: RunReport,
+): Promise<PreparedRun> {
   const config = withAbsoluteSources(given);
+  const { data, method, seed } = config;
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(
       `${runFolder} already holds a run; --resume continues it, another --output starts a new one`,
     );
   }
-  const checkpoint =
-    resume === false
-      ? undefined
-      : typeof resume === 'string'
-        ? resume
-        : (await latestCheckpoint(runFolder)).path;
-  const source = await openSource(config.data.source, {
-    limit: config.data.limit,
-    seed: config.seed,
+  const checkpoint = resume === true ? (await latestCheckpoint(runFolder)).path : resume;
+  if (checkpoint === false && method.kind === 'seed') await checkTeacher(method.teacher);
+  const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
+  const source = await openSource(data.source, {
+    limit: data.limit,
+    seed,
     onProgress,
-    ...(cacheDirectory !== undefined && { cacheDirectory }),
+    ...(signal && { signal }),
+    ...cache,
   });
   checkImages(config, source);
   for (const notice of [...source.notices, ...(await pixelNotices(source))]) onNotice(notice);
-  if (checkpoint !== undefined) {
-    const saved = await readCheckpoint(checkpoint);
-    checkResumable(checkpoint, saved, config, source);
+  const saved = checkpoint === false ? null : await readCheckpoint(checkpoint);
+  if (saved) {
+    checkResumable(checkpoint as string, saved, config, source);
     const notice = threadsNotice(saved.config, config);
     if (notice !== undefined) onNotice(notice);
   }
-  const programs = join(runFolder, 'programs');
+  signal?.throwIfAborted();
   const record = await runTarget(config, {
-    recorded: resume === false ? null : await readTargetRecord(join(runFolder, recordFile)),
+    recorded: saved ? await readTargetRecord(join(runFolder, recordFile)) : null,
     cacheDirectory,
     onProgress,
     onNotice,
   });
+  signal?.throwIfAborted();
+  const programs = join(runFolder, 'programs');
   const declined = new DeclinedLayers();
+  const target = targetOf(record, (graph, node) => declined.add(graph, node));
   await mkdir(runFolder, { recursive: true });
-  await buildPrograms(
-    config,
-    programs,
-    targetOf(record, (graph, node) => declined.add(graph, node)),
-  );
-  if (config.method.kind === 'seed') await keepTeacher(config.method.teacher, programs);
+  await removeTornCheckpoints(checkpointFolder(runFolder));
+  // A run that ended before its first checkpoint has left nothing to go on from: its log is of another one.
+  if (!saved) await setAsideLog(runFolder);
+  const manifest = await buildPrograms(config, programs, target);
+  if (method.kind === 'seed') await keepTeacher(method.teacher, programs, { isNew: saved === null });
   await writeTargetRecord(join(runFolder, recordFile), record);
   if (declined.notice) onNotice(declined.notice);
-  await writeFile(join(runFolder, 'config.json'), formatConfig(config));
-  return {
-    config,
-    programs,
-    runFolder,
-    profile,
-    ...(checkpoint !== undefined && { checkpoint }),
-    ...(cacheDirectory !== undefined && { cacheDirectory }),
-  };
+  const write = (partial: string) => writeFile(partial, formatConfig(config));
+  await replaceFile(join(runFolder, 'config.json'), write, { durable: true });
+  const state = new TrainingState(manifest, config);
+  if (saved) state.restore(saved.tensors, saved.step);
+  else state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
+  return { config, programs, manifest, runFolder, source, state, profile, ...cache };
 }
 
 /** Throws a UsageError when the images do not fill a batch or lack the labels that the method trains with. */
@@ -120,14 +123,4 @@ function checkImages({ accumulation, batchSize, data, method }: Config, source: 
         `accepted: method.classes=${source.classes.length}`,
     );
   }
-}
-
-/** Copies the teacher into the program folder, unless the run has its copy already. */
-async function keepTeacher(path: string, programs: string): Promise<void> {
-  const kept = join(programs, teacherFile);
-  if (existsSync(kept)) return;
-  if (!existsSync(path)) {
-    throw new UsageError(`method.teacher ${path} does not exist; accepted: the path of an ONNX file`);
-  }
-  await replaceFile(kept, (partial) => copyFile(path, partial));
 }

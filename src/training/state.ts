@@ -100,6 +100,16 @@ export class TrainingState {
     this.step = step;
   }
 
+  /** Name, as in a checkpoint, of a tensor with an infinite value or NaN; null when there is none. */
+  firstNotFinite(): string | null {
+    for (const [arena, prefix] of this.#parts()) {
+      if (isFinite(arena.data)) continue;
+      const broken = arena.entries.find(({ name }) => !isFinite(arena.view(name)))!;
+      return prefix + broken.name;
+    }
+    return null;
+  }
+
   /** The memory of all of it, in the same order for every state of one config. */
   get arenas(): readonly Float32Array[] {
     return this.#parts().map(([arena]) => arena.data);
@@ -114,6 +124,13 @@ export class TrainingState {
       ...(this.queue ? [[this.queue, ''] as const] : []),
     ];
   }
+}
+
+function isFinite(values: Float32Array): boolean {
+  // A difference of what is not finite is NaN; of all else 0.
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! - values[i]!;
+  return sum === 0;
 }
 
 function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>): void {

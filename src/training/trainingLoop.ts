@@ -1,68 +1,73 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { viewAugmentations } from '../config/augmentation.js';
-import { viewSize, type Config } from '../config/schema.js';
-import { slimStartEpoch } from '../config/techniques.js';
-import { ViewLoader, type ViewBatch } from '../data/loader.js';
+import type { Config } from '../config/schema.js';
+import type { ViewBatch, ViewLoader } from '../data/loader.js';
 import type { ImageSource } from '../data/source.js';
-import { openKnnMonitor, type KnnMonitor } from '../evaluation/knnMonitor.js';
-import { readSafetensors } from '../onnx/safetensors.js';
-import { learningRate } from '../optimizers/schedule.js';
 import { StepProfiler } from '../profile/stepProfiler.js';
-import { readManifest } from '../runtime/programs.js';
+import type { Manifest } from '../programs/manifest.js';
+import { replaceFile } from '../replaceFile.js';
 import { version } from '../version.js';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { listCheckpoints, writeCheckpoint } from './checkpoint.js';
 import type { TrainingEvent } from './events.js';
 import { logFormat } from './logFormat.js';
-import { checkResumable } from './resume.js';
-import { TrainingState } from './state.js';
+import type { Monitor, OpenMonitor } from './monitor.js';
+import { openLoader } from './openLoader.js';
+import { TrainingPlan, type PlannedStep } from './plan.js';
+import type { TrainingState } from './state.js';
 import { openStep } from './steps/index.js';
 import { DivergenceError, type Step } from './steps/step.js';
+import { wasMeasured } from './wasMeasured.js';
 
-export interface LoopOptions {
+/** A run that is ready to train. */
+export interface PreparedRun {
   readonly config: Config;
-  /** Folder of the emitted programs. */
+  /** Folder of the emitted programs, and what describes them. */
   readonly programs: string;
+  readonly manifest: Manifest;
   readonly runFolder: string;
-  /** Checkpoint to go on from. */
-  readonly checkpoint?: string;
+  /** The images of the config. */
+  readonly source: ImageSource;
+  /** At its start, or that of the checkpoint to go on from. */
+  readonly state: TrainingState;
   readonly cacheDirectory?: string;
   /** Write `profile.json` into the run folder when the first steps are done: where their time went. */
   readonly profile?: boolean;
 }
 
+export interface LoopOptions {
+  readonly emit: (event: TrainingEvent) => void;
+  readonly openMonitor: OpenMonitor;
+  /** Told of what takes long before the first step. */
+  readonly onProgress?: (message: string) => void;
+  /** Told that the first step is about to begin: from now on there is something to lose. */
+  readonly onFirstStep?: () => void;
+  /** Aborting it writes a checkpoint after the current step and ends training. */
+  readonly stop: AbortSignal;
+  /** Whether a checkpoint was asked for since the last call. */
+  readonly checkpointAsked: () => boolean;
+}
+
 export type StopReason = Extract<TrainingEvent, { type: 'stop' }>['reason'];
 
 /**
- * The training loop, from start or a checkpoint to the last step or until `interrupted` says so. Every number
- * depends on the config and the images alone, so an interrupted and resumed run ends with the same weights.
- * Throws a DivergenceError when a loss or a weight is no longer finite; the last checkpoint stays good.
+ * The training loop, from where the state stands to the last step or until it is stopped. Every number depends on the
+ * config and the images alone, so an interrupted and resumed run ends with the same weights.
+ * Throws a DivergenceError when a loss or anything of the state is no longer finite; earlier checkpoints stay good.
  */
-export async function trainingLoop(
-  { config, programs, runFolder, checkpoint, cacheDirectory, profile = false }: LoopOptions,
-  emit: (event: TrainingEvent) => void,
-  interrupted: () => boolean,
-): Promise<StopReason> {
+export async function trainingLoop(run: PreparedRun, options: LoopOptions): Promise<StopReason> {
   const started = performance.now();
-  const { accumulation, diagnostics, epochs, monitor, seed, techniques } = config;
-  const manifest = await readManifest(programs);
-  const state = new TrainingState(manifest, config);
-  const loader = await openLoader(config, cacheDirectory);
-  let step: Step | undefined;
-  let knn: KnnMonitor | undefined;
-  let profiler: StepProfiler | undefined;
+  const { config, runFolder, state, manifest, source, cacheDirectory, profile } = run;
+  const { emit, openMonitor, onProgress, stop } = options;
+  const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
+  const loader = await openLoader(config, { source, ...cache });
+  const resources: { close(): Promise<void> }[] = [loader];
+  const stopped = (reason: StopReason, message?: string): StopReason => {
+    const seconds = secondsSince(started);
+    emit({ type: 'stop', reason, step: state.step, seconds, ...(message !== undefined && { message }) });
+    return reason;
+  };
   try {
-    const { fingerprint } = loader;
-    const stepsPerEpoch = Math.floor(loader.stepsPerEpoch / accumulation);
-    const total = epochs * stepsPerEpoch;
-    const slimStart = slimStartEpoch(techniques.slowStart) * stepsPerEpoch;
-    if (checkpoint === undefined) {
-      state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
-    } else {
-      const saved = await readCheckpoint(checkpoint);
-      checkResumable(checkpoint, saved, config, loader);
-      state.restore(saved.tensors, saved.step);
-    }
+    const plan = new TrainingPlan(config, loader.stepsPerEpoch);
     emit({
       type: 'start',
       format: logFormat,
@@ -70,135 +75,203 @@ export async function trainingLoop(
       config,
       labels: manifest.labels,
       images: loader.length,
-      stepsPerEpoch,
+      stepsPerEpoch: plan.stepsPerEpoch,
       step: state.step,
     });
-    let skipped = 0;
-    const reportSkipped = () => {
-      for (const { path, reason } of loader.skipped.slice(skipped)) emit({ type: 'skipped', path, reason });
-      skipped = loader.skipped.length;
-    };
-    reportSkipped();
-    const save = async () => {
-      if (!state.parameters.data.every(Number.isFinite)) {
-        throw new DivergenceError(
-          `a parameter is not finite after step ${state.step - 1}; the last checkpoint is kept: lower schedule.peak`,
-        );
-      }
-      const epoch = Math.floor(state.step / stepsPerEpoch);
-      const saved = { config, epoch, step: state.step, fingerprint, tensors: state.tensors() };
-      const { path } = await writeCheckpoint(runFolder, saved, config.checkpoint.keep);
-      emit({ type: 'checkpoint', epoch, step: state.step, file: path });
-    };
-    const stopped = (reason: StopReason) => {
-      emit({ type: 'stop', reason, step: state.step, seconds: secondsSince(started) });
-      return reason;
-    };
-
-    if (monitor.kind !== 'none') {
-      knn = await openKnnMonitor(config, { ...(cacheDirectory !== undefined && { cacheDirectory }) });
+    let monitor: Monitor | undefined;
+    if (config.monitor.kind !== 'none') {
+      monitor = await openMonitor(config, { ...cache, signal: stop, ...(onProgress && { onProgress }) });
+      resources.unshift(monitor);
     }
-    if (profile) profiler = await StepProfiler.open(runFolder);
-    step = await openStep(programs, manifest, config, state, profiler?.traceFolder);
-    let last = performance.now();
-    while (state.step < total) {
-      const index = state.step;
-      const epoch = Math.floor(index / stepsPerEpoch);
-      const compute = step.computeSeconds;
-      const waiting = performance.now();
-      const batches: ViewBatch[] = [];
-      for (let i = 0; i < accumulation; i++) {
-        batches.push(await loader.batch(epoch, (index % stepsPerEpoch) * accumulation + i));
-      }
-      const loaderSeconds = (performance.now() - waiting) / 1000;
-      const rate = learningRate(config.schedule, techniques.slowStart, {
-        step: index,
-        steps: total,
-        stepsPerEpoch,
-      });
-      const { losses, diagnostics: measured } = await step.run({
-        batches,
-        learningRate: rate,
-        allWidths: index >= slimStart,
-        steps: { all: index, narrow: Math.max(index - slimStart, 0), total },
-        diagnose: diagnostics.everySteps > 0 && index % diagnostics.everySteps === 0,
-      });
-      for (const batch of batches) loader.recycle(batch);
-      const now = performance.now();
-      emit({
-        type: 'step',
-        epoch,
-        step: index,
-        learningRate: rate,
-        losses,
-        seconds: (now - last) / 1000,
-        computeSeconds: step.computeSeconds - compute,
-        loaderSeconds,
-      });
-      if (measured) emit({ type: 'diagnostics', epoch, step: index, diagnostics: measured });
-      last = now;
-      reportSkipped();
-      const seconds = (performance.now() - waiting) / 1000;
-      profiler?.record({ step: index, seconds, loaderSeconds }, step.sessions);
-      if (profiler && (profiler.complete || state.step === total)) {
-        const measured = await profiler.profile(step.sessions);
-        await profiler.close();
-        profiler = undefined;
-        if (measured) {
-          const file = join(runFolder, 'profile.json');
-          await writeFile(file, `${JSON.stringify(measured, undefined, 2)}\n`);
-          emit({ type: 'profile', step: state.step, file });
-        }
-      }
-      const epochEnds = state.step % stepsPerEpoch === 0;
-      const due = epochEnds && (epoch + 1) % config.checkpoint.everyEpochs === 0;
-      const stop = interrupted() && state.step < total;
-      if (due || stop || state.step === total) await save();
-      if (knn && monitor.kind !== 'none' && epochEnds && !stop) {
-        if ((epoch + 1) % monitor.everyEpochs === 0 || state.step === total) {
-          const began = performance.now();
-          const accuracies = await knn.evaluate(state.tensors());
-          emit({ type: 'knn', epoch, step: index, accuracies, seconds: secondsSince(began) });
-          last = performance.now();
-        }
-      }
-      if (stop) return stopped('interrupted');
-    }
-    return stopped('done');
+    const profiler = profile ? await StepProfiler.open(runFolder) : undefined;
+    if (profiler) resources.unshift(profiler);
+    const step = await openStep(run.programs, manifest, config, state, profiler?.traceFolder);
+    resources.unshift(step);
+    const training = new Training(run, options, plan, { loader, step, monitor, profiler });
+    return stopped(await training.run());
   } catch (error) {
-    if (error instanceof DivergenceError) {
-      const { message } = error;
-      emit({ type: 'stop', reason: 'diverged', step: state.step, seconds: secondsSince(started), message });
-    }
+    if (error instanceof DivergenceError) stopped('diverged', error.message);
+    else if (stop.aborted && error === stop.reason) return stopped('interrupted');
     throw error;
   } finally {
-    await step?.close();
-    await knn?.close();
-    await profiler?.close();
-    await loader.close();
+    for (const resource of resources) await resource.close();
   }
 }
 
-/** The views that a config trains on. */
-export function openLoader(
-  config: Config,
-  cacheDirectory?: string,
-  source: string | ImageSource = config.data.source,
-): Promise<ViewLoader> {
-  const { accumulation, augmentation, batchSize, data, seed } = config;
-  return ViewLoader.open({
-    source,
-    limit: data.limit,
-    seed,
-    batchSize,
-    imageSize: viewSize(config),
-    mean: data.mean,
-    std: data.std,
-    augmentations: viewAugmentations(augmentation),
-    workers: data.workers,
-    prefetch: Math.max(data.workers, accumulation),
-    ...(cacheDirectory !== undefined && { cacheDirectory }),
+interface Parts {
+  readonly loader: ViewLoader;
+  readonly step: Step;
+  readonly monitor: Monitor | undefined;
+  readonly profiler: StepProfiler | undefined;
+}
+
+/** The steps of a training, and what is due after each. */
+class Training {
+  /** Steps done in the newest checkpoint. */
+  #saved: number;
+  /** Files passed over that were reported. */
+  #skipped = 0;
+  /** When the last step, or what was due after it, was over. */
+  #last = 0;
+  #profiler: StepProfiler | undefined;
+
+  constructor(
+    private readonly prepared: PreparedRun,
+    private readonly options: LoopOptions,
+    private readonly plan: TrainingPlan,
+    private readonly parts: Parts,
+  ) {
+    this.#saved = prepared.state.step;
+    this.#profiler = parts.profiler;
+  }
+
+  async run(): Promise<StopReason> {
+    const { plan, options, prepared } = this;
+    const { state, runFolder } = prepared;
+    const { stop, checkpointAsked } = options;
+    this.#reportSkipped();
+    let isMeasured = true;
+    // What was due when the checkpoint was written, and its process could not measure any more.
+    if (plan.measuresAfter(state.step) && !(await wasMeasured(runFolder, state.step - 1))) {
+      isMeasured = await this.#measure();
+    }
+    options.onFirstStep?.();
+    this.#last = performance.now();
+    while (state.step < plan.total && !stop.aborted) {
+      await this.#step(plan.step(state.step));
+      if (plan.savesAfter(state.step) || checkpointAsked()) await this.#save();
+      if (plan.measuresAfter(state.step)) isMeasured = await this.#measure();
+    }
+    await this.#save();
+    return state.step === plan.total && isMeasured ? 'done' : 'interrupted';
+  }
+
+  /** One step, unless it is time to stop before its images have come. */
+  async #step(planned: PlannedStep): Promise<void> {
+    const { loader, step } = this.parts;
+    const { emit } = this.options;
+    const index = this.prepared.state.step;
+    const began = performance.now();
+    const batches = await this.#batches(planned);
+    if (!batches) return;
+    const loaderSeconds = secondsSince(began);
+    const compute = step.computeSeconds;
+    const { epoch, learningRate, allWidths, counts, diagnose } = planned;
+    const { losses, diagnostics } = await step.run({
+      batches,
+      learningRate,
+      allWidths,
+      steps: counts,
+      diagnose,
+    });
+    for (const batch of batches) loader.recycle(batch);
+    const now = performance.now();
+    emit({
+      type: 'step',
+      epoch,
+      step: index,
+      learningRate,
+      losses,
+      seconds: (now - this.#last) / 1000,
+      computeSeconds: step.computeSeconds - compute,
+      loaderSeconds,
+    });
+    this.#last = now;
+    if (diagnostics) emit({ type: 'diagnostics', epoch, step: index, diagnostics });
+    this.#reportSkipped();
+    await this.#profile({ step: index, seconds: secondsSince(began), loaderSeconds });
+  }
+
+  /** The batches of a step; null when training is stopped while the loader is waited for. */
+  async #batches({ epoch, firstBatch }: PlannedStep): Promise<ViewBatch[] | null> {
+    const { stop } = this.options;
+    const { accumulation } = this.prepared.config;
+    const batches: ViewBatch[] = [];
+    for (let i = 0; i < accumulation; i++) {
+      const batch = await unlessAborted(this.parts.loader.batch(epoch, firstBatch + i), stop);
+      if (!batch) return null;
+      batches.push(batch);
+    }
+    return batches;
+  }
+
+  /** Writes a checkpoint, unless the newest one is of this very step. */
+  async #save(): Promise<void> {
+    const { config, runFolder, source, state } = this.prepared;
+    if (state.step === this.#saved) return;
+    const { fingerprint } = source;
+    const broken = state.firstNotFinite();
+    if (broken !== null) {
+      const kept = (await listCheckpoints(runFolder)).length > 0 ? 'the last checkpoint is kept: ' : '';
+      throw new DivergenceError(
+        `${broken} is not finite after step ${state.step - 1}; ${kept}lower schedule.peak or lengthen schedule.warmup`,
+      );
+    }
+    const epoch = this.plan.epochsAfter(state.step);
+    const saved = { config, epoch, step: state.step, fingerprint, tensors: state.tensors() };
+    const { path } = await writeCheckpoint(runFolder, saved, config.checkpoint.keep);
+    this.#saved = state.step;
+    this.options.emit({ type: 'checkpoint', epoch, step: state.step, file: path });
+  }
+
+  /** What the monitor finds after the last step; false when training is stopped before it has. */
+  async #measure(): Promise<boolean> {
+    const { emit, stop } = this.options;
+    const { state } = this.prepared;
+    if (stop.aborted) return false;
+    const began = performance.now();
+    const step = state.step - 1;
+    try {
+      const accuracies = await this.parts.monitor!.evaluate(state.tensors(), stop);
+      const { epoch } = this.plan.step(step);
+      emit({ type: 'knn', epoch, step, accuracies, seconds: secondsSince(began) });
+      return true;
+    } catch (error) {
+      if (stop.aborted && error === stop.reason) return false;
+      throw error;
+    } finally {
+      this.#last = performance.now();
+    }
+  }
+
+  async #profile(times: { step: number; seconds: number; loaderSeconds: number }): Promise<void> {
+    const profiler = this.#profiler;
+    if (!profiler) return;
+    const { sessions } = this.parts.step;
+    profiler.record(times, sessions);
+    const { runFolder, state } = this.prepared;
+    if (!profiler.complete && state.step < this.plan.total) return;
+    this.#profiler = undefined;
+    const profile = await profiler.profile(sessions);
+    await profiler.close();
+    if (!profile) return;
+    const file = join(runFolder, 'profile.json');
+    await replaceFile(file, (partial) => writeFile(partial, `${JSON.stringify(profile, undefined, 2)}\n`));
+    this.options.emit({ type: 'profile', step: state.step, file });
+  }
+
+  #reportSkipped(): void {
+    const { skipped } = this.parts.loader;
+    for (const { path, reason } of skipped.slice(this.#skipped)) {
+      this.options.emit({ type: 'skipped', path, reason });
+    }
+    this.#skipped = skipped.length;
+  }
+}
+
+/** What a promise gives; null when the signal comes first. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  if (signal.aborted) return null;
+  let abort = () => {};
+  const aborted = new Promise<null>((resolve) => {
+    abort = () => resolve(null);
+    signal.addEventListener('abort', abort, { once: true });
   });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function secondsSince(start: number): number {

@@ -1,58 +1,68 @@
-import { TensorBoardLog } from '../tensorboard/tensorBoardLog.js';
-import { EventLog } from './eventLog.js';
 import type { TrainingEvent } from './events.js';
-import { prepareRun, type RunOptions } from './prepareRun.js';
+import type { RunOptions } from './prepareRun.js';
 import { sent, type SentError } from './sentError.js';
-import { trainingLoop, type StopReason } from './trainingLoop.js';
+import type { StopReason } from './trainingLoop.js';
 
 /*
- * The child process of pretrain.ts: prepares a run and trains. It listens between the runs of ONNX Runtime,
- * which block its thread.
+ * The child process of pretrain.ts. What it does first is to settle its signals, before it loads what trains. It
+ * listens between the runs of ONNX Runtime, which block its thread.
  */
 
 export type TrainingRequest =
-  | { readonly kind: 'start'; readonly options: RunOptions }
+  /** `command`: how the parent was called. */
+  | { readonly kind: 'start'; readonly options: RunOptions; readonly command: string }
   /** Write a checkpoint after the current step and end. */
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'stop' }
+  /** Write a checkpoint after the current step and go on. */
+  | { readonly kind: 'checkpoint' };
 
 export type TrainingMessage =
   | { readonly kind: 'progress'; readonly message: string }
   | { readonly kind: 'notice'; readonly message: string }
   | { readonly kind: 'event'; readonly event: TrainingEvent }
+  /** The first step begins: from now on a sudden end would lose work. */
+  | { readonly kind: 'training' }
   | { readonly kind: 'done'; readonly reason: StopReason }
   | { readonly kind: 'failed'; readonly error: SentError };
 
-let stopRequested = false;
+/** What the parent asks of a training. */
+export class Requests {
+  readonly #stop = new AbortController();
+  #checkpoint = false;
 
-// A terminal sends Ctrl-C to both processes; the parent decides what it means.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
+  /** Aborted when training is to write a checkpoint and end. */
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Whether a checkpoint was asked for since the last call. */
+  readonly checkpointAsked = (): boolean => {
+    const asked = this.#checkpoint;
+    this.#checkpoint = false;
+    return asked;
+  };
+
+  take({ kind }: TrainingRequest): void {
+    if (kind === 'stop') this.#stop.abort();
+    else if (kind === 'checkpoint') this.#checkpoint = true;
+  }
+}
+
+// A terminal, a container or a batch system sends signals to both processes; the parent decides what they mean. That of
+// SIGUSR1 would otherwise be Node's debugger.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
 // Nobody is left to train for. process.exit would wait for the threads of ONNX Runtime.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('uncaughtException', (error) => send({ kind: 'failed', error: sent(error) }));
-process.on('message', (request: TrainingRequest) => {
-  if (request.kind === 'stop') stopRequested = true;
-  else void train(request.options);
-});
 
-async function train(options: RunOptions): Promise<void> {
-  try {
-    const run = await prepareRun(options, {
-      onProgress: (message) => send({ kind: 'progress', message }),
-      onNotice: (message) => send({ kind: 'notice', message }),
-    });
-    const log = new EventLog(options.runFolder);
-    const tensorboard = options.config.tensorboard ? new TensorBoardLog(options.runFolder) : null;
-    const onEvent = (event: TrainingEvent) => {
-      log.write(event);
-      tensorboard?.write(event);
-      send({ kind: 'event', event });
-    };
-    const reason = await trainingLoop(run, onEvent, () => stopRequested);
-    send({ kind: 'done', reason });
-  } catch (error) {
-    send({ kind: 'failed', error: sent(error as Error & Partial<SentError>) });
-  }
-}
+const requests = new Requests();
+process.on('message', (request: TrainingRequest) => {
+  if (request.kind !== 'start') return requests.take(request);
+  const { options, command } = request;
+  void import('./trainingJob.js')
+    .then(({ train }) => train(options, command, requests, send))
+    .catch((error: Error) => send({ kind: 'failed', error: sent(error) }));
+});
 
 function send(message: TrainingMessage): void {
   process.send!(message);
