@@ -66,7 +66,7 @@ export async function prepareRun(
     ...cache,
   });
   checkImages(config, source);
-  for (const notice of [...source.notices, ...(await pixelNotices(source))]) onNotice(notice);
+  for (const notice of [...source.notices, ...(await pixelNotices(source, signal))]) onNotice(notice);
   const saved = checkpoint === false ? null : await readCheckpoint(checkpoint);
   if (saved) {
     checkResumable(checkpoint as string, saved, config, source);
