@@ -123,7 +123,7 @@ async function run(flags: Flags): Promise<void> {
   console.log(`${result.runs.length} runs: ${output}/ablation.html, ablation.md, ablation.json`);
   if (interruption.exitCode > 0 && !result.complete) {
     status.print('interrupted; the same command goes on from there');
-    process.exitCode = interruption.exitCode;
+    interruption.end();
   } else if (result.failures.length > 0) {
     status.print(`${result.failures.length} of the runs failed; the same command tries them again`);
     process.exitCode = 1;

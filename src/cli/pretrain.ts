@@ -117,7 +117,7 @@ async function run({
         ? `interrupted; \`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`
         : 'interrupted before the first checkpoint; the same command begins anew',
     );
-    process.exitCode = interruption.exitCode;
+    interruption.end();
   }
 }
 

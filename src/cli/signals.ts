@@ -17,6 +17,8 @@ export interface Interruption {
   readonly exitCode: number;
   /** Gives signals their usual effect back. */
   stop(): void;
+  /** Lets the process end as its signal wants it, when all else is done. */
+  end(): void;
 }
 
 /**
@@ -50,6 +52,12 @@ export function abortOnSignals(onFirst: (signal: StopSignal) => void): Interrupt
       return exitCode;
     },
     stop,
+    end() {
+      process.exitCode = exitCode;
+      // Node aborts when it cannot give a terminal its settings back because it has been closed.
+      const inTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
+      if (exitCode === 128 + constants.signals.SIGHUP && inTerminal) process.kill(process.pid, 'SIGHUP');
+    },
   };
 }
 

@@ -31,7 +31,7 @@ export interface PretrainOptions extends RunOptions {
 }
 
 /** Milliseconds that a process has to end by itself while there is nothing to lose. */
-const patience = 1500;
+const patience = 700;
 /** Milliseconds in which a signal that ended the child may be heard of here as well. */
 const sameSignal = 300;
 
