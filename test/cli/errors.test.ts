@@ -126,7 +126,7 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
     const config = writeTinyConfig(root, join(root, 'nowhere'));
     return expectUsageError(
       ['pretrain', '--config', config, '--output', output()],
-      /unknown data source '.*nowhere'/,
+      /data source .*nowhere does not exist; accepted: /,
     );
   });
 

@@ -90,7 +90,9 @@ describe('pictures of a run on a folder of images', function () {
     expect(noFeatures.neighbours).to.match(/^Run `slimclr knn .*` again to see nearest neighbours: the features of width 1 /); // prettier-ignore
     await rm(run.train, { recursive: true });
     const nothing = await readPictures(await readRun(run.folder));
-    expect(nothing.views).to.match(/^The training images are not available any more: unknown data source /);
+    expect(nothing.views).to.match(
+      /^The training images are not available any more: data source .* does not exist; /,
+    );
     expect(nothing.neighbours).to.be.a('string');
   });
 });
