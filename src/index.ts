@@ -38,6 +38,7 @@ export type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from './train
 export { readEvents, type LogReader } from './training/eventLog.js';
 
 // Evaluation, export, report
+export type { Notices } from './keep.js';
 export type { EvaluationOptions } from './evaluation/evaluation.js';
 export type { KnnSettings } from './evaluation/knn.js';
 export type { ProbeSettings } from './evaluation/probe.js';

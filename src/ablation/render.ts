@@ -4,7 +4,7 @@ import { renderConfig, renderPage } from '../report/htmlPage.js';
 import { renderSection } from '../report/section.js';
 import { seriesColor } from '../report/style.js';
 import type { AblationResult } from './results.js';
-import { ablationTables, percent, type Table } from './tables.js';
+import { ablationTables, spreadInPercent, type Table } from './tables.js';
 
 /** The tables as Markdown. */
 export function renderMarkdown(result: AblationResult): string {
@@ -59,7 +59,7 @@ function described({ complete, config, failures, runs, table }: AblationResult):
 
 function accuracyChart({ variants }: AblationResult, key: 'knn' | 'ridge', title: string): LineChart {
   const series = variants.map(({ name, widths }, i): Series => {
-    const values = widths.map((entry) => percent(entry[key]));
+    const values = widths.map((entry) => spreadInPercent(entry[key]));
     return {
       name,
       color: seriesColor(i),

@@ -19,7 +19,7 @@ export function ablationTables({ variants }: Pick<AblationResult, 'variants'>): 
         String(variant.seeds.length),
         ...widths.map(({ label }) => {
           const found = variant.widths.find((entry) => entry.label === label);
-          return found === undefined ? '-' : formatSpread(percent(found[key]), 1);
+          return found === undefined ? '-' : formatSpread(spreadInPercent(found[key]), 1);
         }),
       ]),
     ],
@@ -49,7 +49,7 @@ export function widthsOf(variants: readonly VariantSummary[]): { label: string; 
 }
 
 /** A share in percent. */
-export function percent({ mean, std }: Spread): Spread {
+export function spreadInPercent({ mean, std }: Spread): Spread {
   return { mean: 100 * mean, std: std === null ? null : 100 * std };
 }
 

@@ -2,7 +2,7 @@ import { decodeLanes, forEachConcurrently } from './concurrency.js';
 import type { ImageSource } from './source.js';
 import { ImageTransform, type ChannelStatistics } from './transform.js';
 
-export interface EvaluationOptions {
+export interface EvaluationBatchOptions {
   /** S, side of the network input in pixels. */
   readonly imageSize: number;
   readonly mean: ChannelStatistics;
@@ -22,7 +22,7 @@ export interface EvaluationBatch {
 /** All images of a source in order, without augmentation (`ImageTransform.evaluation`). */
 export async function* evaluationBatches(
   source: ImageSource,
-  { imageSize, mean, std, batchSize }: EvaluationOptions,
+  { imageSize, mean, std, batchSize }: EvaluationBatchOptions,
 ): AsyncGenerator<EvaluationBatch, void, undefined> {
   const transform = new ImageTransform(imageSize, mean, std);
   const inputSize = 3 * imageSize * imageSize;

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.js';
-import { evaluationBatches, type EvaluationOptions } from '../data/evaluationBatches.js';
+import { evaluationBatches, type EvaluationBatchOptions } from '../data/evaluationBatches.js';
 import type { ImageSource } from '../data/source.js';
 import type { Graph } from '../graph/graph.js';
 import { encodeModel } from '../onnx/model.js';
@@ -78,7 +78,7 @@ export async function extractFeatures(
     channels,
     data: new Float32Array(source.length * channels),
   }));
-  for await (const { images, start, count } of evaluationBatches(source, evaluationOptions(config))) {
+  for await (const { images, start, count } of evaluationBatches(source, batchOptions(config))) {
     for (const [i, encoder] of encoders.entries()) {
       const rows = await encoder.features(images, count);
       requireFiniteRows(rows, encoder.channels, 'features', features[i]!.origin, (row) => start + row);
@@ -89,7 +89,7 @@ export async function extractFeatures(
   return features;
 }
 
-function evaluationOptions({ data: { imageSize, mean, std } }: Config): EvaluationOptions {
+function batchOptions({ data: { imageSize, mean, std } }: Config): EvaluationBatchOptions {
   return { imageSize, mean, std, batchSize: encoderBatchSize(imageSize) };
 }
 

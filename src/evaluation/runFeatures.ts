@@ -46,7 +46,9 @@ export async function cachedFeatures(
   const cache = new FeatureCache(run.folder);
   const requests = requestsOf(run, images, trainedEncoder(run), width);
   const [train, test] = await Promise.all(
-    requests.map(async (request) => known(await cache.read(request.slot, request.key), request, images)),
+    requests.map(async (request) =>
+      checkedFeatures(await cache.read(request.slot, request.key), request, images),
+    ),
   );
   return train && test ? { train, test } : null;
 }
@@ -91,7 +93,7 @@ export async function encoderFeatures(
   const read = await Promise.all(
     requests.map(async (request) => ({
       ...request,
-      features: known(await cache.read(request.slot, request.key), request, images),
+      features: checkedFeatures(await cache.read(request.slot, request.key), request, images),
     })),
   );
   const found = new Map(read.map(({ width, split, features }) => [`${split} ${width}`, features]));
@@ -125,7 +127,7 @@ export async function encoderFeatures(
 }
 
 /** What the cache has; throws a SlimclrError for features that are not finite, which older versions kept. */
-function known(
+function checkedFeatures(
   features: Features | null,
   { width, split }: { readonly width: number; readonly split: Split },
   images: Pick<LabelledImages, Split>,

@@ -5,7 +5,7 @@ import { Builder } from '../ops/builder.js';
 import { widthLabel } from './manifest.js';
 import type { Program } from './program.js';
 
-export interface ProbeOptions {
+export interface ProbeGraphOptions {
   readonly width: number;
   /** Length of the features at this width. */
   readonly channels: number;
@@ -20,7 +20,7 @@ export interface ProbeOptions {
  * int64 `[N]`, for a distilled probe teacher_logits `[N, classes]`, weight `[classes, C]`, bias `[classes]` ->
  * loss, logits and gradients. Loss: CE(label), or its mean with CE(softmax of the teacher).
  */
-export function probeProgram({ width, channels, classes, batchSize, distilled }: ProbeOptions): Program {
+export function probeProgram({ width, channels, classes, batchSize, distilled }: ProbeGraphOptions): Program {
   const graph = new Graph(`probe.${widthLabel(width)}`);
   const b = new Builder(graph);
   const float = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
@@ -42,7 +42,7 @@ export function probeProgram({ width, channels, classes, batchSize, distilled }:
 
 export interface SharedProbeOptions {
   /** Descending; the first is the full width. */
-  readonly widths: readonly (Pick<ProbeOptions, 'width' | 'channels'> & {
+  readonly widths: readonly (Pick<ProbeGraphOptions, 'width' | 'channels'> & {
     /** The first of its channels among those of the full width; default 0. */
     readonly start?: number;
   })[];

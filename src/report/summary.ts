@@ -1,5 +1,5 @@
 import { widthLabel } from '../programs/manifest.js';
-import type { WidthAccuracy } from '../evaluation/results.js';
+import type { ExportedModelRecord, WidthAccuracy } from '../evaluation/results.js';
 import type { Run } from './run.js';
 
 /** What is known of one width's encoder. */
@@ -8,9 +8,8 @@ export interface WidthSummary {
   readonly width: number;
   readonly knn: WidthAccuracy | undefined;
   readonly probe: WidthAccuracy | undefined;
-  readonly model: ExportedModel | undefined;
+  readonly model: ExportedModelRecord | undefined;
 }
-type ExportedModel = NonNullable<Run['export']>['models'][number];
 
 export interface Column {
   readonly heading: string;
@@ -40,7 +39,7 @@ export function summarizeWidths(run: Run): WidthSummary[] {
 }
 
 /** The model of a width at the run's image size, without head and classifier where there is such a one. */
-function plainModel(run: Run, width: number): ExportedModel | undefined {
+function plainModel(run: Run, width: number): ExportedModelRecord | undefined {
   const models = run.export?.models.filter((model) => model.width === width && model.size === null) ?? [];
   return models.find(({ head, classifier }) => !head && classifier === null) ?? models[0];
 }
