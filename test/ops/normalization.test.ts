@@ -75,6 +75,28 @@ onEveryTarget('batch norm', (evaluate) => {
     expectClose(y!, expected[0], 1e-3);
   });
 
+  for (const shape of [
+    [2, 16, 1, 1],
+    [3, 4, 2, 2],
+    [4, 20, 4, 4],
+  ]) {
+    it(`BatchNormTrain [${shape.join(',')}] of values close to each other and far from the shift: as exact as near it`, async () => {
+      const channels = shape[1]!;
+      const near = randomOperand(shape, 6).values;
+      const values = near.map((value) => Math.fround(3 + value / 512));
+      const vector = new Array<number>(channels).fill(1);
+      const [y, , variance] = await batchNormTrain(evaluate, { shape, values }, vector, vector);
+      const expected = naiveBatchNorm({ shape, values }, vector, vector);
+      // Rounding of the mean over the standard deviation; variances are about 4e-6.
+      expectClose(y!, expected[0], 1e-3);
+      expectClose(
+        variance!.map((value) => 2 ** 18 * value),
+        expected[2].map((value) => 2 ** 18 * value),
+        1e-4,
+      );
+    });
+  }
+
   it('BatchNormTrain with a mean of 1000 that float32 holds exactly: Y and dX as exact as with 0', async () => {
     const shape = [64, 1, 1, 1];
     const multiples = normal(new Random(5), 32).map((value) => Math.round(64 * value) / 64);

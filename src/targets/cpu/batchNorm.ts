@@ -2,7 +2,7 @@ import type { Value } from '../../graph/graph.js';
 import { once } from '../../once.js';
 import type { BatchNormalizationAttributes } from '../../ops/batchNormalization.js';
 import type { Lowering, Rule } from './lowering.js';
-import { depthwise, Placed, type Activation } from './placed.js';
+import { depthwise, ones, Placed, type Activation } from './placed.js';
 import { mapLayout } from './convolution.js';
 
 /**
@@ -51,9 +51,7 @@ export const batchNormTrain: Rule = (l, node) => {
   const y: Activation = { layout, value: x.get(layout) };
 
   const mean = channelMean(l, y, samples);
-  const squares = k.scaled(channelDot(l, y, y, samples), 1 / (n * h * w));
-  // Of a constant channel rounding may leave less than nothing, whose root is NaN.
-  const variance = b.op('Relu', [k.sub(squares, k.mul(mean, mean))]);
+  const variance = channelVariance(l, y, mean, samples, n * h * w);
   const std = b.op('Sqrt', [k.add(variance, b.scalar(epsilon))]);
   const rstd = b.op('Reciprocal', [std]);
   const scale = k.mul(vector(gamma), rstd);
@@ -66,6 +64,26 @@ export const batchNormTrain: Rule = (l, node) => {
     l.placed(varianceOutput, 'plain', k.slice(variance, 0, 0, c)),
   ];
 };
+
+/**
+ * Values of a channel up to which their variance takes a pass of its own. By chance a few of them are much closer to
+ * each other than to the shift, and what E[y^2] - E[y]^2 leaves of so few digits would be a visible part wrong.
+ */
+const few = 64;
+
+/** Biased variance of each channel: `[C]`. */
+function channelVariance(l: Lowering, y: Activation, mean: Value, samples: number, count: number): Value {
+  const { k, b } = l;
+  if (count <= few) {
+    const channels = y.value.dims[1]!;
+    const bias = k.repeated(b.op('Neg', [mean]), samples);
+    const centred: Activation = { ...y, value: depthwise(k, y.value, ones(k, channels), { bias }) };
+    return k.scaled(channelDot(l, centred, centred, samples), 1 / count);
+  }
+  const squares = k.scaled(channelDot(l, y, y, samples), 1 / count);
+  // Of a constant channel rounding may leave less than nothing, whose root is NaN.
+  return b.op('Relu', [k.sub(squares, k.mul(mean, mean))]);
+}
 
 /**
  * BatchNormTrainGrad. With d = dY, M = N H W, m and r of the shifted input y, and q = r (mean(y d) - m mean(d)):
