@@ -49,7 +49,7 @@ describe('targets: non-overlapping weights, widths 1, 0.5 and 0.25', function ()
   for (const target of [portable, cpuTarget(16)]) {
     const programs = emitted(target);
     const { parameters, labels } = programs.manifest;
-    const values = drawGradientInputs(programs.manifest, config, 0);
+    const values = drawGradientInputs(programs.manifest, config, { seed: 0 });
 
     it(`${target.name}: what lies outside a sub-network's blocks has no influence on it, what lies inside has`, async () => {
       const before = await runGradients(programs, values);

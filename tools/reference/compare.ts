@@ -16,9 +16,11 @@ import {
   type CaseResult,
   type CompareOptions,
 } from './compareCase.js';
+import { imageKinds, type ImageKind } from './inputs.js';
 import { asExact, printCase, printHeading, printLine } from './printCase.js';
 
-interface Options extends CompareOptions {
+interface Options extends Omit<CompareOptions, 'images'> {
+  readonly images: readonly ImageKind[];
   readonly encoder?: readonly Encoder[];
   readonly method: readonly MethodName[];
   readonly all: boolean;
@@ -34,11 +36,15 @@ async function main(options: Options): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'slimclr-reference-'));
   const results: CaseResult[] = [];
   try {
-    if (options.programs !== undefined) results.push(await compareProgram(options.programs, work, options));
-    else {
-      if (options.all) printHeading(options.target);
+    if (options.all && options.programs === undefined) printHeading(options.target);
+    for (const images of options.images) {
+      if (options.programs !== undefined) {
+        results.push(await compareProgram(options.programs, work, { ...options, images }));
+        continue;
+      }
       for (const tested of casesOf(options)) {
-        const result = await compareCase(tested, work, options);
+        const title = `${tested.title}, ${images}`;
+        const result = await compareCase({ ...tested, title }, work, { ...options, images });
         if (options.all) printLine(result);
         else printCase(result);
         results.push(result);
@@ -76,7 +82,11 @@ function casesOf({
   );
 }
 
-async function compareProgram(folder: string, work: string, options: Options): Promise<CaseResult> {
+async function compareProgram(
+  folder: string,
+  work: string,
+  options: CompareOptions & Pick<Options, 'slowStart'>,
+): Promise<CaseResult> {
   const config = (await readManifest(folder)).config as Config;
   if (config.method.kind === 'seed') {
     // The teacher of the comparison would take the place of the one that is there.
@@ -84,7 +94,7 @@ async function compareProgram(folder: string, work: string, options: Options): P
       `--programs ${folder}: method seed; accepted: other methods, or --method seed without a folder`,
     );
   }
-  const title = `${describe(config)}, seed ${options.seed}`;
+  const title = `${describe(config)}, seed ${options.seed}, ${options.images}`;
   const moment = momentOf({ title, config, slowStart: options.slowStart });
   const result = await compareFolders([folder], title, moment, work, options);
   printCase(result);
@@ -137,6 +147,11 @@ const command = new Command('npm run reference --')
     new Option('--target <names...>', 'whose graphs to compare')
       .choices(Object.keys(targets))
       .default(Object.keys(targets)),
+  )
+  .addOption(
+    new Option('--images <kinds...>', 'noise, or objects on white and black backgrounds')
+      .choices(imageKinds)
+      .default(imageKinds),
   )
   .option('--seed <n>', 'seed of weights and inputs', parseSeed, 0)
   .option('--shift <n>', 'betas of most channels are about +-n instead of 0', parseShift, 0)

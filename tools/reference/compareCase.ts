@@ -15,7 +15,7 @@ import {
   type Tensors,
 } from './comparison.js';
 import { gradientErrors, worstRatio, type GradientErrors } from './gradientTable.js';
-import { drawInputs } from './inputs.js';
+import { drawInputs, type ImageKind } from './inputs.js';
 import { memoryFormats, Pytorch } from './pytorch.js';
 import { runTrainingStep, teacherOf, type Moment } from './trainingStep.js';
 
@@ -28,6 +28,7 @@ export interface CompareOptions {
   readonly target: readonly TargetName[];
   readonly seed: number;
   readonly shift: number;
+  readonly images: ImageKind;
   readonly runningMeans: (typeof runningMeans)[number];
   readonly margins: boolean;
   readonly python: readonly string[];
@@ -120,10 +121,10 @@ async function placeInputs(
   manifest: Manifest,
   pytorch: Pytorch,
   moment: Moment,
-  { seed, shift, margins, runningMeans }: CompareOptions,
+  { margins, runningMeans, ...options }: CompareOptions,
 ): Promise<Map<string, TensorData>> {
   const { method } = manifest.config as Config;
-  const inputs = drawInputs(manifest, manifest.config as Config, seed, shift);
+  const inputs = drawInputs(manifest, manifest.config as Config, options);
   const setTeacher = () => {
     if (method.kind === 'seed') inputs.set('teacher', teacherOf(inputs.get('view1')!, method.dimension));
   };

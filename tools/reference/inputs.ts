@@ -5,6 +5,22 @@ import { optimizerOf } from '../../src/optimizers/optimizer.js';
 import type { Manifest } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
 
+/** What images are drawn: noise everywhere, or objects of it on white and black backgrounds, where pixels are equal. */
+export const imageKinds = ['noise', 'flat'] as const;
+export type ImageKind = (typeof imageKinds)[number];
+
+export interface DrawOptions {
+  readonly seed: number;
+  /** See `drawGradientInputs`; default 0. */
+  readonly shift?: number;
+  /** Default noise. */
+  readonly images?: ImageKind;
+}
+
+/** White and black after the usual normalisation, by channel. */
+const white = [2.249, 2.429, 2.64];
+const black = [-2.118, -2.036, -1.804];
+
 /**
  * Values for everything one training step reads, by the names in README.md: what `drawGradientInputs` gives,
  * parameters of the key encoder, slots of the optimiser.
@@ -16,10 +32,9 @@ import { Random } from '../../src/random.js';
 export function drawInputs(
   manifest: Manifest,
   config: Config,
-  seed: number,
-  shift = 0,
+  options: DrawOptions,
 ): Map<string, TensorData> {
-  const draws = new Draws(manifest, seed, shift, drawGradientInputs(manifest, config, seed, shift));
+  const draws = new Draws(manifest, options, drawGradientInputs(manifest, config, options));
   for (const slot of optimizerOf(config.optimizer).slots) {
     // A mean of squares is not negative.
     const [mean, spread] = slot === 'second_moment' ? [1e-4, 5e-5] : [0, 0.01];
@@ -43,15 +58,12 @@ export function drawInputs(
 export function drawGradientInputs(
   manifest: Manifest,
   config: Config,
-  seed: number,
-  shift = 0,
+  options: DrawOptions,
 ): Map<string, TensorData> {
   const { accumulation, batchSize, method } = config;
-  const draws = new Draws(manifest, seed, shift, new Map());
+  const draws = new Draws(manifest, options, new Map());
   const count = batchSize * accumulation;
-  const images = [count, 3, viewSize(config), viewSize(config)];
-  draws.uniform('view1', images, 0, Math.sqrt(3));
-  draws.uniform('view2', images, 0, Math.sqrt(3));
+  for (const view of ['view1', 'view2']) draws.images(view, [count, 3, viewSize(config), viewSize(config)]);
   if ('queueSize' in method) draws.directions('queue', method.queueSize, method.dimension);
   if (method.kind === 'moco-v2') draws.directions('keys', count, method.dimension);
   if (method.kind === 'moco-v3') {
@@ -70,19 +82,39 @@ export function drawGradientInputs(
 class Draws {
   /** In the name of each residual branch's last batch norm. */
   readonly #lastNorm: string;
+  readonly #shift: number;
 
   constructor(
     manifest: Manifest,
-    private readonly seed: number,
-    private readonly shift: number,
+    private readonly options: DrawOptions,
     readonly values: Map<string, TensorData>,
   ) {
+    this.#shift = options.shift ?? 0;
     this.#lastNorm = manifest.parameters.some(({ name }) => name.includes('.bn3.')) ? '.bn3.' : '.bn2.';
+  }
+
+  /** `[N, 3, H, W]` of standard deviation 1; flat ones are that within a rectangle of half of each side. */
+  images(name: string, shape: readonly [number, number, number, number]): void {
+    const random = new Random(this.options.seed, this.values.size, 1);
+    this.uniform(name, shape, 0, Math.sqrt(3));
+    if (this.options.images !== 'flat') return;
+    const [count, channels, height, width] = shape;
+    const pixels = this.values.get(name)!.data as Float32Array;
+    for (let n = 0; n < count; n++) {
+      const [top, left] = [height, width].map((extent) => Math.floor(random.uniform(0, extent / 2)));
+      const background = n % 2 === 0 ? white : black;
+      for (let i = n * channels * height * width; i < (n + 1) * channels * height * width; i++) {
+        const [row, column] = [Math.floor(i / width) % height, i % width];
+        const inside =
+          row >= top! && row < top! + height / 2 && column >= left! && column < left! + width / 2;
+        if (!inside) pixels[i] = background[Math.floor(i / (height * width)) % channels]!;
+      }
+    }
   }
 
   /** Over [mean - spread, mean + spread]; each tensor has a stream of its own. */
   uniform(name: string, shape: readonly number[], mean: number, spread: number): void {
-    const random = new Random(this.seed, this.values.size);
+    const random = new Random(this.options.seed, this.values.size);
     const data = new Float32Array(elementCount(shape));
     for (let i = 0; i < data.length; i++) data[i] = random.uniform(mean - spread, mean + spread);
     this.values.set(name, { dtype: 'float32', shape, data });
@@ -110,7 +142,7 @@ class Draws {
     else if (name.endsWith('.beta')) {
       this.uniform(name, shape, 0, 0.2);
       const betas = this.values.get(name)!.data as Float32Array;
-      for (let i = 0; i < betas.length; i++) betas[i]! += this.shift * [0, 1, 1, 1, -1][i % 5]!;
+      for (let i = 0; i < betas.length; i++) betas[i]! += this.#shift * [0, 1, 1, 1, -1][i % 5]!;
     } else {
       // Variance 2 / fanIn, which keeps the scale of activations through a ReLU.
       this.uniform(name, shape, 0, Math.sqrt(6 / elementCount(shape.slice(1))));

@@ -180,7 +180,7 @@ class Rows {
 const values = (tensor: Tensor) => tensor.data as Float32Array;
 
 /** The inputs with a key network's parameters: what it does not use is the trained network's. */
-function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manifest): Tensors {
+export function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manifest): Tensors {
   const all: Tensors = new Map(inputs);
   for (const { name } of parameters) {
     const key = `${keyPrefix}${name}`;
@@ -189,7 +189,10 @@ function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manif
   return all;
 }
 
-function microBatches(inputs: ReadonlyMap<string, TensorData>, { accumulation }: Config): MicroBatch[] {
+export function microBatches(
+  inputs: ReadonlyMap<string, TensorData>,
+  { accumulation }: Config,
+): MicroBatch[] {
   const part = (name: string, index: number) => {
     const data = inputs.get(name)?.data as Float32Array | undefined;
     const length = (data?.length ?? 0) / accumulation;
@@ -205,7 +208,7 @@ function microBatches(inputs: ReadonlyMap<string, TensorData>, { accumulation }:
 }
 
 /** A teacher whose embedding of an image are its first pixels. */
-async function writeTeacher(folder: string, config: Config): Promise<void> {
+export async function writeTeacher(folder: string, config: Config): Promise<void> {
   if (config.method.kind !== 'seed') return;
   const { batchSize } = config;
   const size = viewSize(config);

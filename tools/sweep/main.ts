@@ -1,12 +1,18 @@
 /**
  * The blocked kernels against the standard operators: `npm run sweep` runs what the guard allows, `npm run sweep
  * -- --all` also what it refuses, each case in a child process that it may end. Exit code 1 when a case that is
- * allowed is wrong.
+ * allowed is wrong. `npm run sweep -- configs` compares random configs instead (sweepConfigs.ts).
  */
 import { availableParallelism } from 'node:os';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
 import { guardProblem, sweepCases, type SweepCase } from './cases.js';
 import { sweep } from './sweep.js';
+import { sweepConfigs } from './sweepConfigs.js';
+
+if (process.argv[2] === 'configs') {
+  await sweepConfigs(process.argv.slice(3));
+  process.exit();
+}
 
 const all = process.argv.includes('--all');
 const probed = await probeBlockedKernels({ provider: 'cpu' });

@@ -23,6 +23,7 @@ interface Case {
   /** Betas of most channels are about +-shift, so that means are far larger than standard deviations. */
   readonly shift?: number;
   readonly choices?: Choices;
+  readonly images?: 'flat';
   readonly weights?: 'non-overlapping';
 }
 
@@ -82,6 +83,27 @@ const cases: readonly Case[] = [
     size: 64,
     batch: 4,
   },
+  {
+    title: 'ResNet-18, 7x7 stem, its map of 16 pooled to 8, objects on white and black',
+    encoder: { name: 'resnet18', stem: 'imagenet' },
+    size: 32,
+    batch: 6,
+    images: 'flat',
+  },
+  {
+    title: 'ResNet-18, 7x7 stem, its map of 33 pooled to 17, objects on white and black',
+    encoder: { name: 'resnet18', stem: 'imagenet' },
+    size: 65,
+    batch: 4,
+    images: 'flat',
+  },
+  {
+    title: 'ResNet-20, objects on white and black',
+    encoder: resnet20,
+    size: 16,
+    batch: 6,
+    images: 'flat',
+  },
 ];
 
 /**
@@ -95,6 +117,7 @@ async function compareTargets({
   batch,
   widths,
   shift,
+  images,
   choices,
   weights,
 }: Case): Promise<Errors> {
@@ -117,7 +140,11 @@ async function compareTargets({
   const reference = emitFor(portable);
   const cpu = emitFor(cpuTarget(16, choices));
 
-  const values = drawGradientInputs(reference.manifest, config, 0, shift);
+  const values = drawGradientInputs(reference.manifest, config, {
+    seed: 0,
+    ...(shift !== undefined && { shift }),
+    ...(images && { images }),
+  });
   for (const [name, mean] of await placeMargins(reference, values)) {
     const data = mean.map((m) => 1.02 * m + 0.02);
     for (const of of [name, `key.${name}`]) {
