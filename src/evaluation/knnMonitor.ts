@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js';
+import { absoluteSource } from '../data/absoluteSource.js';
 import { datasetNames } from '../data/dataset.js';
 import { openSource, select, subset } from '../data/source.js';
 import { UsageError } from '../errors.js';
@@ -80,7 +81,10 @@ async function monitorImages(
     return openLabelledImages(config, { ...options, source, limit, testLimit });
   }
   const { seed } = config;
-  const folder = labelled(await openSource(source, options), 'the kNN monitor');
+  // All images of the folder, whether training uses them or not.
+  const isOpen = config.data.limit === 0 && options.images?.name === absoluteSource(source);
+  const images = isOpen ? options.images : await openSource(source, options);
+  const folder = labelled(images, 'the kNN monitor');
   if (folder.length < oneInFolder) {
     throw new UsageError(
       `the kNN monitor of ${source}: ${folder.length} labelled images; accepted: at least ${oneInFolder}`,

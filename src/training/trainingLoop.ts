@@ -80,7 +80,8 @@ export async function trainingLoop(run: PreparedRun, options: LoopOptions): Prom
     });
     let monitor: Monitor | undefined;
     if (config.monitor.kind !== 'none') {
-      monitor = await openMonitor(config, { ...cache, signal: stop, ...(onProgress && { onProgress }) });
+      const following = { signal: stop, ...(onProgress && { onProgress }) };
+      monitor = await openMonitor(config, { images: source, ...cache, ...following });
       resources.unshift(monitor);
     }
     const profiler = profile ? await StepProfiler.open(runFolder) : undefined;

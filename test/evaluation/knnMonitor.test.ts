@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
@@ -75,6 +75,21 @@ describe('openKnnMonitor', function () {
         config.runtime,
       );
       expect(found[label]).to.deep.equal(expected);
+    }
+  });
+
+  it('images that are open are not opened again, unless training has only some of them', async () => {
+    const images = await openSource(run.train);
+    const moved = `${run.train}-moved`;
+    await rename(run.train, moved);
+    try {
+      const config = configOf(run.train);
+      await (await openKnnMonitor(config, { images })).close();
+      const limited = { ...config, data: { ...config.data, limit: 8 } };
+      const error = await rejection(openKnnMonitor(limited, { images }));
+      expect(error.message).to.match(/does not exist/);
+    } finally {
+      await rename(moved, run.train);
     }
   });
 
