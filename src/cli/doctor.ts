@@ -56,7 +56,7 @@ function cacheLines(cache: DoctorReport['cache']): [name: string, value: string]
   if (cache.directory === null) return [['cache', cache.reason]];
   const datasets = cache.datasets.map(({ name, bytes }) => `${name} (${megabytes(bytes)})`);
   return [
-    ['cache', cache.directory],
+    ['cache', `${cache.directory}${cache.writable ? '' : ', which cannot be written'}`],
     ['data sets', datasets.join(', ') || 'none yet'],
   ];
 }

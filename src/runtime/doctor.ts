@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
-import { readdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import { cpus, freemem, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { SlimclrError } from '../errors.js';
@@ -41,7 +42,12 @@ export interface DoctorReport {
   readonly memory: { readonly total: number; readonly limit: number | null; readonly free: number };
   /** `directory` null: there is none, for the `reason`. */
   readonly cache:
-    | { readonly directory: string; readonly datasets: readonly CachedDataset[] }
+    | {
+        readonly directory: string;
+        readonly datasets: readonly CachedDataset[];
+        /** Whether it can be written, or made. */
+        readonly writable: boolean;
+      }
     | { readonly directory: null; readonly reason: string };
   readonly providers: readonly ProviderReport[];
 }
@@ -173,9 +179,25 @@ function reasonOf(message: string): string {
 async function cacheReport(named: string | undefined): Promise<DoctorReport['cache']> {
   try {
     const directory = named ?? defaultCacheDirectory();
-    return { directory, datasets: await cachedDatasets(directory) };
+    return {
+      directory,
+      datasets: await cachedDatasets(directory),
+      writable: await isWritable(resolve(directory)),
+    };
   } catch (error) {
     return { directory: null, reason: (error as Error).message };
+  }
+}
+
+/** Whether files can be made in a folder that is there, or in the nearest one above it that is. */
+async function isWritable(folder: string): Promise<boolean> {
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    return (await stat(folder)).isDirectory();
+  } catch (error) {
+    const above = dirname(folder);
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT' && above !== folder;
+    return absent && isWritable(above);
   }
 }
 

@@ -99,7 +99,11 @@ export function loadFailure(
   if (code === 'MODULE_NOT_FOUND') {
     return 'onnxruntime-node is not installed, or not whole; accepted: the packages as `npm install` leaves them';
   }
-  return `onnxruntime-node cannot be loaded (${message.split('\n')[0]}); accepted: a library that loads, see \`npm install\``;
+  const needs =
+    platform === 'win32'
+      ? 'Windows with the Microsoft Visual C++ Redistributable'
+      : 'a system with the libraries that it names, as new as it asks for';
+  return `onnxruntime-node cannot be loaded (${message.split('\n')[0]}); accepted: ${needs}`;
 }
 
 function thisPlatform(): Platform {

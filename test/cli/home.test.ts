@@ -6,7 +6,8 @@ import { defaultCacheDirectory } from '../../src/data/cacheDirectory.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { slimclrAs, writeTinyConfig } from './slimclr.js';
 
-describe('a user without HOME and without an entry in passwd, as in a container', () => {
+describe('a user without HOME and without an entry in passwd, as in a container', function () {
+  this.timeout(120_000);
   let root: string;
   let config: string;
   before(async function () {
@@ -42,6 +43,15 @@ describe('a user without HOME and without an entry in passwd, as in a container'
         /^slimclr: no folder for the cache: [^\n]* accepted: [^\n]*SLIMCLR_CACHE[^\n]*\n$/,
       );
       expect(outcome.code).to.equal(1);
+    }
+  });
+
+  it('doctor: a cache that can be made, and one that cannot be written', async () => {
+    for (const [folder, line] of [
+      [join(root, 'new', 'cache'), /\ncache +\S+cache\n/],
+      ['/proc/cache', /\ncache +\/proc\/cache, which cannot be written\n/],
+    ] as const) {
+      expect((await slimclr({}, 'doctor', '--cache', folder)).stdout).to.match(line);
     }
   });
 

@@ -23,7 +23,8 @@ async function node(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   return { code, stdout, stderr };
 }
 
-describe('ONNX Runtime keeps no telemetry: files under an empty home', () => {
+describe('ONNX Runtime keeps no telemetry: files under an empty home', function () {
+  this.timeout(120_000);
   let root: string;
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'slimclr-home-'));
