@@ -27,7 +27,8 @@ export async function performRun(
   const onProgress = (message: string) => options.onProgress?.(run, message);
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
   if (!(await train(run, config, options))) return null;
-  const evaluated = { ...evaluation, ...cache, ...(signal && { signal }), onProgress };
+  const onNotice = (message: string) => options.onNotice?.(run, message);
+  const evaluated = { ...evaluation, ...cache, ...(signal && { signal }), onProgress, onNotice };
   try {
     const knn = await evaluateKnn(run.folder, evaluated);
     const ridge = await evaluateProbe(run.folder, { ...evaluated, protocol: 'ridge' });

@@ -1,6 +1,6 @@
 import { formatDuration } from '../report/duration.js';
 import { slimStartEpoch } from '../config/techniques.js';
-import { collapsed } from '../diagnostics/features.js';
+import { collapsed } from '../diagnostics/featureStatistics.js';
 import type { Diagnostics, TrainingEvent } from '../training/events.js';
 
 type StartEvent = Extract<TrainingEvent, { type: 'start' }>;

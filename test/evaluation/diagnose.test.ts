@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../src/errors.js';
 import { diagnose } from '../../src/evaluation/diagnose.js';
 import { sha256File } from '../../src/onnx/hash.js';
-import { listCheckpoints } from '../../src/training/checkpoint.js';
+import { listCheckpoints, readCheckpoint, writeCheckpoint } from '../../src/training/checkpoint.js';
 import type { Diagnostics, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { rejection } from '../support/rejection.js';
@@ -87,6 +87,24 @@ describe('diagnose', function () {
       rmSync(images, { recursive: true, force: true });
       renameSync(moved, images);
     }
+  });
+
+  it('a checkpoint of which a number is not finite: one line that names width and image, no result', async () => {
+    const [first] = await listCheckpoints(run);
+    const result = join(run, 'results', 'diagnostics.json');
+    rmSync(result, { force: true });
+    const saved = await readCheckpoint(first!.path);
+    const tensors = new Map(saved.tensors);
+    const name = 'encoder.bn1.w0.50.beta';
+    const { data, ...tensor } = tensors.get(name)!;
+    tensors.set(name, { ...tensor, data: Float32Array.from(data as Float32Array, () => NaN) });
+    const { path } = await writeCheckpoint(join(root, 'broken'), { ...saved, tensors }, 1);
+    const error = await rejection(diagnose(run, { checkpoint: path }));
+    expect(error.name).to.equal('SlimclrError');
+    expect(error.message).to.match(
+      /^diagnostics: loss of width w0.50 is NaN at step 2 on (blue|red)\/\d+\.png of .*images and the 15 images after it/,
+    );
+    expect(existsSync(result)).to.equal(false);
   });
 
   it('a checkpoint of another config: refused', async () => {

@@ -1,4 +1,4 @@
-import { collapsed, collapseThreshold } from '../../diagnostics/features.js';
+import { collapsed, collapseThreshold } from '../../diagnostics/featureStatistics.js';
 import { stepChart, widthSeries, type LineChart } from '../charts.js';
 import type { Measurement, History } from '../history.js';
 import { alarm, chartsOr, sentence, type Block, type Section } from '../section.js';

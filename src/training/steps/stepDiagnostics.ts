@@ -1,5 +1,5 @@
 import { averaged } from '../../diagnostics/average.js';
-import { featureStatistics, type FeatureStatistics } from '../../diagnostics/features.js';
+import { featureStatistics, type FeatureStatistics } from '../../diagnostics/featureStatistics.js';
 import { queueAge } from '../../diagnostics/queueAge.js';
 import type { Tensor } from '../../runtime/session.js';
 import type { Diagnostics } from '../events.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { collapsed, featureStatistics } from '../../src/diagnostics/features.js';
+import { collapsed, featureStatistics } from '../../src/diagnostics/featureStatistics.js';
 import { Random } from '../../src/random.js';
 
 function unitRows(seed: number, count: number, dimension: number): Float32Array {
