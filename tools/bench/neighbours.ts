@@ -19,18 +19,19 @@ export interface ProcessTimes {
   readonly processes: ReadonlyMap<number, ProcessTime>;
 }
 
-/** A process that ran beside a measurement. */
+/** Processes of one name and priority that ran beside a measurement. */
 export interface Neighbour {
   readonly name: string;
-  readonly pid: number;
   readonly nice: number;
-  /** Of one core, on average: 2 are two cores. */
+  /** How many. */
+  readonly count: number;
+  /** Of one core, on average, all together: 2 are two cores. */
   readonly share: number;
 }
 
 /** Clock ticks a second in /proc (USER_HZ, the same on every Linux). */
 const ticks = 100;
-/** Below this share of a core a process does not count as one that ran. */
+/** Up to this share of a core processes do not count as ones that ran. */
 const threshold = 0.05;
 
 /** Processor times of all processes, of any user and priority; none where there is no /proc. Linux. */
@@ -44,25 +45,37 @@ export function processTimes(root = '/proc'): ProcessTimes {
 }
 
 /**
- * The processes that used more than 5 % of a core between two moments, busiest first, but those of `own` and all that
- * they started. One that ended in between is not seen.
+ * What used more than 5 % of a core over the moments of a measurement, from the first to the last, busiest first, but the
+ * processes of `own` and all that they started. Of a process that starts and ends between two moments nothing is seen,
+ * of one that ends what it used up to the moment before.
  */
-export function neighbours(before: ProcessTimes, after: ProcessTimes, own: readonly number[]): Neighbour[] {
-  const elapsed = after.at - before.at;
-  const isOwn = (pid: number): boolean => {
-    for (let id: number | undefined = pid; id !== undefined; id = after.processes.get(id)?.parent) {
-      if (own.includes(id)) return true;
+export function neighbours(moments: readonly ProcessTimes[], own: readonly number[]): Neighbour[] {
+  const [first] = moments;
+  const elapsed = moments.at(-1)!.at - first!.at;
+  const used = new Map<string, { readonly process: ProcessTime; readonly seconds: number }>();
+  for (const { processes } of moments) {
+    for (const [pid, process] of processes) {
+      if (isOwn(pid, processes, own)) continue;
+      const before = first!.processes.get(pid);
+      const seconds = process.seconds - (before?.started === process.started ? before.seconds : 0);
+      used.set(`${pid} ${process.started}`, { process, seconds });
     }
-    return false;
-  };
-  return [...after.processes]
-    .map(([pid, { name, nice, seconds, started }]) => {
-      const earlier = before.processes.get(pid);
-      const used = earlier?.started === started ? seconds - earlier.seconds : seconds;
-      return { name, pid, nice, share: used / elapsed };
-    })
-    .filter(({ pid, share }) => share > threshold && !isOwn(pid))
-    .sort((a, b) => b.share - a.share);
+  }
+  const groups = new Map<string, Neighbour>();
+  for (const { process, seconds } of used.values()) {
+    if (seconds === 0) continue;
+    const { name, nice } = process;
+    const { count = 0, share = 0 } = groups.get(`${nice} ${name}`) ?? {};
+    groups.set(`${nice} ${name}`, { name, nice, count: count + 1, share: share + seconds / elapsed });
+  }
+  return [...groups.values()].filter(({ share }) => share > threshold).sort((a, b) => b.share - a.share);
+}
+
+function isOwn(pid: number, processes: ProcessTimes['processes'], own: readonly number[]): boolean {
+  for (let id: number | undefined = pid; id !== undefined; id = processes.get(id)?.parent) {
+    if (own.includes(id)) return true;
+  }
+  return false;
 }
 
 function listed(root: string): string[] {

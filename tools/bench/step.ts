@@ -76,11 +76,11 @@ async function measure(
     processes.unshift(ours.process);
     await ours.process.step();
 
-    const before = processTimes();
-    const seconds = await inTurns(processes, steps);
+    const moments = [processTimes()];
+    const look = () => moments.push(processTimes());
+    const seconds = await inTurns(processes, steps, look);
     const blockSeconds: number[][] = [];
-    for (const sideProcess of processes) blockSeconds.push(await inBlock(sideProcess, steps));
-    const beside = neighbours(before, processTimes(), [process.pid]);
+    for (const sideProcess of processes) blockSeconds.push(await inBlock(sideProcess, steps, look));
     const sides = [ours.name, ...rivals.map(({ trial }) => trial.name)].map((title, i): SideResult => ({
       name: title,
       seconds: seconds[i]!,
@@ -97,7 +97,7 @@ async function measure(
       ours: sides[0]!,
       ...(rival && { rival }),
       trials,
-      neighbours: beside,
+      neighbours: neighbours(moments, [process.pid]),
     };
   } finally {
     for (const sideProcess of processes) sideProcess.close();
@@ -105,24 +105,32 @@ async function measure(
   }
 }
 
-/** Seconds of `steps` steps of each side, one of each side after the other: both meet the same states of the machine. */
-async function inTurns(processes: readonly StepProcess[], steps: number): Promise<number[][]> {
+/** Seconds of `steps` steps of each side, one of each side after the other: both meet the same states of the machine. `look` is called between. */
+async function inTurns(
+  processes: readonly StepProcess[],
+  steps: number,
+  look: () => void,
+): Promise<number[][]> {
   const seconds = processes.map((): number[] => []);
   for (let i = 0; i < steps; i++) {
     for (const [side, sideProcess] of processes.entries()) {
       await sleep(pauseMilliseconds);
       seconds[side]!.push((await sideProcess.step()).seconds);
     }
+    look();
   }
   return seconds;
 }
 
 /** Seconds of `steps` steps of one side, one after the other as in training, after one that is not counted. */
-async function inBlock(sideProcess: StepProcess, steps: number): Promise<number[]> {
+async function inBlock(sideProcess: StepProcess, steps: number, look: () => void): Promise<number[]> {
   await sleep(pauseMilliseconds);
   await sideProcess.step();
   const seconds: number[] = [];
-  for (let i = 0; i < steps; i++) seconds.push((await sideProcess.step()).seconds);
+  for (let i = 0; i < steps; i++) {
+    seconds.push((await sideProcess.step()).seconds);
+    look();
+  }
   return seconds;
 }
 

@@ -43,7 +43,7 @@ const header = [
 
 /**
  * All results as a Markdown table: median seconds a step in turns, ratios in turns and in blocks, peak memory of both
- * sides, and the other processes that used more than 5 % of a core.
+ * sides, and what else used more than 5 % of a core.
  */
 export function formatResults(results: readonly StepResult[]): string {
   const rows = results.map(({ name, batchSize, goal, memoryGoal, ours, rival, neighbours }) => [
@@ -69,9 +69,11 @@ export function formatTrial({ name, seconds, peakMemory }: Trial): string {
   return `  ${name.padEnd(50)} ${seconds.toFixed(2).padStart(7)} s ${megabytes(peakMemory).padStart(8)}`;
 }
 
-/** Such as `node (nice 10) 43 %`, of one core. */
-function neighbourText({ name, nice, share }: Neighbour): string {
-  return `${name.replaceAll('|', '/')}${nice === 0 ? '' : ` (nice ${nice})`} ${Math.round(100 * share)} %`;
+/** Such as `3 node (nice 10) 43 %`, of one core. */
+function neighbourText({ name, nice, count, share }: Neighbour): string {
+  const many = count === 1 ? '' : `${count} `;
+  const priority = nice === 0 ? '' : ` (nice ${nice})`;
+  return `${many}${name.replaceAll('|', '/')}${priority} ${Math.round(100 * share)} %`;
 }
 
 const seconds = (side: SideResult): string => `${median(side.seconds).toFixed(2)} s`;

@@ -63,8 +63,8 @@ describe('tools/bench: step', () => {
         rival: { name: 'PyTorch 2', seconds: [4, 4, 1], blockSeconds: [1, 5, 5], peakMemory: 400 * mebibyte },
         trials: [],
         neighbours: [
-          { name: 'node', pid: 7, nice: 10, share: 0.432 },
-          { name: 'tar', pid: 8, nice: 0, share: 1.5 },
+          { name: 'node', nice: 10, count: 3, share: 0.432 },
+          { name: 'tar', nice: 0, count: 1, share: 1.5 },
         ],
       },
     ]).split('\n');
@@ -80,7 +80,7 @@ describe('tools/bench: step', () => {
         '300 MiB',
         '400 MiB',
         '0.75 (0.90)',
-      ].concat('PyTorch 2', 'node (nice 10) 43 %, tar 150 %', ''),
+      ].concat('PyTorch 2', '3 node (nice 10) 43 %, tar 150 %', ''),
     );
   });
 
