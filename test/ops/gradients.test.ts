@@ -6,7 +6,8 @@ import {
   type GradientRule,
   type OpName,
 } from '../../src/ops/operator.js';
-import { checkGradient, type GradientCase } from '../support/checkGradient.js';
+import { cpuTarget } from '../../src/targets/cpu/index.js';
+import { checkGradient, loweredGradient, type GradientCase } from '../support/checkGradient.js';
 import { isMap } from '../support/operands.js';
 import { testedTargets } from '../support/testedTargets.js';
 import { withRule } from '../support/withRule.js';
@@ -62,6 +63,16 @@ describe('gradient rules', () => {
           checkGradient(test, seed, tested));
       }
     }
+    it(`${name}: every case lowers for blocks of 8 and of 16 channels`, () => {
+      for (const block of [8, 16] as const) {
+        for (const betweenLayers of [false, true]) {
+          const tested = { title: '', target: cpuTarget(block), betweenLayers };
+          for (const test of list) {
+            if (!betweenLayers || test.inputs.some(isMap)) loweredGradient(test, tested);
+          }
+        }
+      }
+    });
     it(`${name}: a gradient that is 1 % off is found in every case`, async () => {
       for (const test of list) {
         for (const k of test.inputs.keys()) {

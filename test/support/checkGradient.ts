@@ -3,6 +3,7 @@ import { Graph, type Value } from '../../src/graph/graph.js';
 import { elementCount } from '../../src/onnx/model.js';
 import { Builder } from '../../src/ops/builder.js';
 import { Random } from '../../src/random.js';
+import { lower } from '../../src/targets/lower.js';
 import { placeOperands, type OperandType, type PlacedOperands } from './operands.js';
 import { loadGraph, type LoadedGraph } from './runGraph.js';
 import { normal } from './samples.js';
@@ -77,6 +78,13 @@ export async function checkGradient(
   } finally {
     await loaded.release();
   }
+}
+
+/** The graph of a case's gradients, lowered: whether a target that does not run here takes it. */
+export function loweredGradient(test: GradientCase, tested: TestedTarget): Graph {
+  const { dtype = tested.betweenLayers ? 'float32' : 'float64' } = test;
+  const { graph, placed } = gradientGraph(test, dtype, new Random(1), tested);
+  return lower(graph, tested.target, placed.places);
 }
 
 function gradientGraph(

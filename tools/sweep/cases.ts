@@ -8,7 +8,13 @@ import {
   type BlockedPool,
 } from '../../src/targets/cpu/guard.js';
 
+/** Of the images: noise, or regions of equal pixels of few levels, so that maxima and sums tie. */
+export const imageKinds = ['noise', 'flat'] as const;
+export type ImageKind = (typeof imageKinds)[number];
+
 interface Image {
+  /** Default noise. */
+  readonly images?: ImageKind;
   readonly batch: number;
   /** Height and width. */
   readonly size: readonly [number, number];
@@ -21,6 +27,8 @@ export interface ConvCase extends Image, BlockedConv {
   readonly relu: boolean;
   /** alpha and beta */
   readonly hardSigmoid?: readonly [number, number];
+  /** Weights that take minus one times what lies under this position of the window; default: noise. */
+  readonly minusTap?: number;
 }
 
 export interface PoolCase extends Image, BlockedPool {
@@ -68,8 +76,15 @@ const plainWindow = {
 } as const;
 const plainConv = { ...plainWindow, op: 'Conv', group: 1, bias: false, sum: false, relu: false } as const;
 
-/** Every case of the sweep, for blocks of `B` channels, in a fixed order. */
-export function* sweepCases(block: number): Generator<SweepCase> {
+/** Every case of the sweep, for blocks of `B` channels, in a fixed order; on each kind of image in turn, or on one. */
+export function* sweepCases(block: number, images?: ImageKind): Generator<SweepCase> {
+  let i = 0;
+  for (const one of everyCase(block)) {
+    yield { ...one, images: images ?? one.images ?? imageKinds[i++ % imageKinds.length]! };
+  }
+}
+
+function* everyCase(block: number): Generator<SweepCase> {
   yield* channelCases();
   yield* groupCases(block);
   yield* windowCases(block);
@@ -292,6 +307,48 @@ function* movedCases(block: number): Generator<SweepCase> {
               sum: true,
               hardSigmoid,
             };
+  // What a window holds first along an axis, compared with its maximum: flat images tie.
+  for (const images of imageKinds)
+    for (const size of [
+      [1, 1],
+      [2, 3],
+      [7, 8],
+      [16, 17],
+    ] as const)
+      for (const [kernel, strides, pads] of [
+        [
+          [2, 1],
+          [2, 1],
+          [1, 0, 0, 0],
+        ],
+        [
+          [1, 2],
+          [1, 2],
+          [0, 1, 0, 0],
+        ],
+        [
+          [1, 1],
+          [2, 1],
+          [0, 0, 0, 0],
+        ],
+        [
+          [1, 1],
+          [1, 2],
+          [0, 0, 0, 0],
+        ],
+      ] as const)
+        yield {
+          ...one,
+          images,
+          batch: 3,
+          size,
+          kernel,
+          strides,
+          pads,
+          sum: true,
+          hardSigmoid: [1e38, 0],
+          minusTap: 0,
+        };
 }
 
 function* poolCases(block: number): Generator<SweepCase> {

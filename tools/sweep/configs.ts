@@ -51,7 +51,7 @@ function drawInput(random: Random, small: boolean): ConfigInput {
   const imageSize = between(16, small ? (imagenet ? 38 : 18) : imagenet || !large ? 70 : 34);
   const weights = one(['overlapping', 'overlapping', 'non-overlapping'] as const);
   const batchSize = between(2, small ? 4 : 12);
-  const accumulation = one([1, 1, 1, 2, 3]);
+  const accumulation = batchSize > 6 ? 1 : one([1, 1, 1, 2, 3]);
   const widths = one(weights === 'overlapping' ? overlapping : nonOverlapping);
   return {
     encoder,

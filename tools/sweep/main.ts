@@ -1,11 +1,12 @@
 /**
  * The blocked kernels against the standard operators: `npm run sweep` runs what the guard allows, `npm run sweep
- * -- --all` also what it refuses, each case in a child process that it may end. Exit code 1 when a case that is
- * allowed is wrong. `npm run sweep -- configs` compares random configs instead (sweepConfigs.ts).
+ * -- --all` also what it refuses, each case in a child process that it may end; images are noise and flat in turn, with
+ * `--images noise` or `--images flat` all of one kind. Exit code 1 when a case that is allowed is wrong.
+ * `npm run sweep -- configs` compares random configs instead (sweepConfigs.ts).
  */
 import { availableParallelism } from 'node:os';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
-import { guardProblem, sweepCases, type SweepCase } from './cases.js';
+import { guardProblem, imageKinds, sweepCases, type SweepCase } from './cases.js';
 import { sweep } from './sweep.js';
 import { sweepConfigs } from './sweepConfigs.js';
 
@@ -15,12 +16,14 @@ if (process.argv[2] === 'configs') {
 }
 
 const all = process.argv.includes('--all');
+const images = imageKinds.find((kind) => process.argv.includes(kind));
 const probed = await probeBlockedKernels({ provider: 'cpu' });
 if ('reason' in probed) throw new Error(probed.reason);
 const block = probed.blockSize;
 const allowed: SweepCase[] = [];
 const refused: SweepCase[] = [];
-for (const one of sweepCases(block)) (guardProblem(one, block) === null ? allowed : refused).push(one);
+for (const one of sweepCases(block, images))
+  (guardProblem(one, block) === null ? allowed : refused).push(one);
 console.log(`blocks of ${block} channels: ${allowed.length} cases allowed, ${refused.length} refused`);
 
 const wrong = (await run(allowed)).filter(({ problem }) => problem !== null);

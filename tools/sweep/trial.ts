@@ -162,7 +162,7 @@ function compare(one: SweepCase, block: BlockSize): Comparison {
     case 'ReorderInput': {
       const { batch, channels, size, channelsLast } = one;
       const whole = Math.ceil(channels / block) * block;
-      const x = random([batch, ...(channelsLast ? [...size, channels] : [channels, ...size])]);
+      const x = image(one, [batch, ...(channelsLast ? [...size, channels] : [channels, ...size])]);
       const attributes = { channels_last: Number(channelsLast) };
       return {
         blocked: { op: one.op, attributes, inputs: [x] },
@@ -176,7 +176,7 @@ function compare(one: SweepCase, block: BlockSize): Comparison {
     case 'ReorderOutput': {
       const { batch, channels, size, channelsLast } = one;
       const whole = Math.ceil(channels / block) * block;
-      const x = random([batch, whole, ...size]);
+      const x = image(one, [batch, whole, ...size]);
       return {
         blocked: {
           op: one.op,
@@ -196,11 +196,11 @@ function compare(one: SweepCase, block: BlockSize): Comparison {
 function compareConv(one: ConvCase, block: BlockSize): Comparison {
   const { batch, inputs, outputs, group, size, kernel, strides, dilations, pads } = one;
   const pixels = area(outputSize(one));
-  const x = random([batch, inputs, ...size]);
-  const w = random([outputs, Math.floor(inputs / group), ...kernel]);
+  const x = image(one, [batch, inputs, ...size]);
+  const w = weights(one, [outputs, Math.floor(inputs / group), ...kernel]);
   const bias = one.bias ? random([outputs]) : null;
   const shape = [batch, outputs, ...outputSize(one)];
-  const sum = one.sum ? random(shape) : null;
+  const sum = one.sum ? image(one, shape) : null;
   const attributes = { strides, dilations, pads, group };
   // Its own rule, not the guard's convMode: the sweep is there to find the guard wrong.
   const layout = convWeightLayout(w.shape[1]!, block);
@@ -239,12 +239,13 @@ function activation({ relu, hardSigmoid }: ConvCase, value: number): number {
 }
 
 function comparePool(
-  { op, batch, channels, size }: Exclude<SweepCase, ConvCase>,
+  one: Exclude<SweepCase, ConvCase>,
   outSize: readonly [number, number],
   attributes: Attributes,
   block: BlockSize,
 ): Comparison {
-  const x = random([batch, channels, ...size]);
+  const { op, batch, channels, size } = one;
+  const x = image(one, [batch, channels, ...size]);
   return {
     blocked: {
       op,
@@ -292,6 +293,26 @@ function resizeChannels(values: Float32Array, from: number, to: number, pixels: 
 
 function area([height, width]: readonly [number, number]): number {
   return height * width;
+}
+
+/** An image of the kind that a case has: regions of 3x3 equal pixels if it is flat. */
+function image({ images }: SweepCase, shape: readonly number[]): Operand {
+  if (images !== 'flat') return random(shape);
+  const [height, width] = [shape.at(-2)!, shape.at(-1)!];
+  const values = new Float32Array(elementCount(shape)).map((_, i) => {
+    const [map, row, column] = [Math.floor(i / (height * width)), Math.floor(i / width) % height, i % width];
+    return [-1, 0, 1, 1][(map + Math.floor(row / 3) + 2 * Math.floor(column / 3)) % 4]!;
+  });
+  return { shape, values };
+}
+
+function weights({ minusTap }: ConvCase, shape: readonly number[]): Operand {
+  if (minusTap === undefined) return random(shape);
+  const taps = elementCount(shape.slice(2));
+  return {
+    shape,
+    values: Float32Array.from({ length: elementCount(shape) }, (_, i) => (i % taps === minusTap ? -1 : 0)),
+  };
 }
 
 function random(shape: readonly number[]): Operand {
