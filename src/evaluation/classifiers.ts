@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { SlimclrError, UsageError } from '../errors.js';
 import { existsSync } from 'node:fs';
+import { bytesOf } from '../onnx/model.js';
 import { readSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import type { LinearClassifier } from './linearClassifier.js';
 import { keep, type Notices } from '../keep.js';
@@ -20,7 +22,21 @@ export interface ProbeClassifiers {
   readonly classifiers: ReadonlyMap<string, LinearClassifier>;
 }
 
-const metadataSchema = z.object({ checkpoint: sha256Schema, classes: z.string() });
+const metadataSchema = z.object({
+  checkpoint: sha256Schema,
+  classes: z.string(),
+  /** SHA-256 of all that the file holds else; those of earlier versions have none. */
+  content: sha256Schema.optional(),
+});
+
+/** Of classes, names and numbers, in the order of the file. */
+function contentHash(classes: string, tensors: ReadonlyMap<string, TensorData>): string {
+  const hash = createHash('sha256').update(classes);
+  for (const [name, { shape, data }] of tensors) {
+    hash.update(`\n${name} ${shape.join(' ')}\n`).update(bytesOf(data));
+  }
+  return hash.digest('hex');
+}
 
 function pathIn(runFolder: string, protocol: ProbeProtocol): string {
   return join(runFolder, 'results', `${probeName(protocol)}.safetensors`);
@@ -38,7 +54,8 @@ export async function writeClassifiers(
     tensors.set(`${label}.weight`, { dtype: 'float32', shape: [classes.length, channels], data: weight });
     tensors.set(`${label}.bias`, { dtype: 'float32', shape: [classes.length], data: bias });
   }
-  const metadata = { checkpoint, classes: JSON.stringify(classes) };
+  const names = JSON.stringify(classes);
+  const metadata = { checkpoint, classes: names, content: contentHash(names, tensors) };
   const path = pathIn(runFolder, protocol);
   const write = (partial: string) => writeSafetensors(partial, tensors, metadata);
   await keep(relative(runFolder, path), () => replaceFile(path, write), notices);
@@ -54,7 +71,12 @@ export async function readClassifiers(
     throw new UsageError(`${runFolder}: no linear probe (${path}); accepted: a run whose probe was trained`);
   }
   const { metadata, tensors } = await readSafetensors(path);
-  const { checkpoint, classes } = checkJson(metadata, metadataSchema, path);
+  const { checkpoint, classes, content } = checkJson(metadata, metadataSchema, path);
+  if (content !== undefined && content !== contentHash(classes, tensors)) {
+    throw new SlimclrError(
+      `${path} is damaged: its SHA-256 is not the recorded one; \`slimclr probe\` writes it anew`,
+    );
+  }
   const names = parseJson(classes, z.array(z.string()), `${path}: classes`);
   const classifiers = new Map<string, LinearClassifier>();
   for (const [name, { shape, data }] of tensors) {

@@ -6,6 +6,7 @@ import {
   elementCount,
   elementFormats,
   elementTypes,
+  formatShape,
   valuesOf,
   type Dimension,
   type ElementType,
@@ -138,6 +139,11 @@ function readInitializer(tensor: onnx.ITensorProto): Initializer {
     dtype: readElementType(tensor.dataType, what),
     shape: (tensor.dims ?? []).map((dim) => toNumber(dim, `dimension of ${what}`)),
   };
+  if (type.shape.some((dim) => Number(dim) < 0)) {
+    throw new SlimclrError(
+      `${what} has the shape ${formatShape(type.shape)}; accepted: no negative dimension`,
+    );
+  }
   if (tensor.dataLocation === proto.TensorProto.DataLocation.EXTERNAL) {
     return { name, type, data: readExternal(tensor, type, what) };
   }

@@ -1,7 +1,7 @@
 import { readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { UsageError } from '../../src/errors.js';
+import { SlimclrError, UsageError } from '../../src/errors.js';
 import { readClassifiers } from '../../src/evaluation/classifiers.js';
 import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { evaluateProbe } from '../../src/evaluation/evaluateProbe.js';
@@ -43,6 +43,18 @@ describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images'
       { label: 'w0.50', width: 0.5, trained: perfect, random: perfect },
     ]);
     expect(await written('knn')).to.deep.equal(result);
+  });
+
+  it('classifiers of which a number has changed since: one line, no export of them', async () => {
+    await evaluateProbe(run.folder, { testSource: run.test, epochs: 1 });
+    const path = join(run.folder, 'results', 'probe.safetensors');
+    const bytes = await readFile(path);
+    bytes[bytes.length - 2]! ^= 1;
+    await writeFile(path, bytes);
+    expect(await rejection(readClassifiers(run.folder)))
+      .to.be.instanceOf(SlimclrError)
+      .with.property('message')
+      .that.includes('probe.safetensors is damaged: its SHA-256 is not the recorded one');
   });
 
   it('probe: tells red from blue; its classifiers carry the checkpoint and the classes', async () => {

@@ -1,5 +1,5 @@
 /**
- * Files of a run that accidents or people changed: `npm run mutations -- [--count 300] [--seed 1]` changes one at a
+ * Files of a run that accidents or people changed: `npm run mutations -- [--count 300] [--seed 1] [--only 'json: report'] [--messages]` changes one at a
  * time and runs what reads it. Whatever does not work must say so in one line, and nothing outside the run folder may
  * change. Exit code 1 when something ends in a defect.
  */
@@ -12,6 +12,7 @@ const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '300' },
     seed: { type: 'string', default: '1' },
+    only: { type: 'string', default: '.' },
     messages: { type: 'boolean', default: false },
   },
 });
@@ -36,6 +37,7 @@ let [done, refused] = [0, 0];
 for await (const { what, defect, message } of trials(subject, {
   count,
   seed,
+  only: new RegExp(values.only),
   onTrial: (what) => (current = what),
 })) {
   done += 1;

@@ -2,7 +2,6 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finishedRuns } from '../../src/ablation/files.js';
 import { summarize } from '../../src/ablation/statistics.js';
-import { loadConfig } from '../../src/config/load.js';
 import { diagnose } from '../../src/evaluation/diagnose.js';
 import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { exportRun } from '../../src/export/exportRun.js';
@@ -18,6 +17,7 @@ import { writeReport } from '../../src/report/report.js';
 import { readRun } from '../../src/report/run.js';
 import { summaryTable } from '../../src/report/table.js';
 import { pretrain } from '../../src/training/pretrain.js';
+import { resumedConfig } from '../../src/training/resumedConfig.js';
 import { readTargetRecord, targetOf } from '../../src/tuning/targetRecord.js';
 import type { Subject } from './subject.js';
 
@@ -62,13 +62,10 @@ export const readers: readonly Reader[] = [
     name: 'pretrain --resume',
     reads: /^(events\.jsonl|config\.json|tuning\.json|checkpoints\/.*)$/,
     slow: true,
-    read: (run, { root }) =>
-      pretrain({
-        config: loadConfig({ file: join(run, 'config.json') }),
-        runFolder: run,
-        resume: true,
-        cacheDirectory: join(root, 'cache'),
-      }),
+    async read(run, { root }) {
+      const config = await resumedConfig(run);
+      await pretrain({ config, runFolder: run, resume: true, cacheDirectory: join(root, 'cache') });
+    },
   },
   {
     name: 'graph build --tuning',

@@ -36,7 +36,7 @@ export async function makeSubject(): Promise<Subject> {
     data: { source: train, imageSize: 16 },
     monitor: { kind: 'knn', everyEpochs: 1, source: train },
     diagnostics: { everySteps: 1 },
-    runtime: { threads: 1, target: 'portable' },
+    runtime: { threads: 1, tune: 'off' },
   });
   const cacheDirectory = join(root, 'cache');
   await pretrain({ config, runFolder: run, cacheDirectory });

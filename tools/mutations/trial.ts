@@ -20,6 +20,8 @@ export interface TrialOptions {
   readonly count: number;
   /** Only the readers that take no seconds, one of them for each mutation. */
   readonly quick?: boolean;
+  /** Only files and readers of which it matches `file: reader`. */
+  readonly only?: RegExp;
   /** Told of a trial before it begins. */
   readonly onTrial?: (what: string) => void;
 }
@@ -27,17 +29,20 @@ export interface TrialOptions {
 /** Mutates one file of a copy of the run at a time and lets everybody read it who does. */
 export async function* trials(
   subject: Subject,
-  { seed, count, quick = false, onTrial }: TrialOptions,
+  { seed, count, quick = false, only = /./, onTrial }: TrialOptions,
 ): AsyncGenerator<Trial> {
-  const usable = readers.filter(({ slow }) => !(quick && slow));
-  const files = (await readFiles(subject.run)).filter((file) => usable.some(({ reads }) => reads.test(file)));
+  const usable = (file: string) =>
+    readers.filter(
+      ({ name, reads, slow }) => reads.test(file) && !(quick && slow) && only.test(`${file}: ${name}`),
+    );
+  const files = (await readFiles(subject.run)).filter((file) => usable(file).length > 0);
   const around = await fingerprints(subject);
   for (let i = 0; i < count; i++) {
     const random = new Random(seed, i);
     // Every file takes its turn.
     const file = files[(i + seed) % files.length]!;
     const { what, bytes } = mutate(file, await readFile(join(subject.run, file)), random);
-    const interested = usable.filter(({ reads }) => reads.test(file));
+    const interested = usable(file);
     const chosen = quick ? [interested[random.integer(interested.length)]!] : interested;
     for (const { name, read } of chosen) {
       const run = await freshCopy(subject);
