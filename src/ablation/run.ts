@@ -26,10 +26,10 @@ export async function performRun(
   const { evaluation, cacheDirectory, signal } = options;
   const onProgress = (message: string) => options.onProgress?.(run, message);
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
-  if (!(await train(run, config, options))) return null;
   const onNotice = (message: string) => options.onNotice?.(run, message);
   const evaluated = { ...evaluation, ...cache, ...(signal && { signal }), onProgress, onNotice };
   try {
+    if (!(await train(run, config, options))) return null;
     const knn = await evaluateKnn(run.folder, evaluated);
     const ridge = await evaluateProbe(run.folder, { ...evaluated, protocol: 'ridge' });
     const { history } = await readRun(run.folder);
@@ -58,6 +58,7 @@ async function train(run: PlannedRun, config: Config, options: RunOptions): Prom
     limit: data.limit,
     seed,
     onProgress: (message) => onProgress?.(run, message),
+    ...(signal && { signal }),
     ...cache,
   });
   const begun = (await listCheckpoints(folder)).length > 0;

@@ -15,7 +15,7 @@ export interface LabelledImages {
 export type LabelledSource = ImageSource & { readonly labels: Int32Array };
 
 export interface LabelledImagesOptions
-  extends Pick<SourceOptions, 'cacheDirectory' | 'offline' | 'onProgress'>, Notices {
+  extends Pick<SourceOptions, 'cacheDirectory' | 'offline' | 'onProgress' | 'signal'>, Notices {
   /** Where the labelled images come from; default: the images of the run. */
   readonly source?: string;
   /** At most this many training images; default: the run's limit for the images of the run, else all (0). */
@@ -34,7 +34,14 @@ export async function openLabelledImages(
   { data, seed }: Config,
   options: LabelledImagesOptions,
 ): Promise<LabelledImages> {
-  const { source = data.source, testLimit = 0, cacheDirectory, offline = false, onProgress } = options;
+  const {
+    source = data.source,
+    testLimit = 0,
+    cacheDirectory,
+    offline = false,
+    onProgress,
+    signal,
+  } = options;
   const areOfRun = absoluteSource(source) === absoluteSource(data.source);
   const { limit = areOfRun ? data.limit : 0, testSource = source } = options;
   if (absoluteSource(testSource) === absoluteSource(source) && !datasetNames.includes(source)) {
@@ -48,6 +55,7 @@ export async function openLabelledImages(
     offline,
     ...(cacheDirectory !== undefined && { cacheDirectory }),
     ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
   };
   const trainOptions = { ...common, split: 'train', limit } as const;
   const train = labelled(
