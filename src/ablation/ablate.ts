@@ -3,6 +3,9 @@ import type { Config } from '../config/schema.js';
 import { withAbsoluteSources } from '../data/absoluteSource.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import type { TrainingEvent } from '../training/events.js';
+import { FolderLock } from '../training/folderLock.js';
+import type { TrainingControl } from '../training/pretrain.js';
+import { commandLine } from '../training/processes.js';
 import { version } from '../version.js';
 import { finishedRuns, writeAblation } from './files.js';
 import type { AblationEvaluation, AblationFailure, AblationResult } from './results.js';
@@ -42,6 +45,8 @@ export interface AblateOptions {
   readonly onProgress?: (run: PlannedRun, message: string) => void;
   /** Told what a person should know, such as that a run failed. */
   readonly onNotice?: (run: PlannedRun, message: string) => void;
+  /** Told when the first step of a training begins. */
+  readonly onTraining?: (control: TrainingControl) => void;
   /** Aborting it ends the ablation after the current step, with a checkpoint, or an evaluation at once. */
   readonly signal?: AbortSignal;
 }
@@ -53,9 +58,28 @@ export const defaultSeeds = 2;
  * before the next seed, so that a table of some runs compares like with like. What is finished in the folder is not
  * done again, an interrupted training goes on from its checkpoint. A training that fails (divergence) is in
  * `failures`, and the others go on.
- * Throws a UsageError for a bad table and for a folder of another ablation.
+ * Throws a UsageError for a bad table and for a folder of another ablation, a SlimclrError for one in which another
+ * process works.
  */
 export async function ablate(options: AblateOptions): Promise<AblationResult> {
+  const { folder, signal } = options;
+  let lost: SlimclrError | undefined;
+  const lock = await FolderLock.acquire(folder, {
+    command: commandLine(),
+    onLost: (error) => (lost = error),
+    ...(signal && { signal }),
+  });
+  try {
+    return await ablateAlone(options, () => {
+      if (lost) throw lost;
+    });
+  } finally {
+    lock.release();
+  }
+}
+
+/** `checkAlone` throws when the folder is another process's meanwhile. */
+async function ablateAlone(options: AblateOptions, checkAlone: () => void): Promise<AblationResult> {
   const { folder, seeds = defaultSeeds, table = defaultTable, signal } = options;
   const config = withAbsoluteSources(options.config);
   const { testLimit, testSource, limit } = options.evaluation ?? {};
@@ -116,6 +140,7 @@ export async function ablate(options: AblateOptions): Promise<AblationResult> {
       failures.push({ variant: variant.name, seed, message: error.message });
       options.onNotice?.(run, error.message);
     }
+    checkAlone();
     await writeAblation(folder, result());
   }
   return result();

@@ -6,6 +6,7 @@ import { withAbsoluteSources } from '../data/absoluteSource.js';
 import { UsageError } from '../errors.js';
 import { readJsonIfThere } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
+import { lockFile } from '../training/folderLock.js';
 import { listDifferences, trainingDifferences } from '../training/resume.js';
 import { renderAblationPage, renderMarkdown } from './render.js';
 import { ablationSchema, type AblationEvaluation, type AblationResult, type AblationRun } from './results.js';
@@ -28,7 +29,8 @@ export async function finishedRuns(
 ): Promise<readonly AblationRun[]> {
   const saved = await readJsonIfThere(join(folder, 'ablation.json'), ablationSchema);
   if (!saved) {
-    if (existsSync(folder) && (await readdir(folder)).length > 0) {
+    const names = existsSync(folder) ? await readdir(folder) : [];
+    if (names.some((name) => !name.startsWith(lockFile))) {
       throw new UsageError(`${folder} holds no ablation; accepted: a new or empty folder, or one of ablate`);
     }
     return [];

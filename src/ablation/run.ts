@@ -10,7 +10,10 @@ import type { AblateOptions, PlannedRun } from './ablate.js';
 import type { AblationEvaluation, AblationRun } from './results.js';
 import { gradientMeans } from './statistics.js';
 
-type RunOptions = Pick<AblateOptions, 'cacheDirectory' | 'onEvent' | 'onProgress' | 'onNotice' | 'signal'> & {
+type RunOptions = Pick<
+  AblateOptions,
+  'cacheDirectory' | 'onEvent' | 'onProgress' | 'onNotice' | 'onTraining' | 'signal'
+> & {
   readonly evaluation: AblationEvaluation;
 };
 
@@ -50,7 +53,7 @@ export async function performRun(
 
 /** Whether training is finished. */
 async function train(run: PlannedRun, config: Config, options: RunOptions): Promise<boolean> {
-  const { cacheDirectory, onEvent, onProgress, onNotice, signal } = options;
+  const { cacheDirectory, onEvent, onProgress, onNotice, onTraining, signal } = options;
   const { folder } = run;
   const { data, seed } = config;
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
@@ -76,6 +79,7 @@ async function train(run: PlannedRun, config: Config, options: RunOptions): Prom
     onEvent: (event) => onEvent?.(run, event),
     onProgress: (message) => onProgress?.(run, message),
     onNotice: (message) => onNotice?.(run, message),
+    ...(onTraining && { onTraining }),
     ...(signal && { signal }),
     ...cache,
   });

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { PlannedRun } from '../ablation/ablate.js';
 import type { TrainingEvent } from '../training/events.js';
+import type { TrainingControl } from '../training/pretrain.js';
 import { eventPrinter } from './eventPrinter.js';
 import {
   addConfigOptions,
@@ -12,7 +13,7 @@ import {
   type ConfigOptions,
 } from './options.js';
 import { allRunsLeft } from './progress.js';
-import { abortOnSignals } from './signals.js';
+import { abortOnSignals, onCheckpointSignal } from './signals.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
 
@@ -84,6 +85,8 @@ async function run(flags: Flags): Promise<void> {
       `${signal}: stops, a training after this step with a checkpoint; a second one exits at once`,
     );
   });
+  let control: TrainingControl | undefined;
+  const forget = onCheckpointSignal(() => control?.checkpoint());
   const prefix = (at: PlannedRun) => `${at.index}/${at.count} ${at.variant}, seed ${at.seed}: `;
   let current: { index: number; print: (event: TrainingEvent) => void; ahead: () => string } | undefined;
   /** The printer of a run; the time left of all runs counts from the first that is heard of it. */
@@ -110,12 +113,14 @@ async function run(flags: Flags): Promise<void> {
     },
     ...libraryOptions({ ...(cache !== undefined && { cache }) }),
     signal: interruption.signal,
+    onTraining: (given) => (control = given),
     onEvent: (at, event) => following(at).print(event),
     onProgress: (at, message) => status.update(() => `${prefix(at)}${following(at).ahead()}${message}`),
     onNotice: (at, message) => status.print(`${prefix(at)}${message}`),
   }).finally(() => {
     status.clear();
     interruption.stop();
+    forget();
   });
   for (const { title, rows } of ablationTables(result)) {
     process.stdout.write(`${title}\n${formatTable(rows)}\n`);

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { replaceFile } from '../replaceFile.js';
 import { renderFacts } from './facts.js';
 import { withDiagnosis, type History } from './history.js';
 import { escapeHtml } from './html.js';
@@ -22,7 +23,8 @@ import { trainingSection } from './sections/training.js';
 export async function writeReport(runFolder: string, options: ReportOptions = {}): Promise<string> {
   const run = await readRun(runFolder);
   const file = join(runFolder, 'report.html');
-  await writeFile(file, await renderReport(run, await readPictures(run, options)));
+  const page = await renderReport(run, await readPictures(run, options));
+  await replaceFile(file, (partial) => writeFile(partial, page));
   return file;
 }
 

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process';
-import { basename } from 'node:path';
 import { SlimclrError } from '../errors.js';
 import { memoryEnvironment } from '../runtime/memory.js';
 import { listCheckpoints } from './checkpoint.js';
 import type { TrainingEvent } from './events.js';
 import type { RunOptions } from './prepareRun.js';
+import { commandLine } from './processes.js';
 import { revived } from './sentError.js';
 import type { StopReason } from './trainingLoop.js';
 import type { TrainingMessage, TrainingRequest } from './trainingProcess.js';
@@ -104,10 +104,4 @@ async function kept(runFolder: string): Promise<string> {
 function debuggerOff(): string[] {
   const option = '--disable-sigusr1';
   return process.allowedNodeEnvironmentFlags.has(option) ? [option] : [];
-}
-
-/** How this process was called, for people. */
-function commandLine(): string {
-  const [, script = '', ...args] = process.argv;
-  return [basename(script, '.js'), ...args].join(' ').slice(0, 300);
 }

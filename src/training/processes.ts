@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { basename } from 'node:path';
 import { isRunning } from '../replaceFile.js';
 
 /** Where process ids mean the same: one boot of one machine, one namespace of process ids. */
@@ -28,6 +29,12 @@ export function thisMachine(): Machine {
 
 export function identify(pid: number): ProcessIdentity {
   return { pid, started: startOf(pid) };
+}
+
+/** How this process was called, for people. */
+export function commandLine(): string {
+  const [, script = '', ...args] = process.argv;
+  return [basename(script, '.js'), ...args].join(' ').slice(0, 300);
 }
 
 /** Whether a process of this machine runs. One that has ended and waits for its parent does not. */
