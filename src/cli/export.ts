@@ -53,7 +53,10 @@ export function exportCommand(): Command {
       '--source <source>',
       'images to check the models on, a data set or a folder (default: those of the run)',
     )
-    .option('--no-verify', 'check nothing, which needs no images; the metadata of the models say so')
+    .option(
+      '--no-verify',
+      'check nothing, which needs no images; the metadata of the models say so (default: they are checked)',
+    )
     .addOption(checkpointOption())
     .addOption(cacheOption())
     .action(async (run: string, { width, ...flags }: Flags) => {

@@ -15,8 +15,8 @@ export async function openRunImages(
     return await openSource(other ?? ofRun, options);
   } catch (error) {
     if (!(error instanceof SlimclrError) || other !== undefined) throw error;
-    throw new UsageError(
-      `the images of the run cannot be opened (${error.message}); accepted instead: ${instead}`,
-    );
+    // What follows is what the config could name instead.
+    const [reason] = error.message.split(';');
+    throw new UsageError(`the images of the run cannot be opened (${reason}); accepted instead: ${instead}`);
   }
 }
