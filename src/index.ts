@@ -21,10 +21,15 @@ export {
 } from './data/source.js';
 export type { IgnoredFiles } from './data/folderListing.js';
 export type { PackedImages } from './data/packedImages.js';
-export { describeSource, type SourceDescription, type Statistics } from './data/sourceDescription.js';
+export {
+  describeSource,
+  type DescriptionOptions,
+  type SourceDescription,
+  type Statistics,
+} from './data/sourceDescription.js';
 
 // Pre-training
-export { pretrain, type PretrainOptions } from './training/pretrain.js';
+export { pretrain, type PretrainOptions, type TrainingControl } from './training/pretrain.js';
 export {
   latestCheckpoint,
   listCheckpoints,

@@ -87,10 +87,38 @@ export const ablationSchema = z
     }
   });
 
+/**
+ * What was evaluated on, and with how many images.
+ * @interface
+ */
 export type AblationEvaluation = Json<typeof evaluationSchema>;
+/**
+ * Gradients in the later half of training, of the narrowest width.
+ * @interface
+ */
 export type GradientMeans = Json<typeof gradientsSchema>;
+/**
+ * One run: a variant with a seed.
+ * @interface
+ */
 export type AblationRun = Json<typeof runSchema>;
+/**
+ * A run that ended with an error.
+ * @interface
+ */
 export type AblationFailure = Json<typeof failureSchema>;
+/**
+ * Mean and standard deviation over the seeds.
+ * @interface
+ */
 export type Spread = Json<typeof spreadSchema>;
+/**
+ * The runs of a variant, over their seeds.
+ * @interface
+ */
 export type VariantSummary = Json<typeof summarySchema>;
+/**
+ * `ablation.json`
+ * @interface
+ */
 export type AblationResult = Json<typeof ablationSchema, Config>;

@@ -9,6 +9,10 @@ import type { Json } from '../readJson.js';
 
 /** Assignments `key.sub=value` on top of the base config, by the name of the variant that they make. */
 export const tableSchema = z.record(z.string(), z.array(z.string()));
+/**
+ * Assignments `key.sub=value` on top of the base config, by the name of the variant that they make.
+ * @useDeclaredType
+ */
 export type AblationTable = Json<typeof tableSchema>;
 
 export interface Variant {

@@ -118,14 +118,50 @@ export const manifestSchema = z.object({
   graphs: z.array(graphSchema),
 });
 
+/**
+ * What a parameter is to its layer.
+ * @useDeclaredType
+ */
 export type ParameterRole = (typeof roles)[number];
+/**
+ * A parameter: its shape at full width, and the block that each width uses.
+ * @interface
+ */
 export type ParameterEntry = Json<typeof parameterSchema>;
+/**
+ * A running statistic of batch norm.
+ * @interface
+ */
 export type StatisticEntry = Json<typeof statisticSchema>;
+/**
+ * An input of a program.
+ * @interface
+ */
 export type InputEntry = Json<typeof inputSchema>;
+/**
+ * Whether an input has a default, and which.
+ * @useDeclaredType
+ */
 export type InputKind = InputEntry['kind'];
+/**
+ * An output of a program.
+ * @interface
+ */
 export type OutputEntry = Json<typeof outputSchema>;
+/**
+ * What a program computes.
+ * @useDeclaredType
+ */
 export type GraphKind = (typeof graphKinds)[number];
+/**
+ * A program: its file, inputs and outputs.
+ * @interface
+ */
 export type GraphEntry = Json<typeof graphSchema>;
+/**
+ * `manifest.json` of a program folder (src/programs/README.md).
+ * @interface
+ */
 export type Manifest = Json<typeof manifestSchema>;
 
 /** The block of a parameter that a width uses, by its label. Throws where it uses none. */

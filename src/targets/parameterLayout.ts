@@ -7,6 +7,10 @@ import { elementCount } from '../onnx/model.js';
  * The same with 8 on processors without AVX-512.
  */
 export const parameterLayouts = ['plain', 'OIHW16i16o', 'OIHW16o', 'OIHW8i8o', 'OIHW8o'] as const;
+/**
+ * How a parameter lies in memory.
+ * @useDeclaredType
+ */
 export type ParameterLayout = (typeof parameterLayouts)[number];
 
 /** Channels of a block of inputs and of outputs; 1 where they are not blocked. */
