@@ -20,8 +20,11 @@ import type { DrawnConfig } from './configs.js';
 
 /** Steps of a config that are compared: the first for the losses and gradients, the others for what they leave behind. */
 const steps = 3;
-/** Rates at which a loss moves by a part of itself and a network stays where its rounding is that of the start. */
-const learningRates = { sgd: 0.005, lars: 0.5, adamw: 0.0005 } as const;
+/**
+ * Rates at which a loss moves by a small part of itself. LARS has a trust of 0.001 for weights alone; at 0.5, gammas and
+ * betas throw the loss of a small batch about, and three steps amplify rounding a thousandfold.
+ */
+const learningRates = { sgd: 0.005, lars: 0.01, adamw: 0.0005 } as const;
 /** By how much of themselves the weights move in the run that shows how a config answers to rounding. */
 const rounding = 1e-6;
 /** How much larger than that run's difference a target's may be. */
@@ -38,6 +41,8 @@ interface Run {
   readonly losses: readonly ReadonlyMap<string, number>[];
   /** Of the first step, by parameter, row-major. */
   readonly gradients: readonly Float32Array[];
+  /** By how much that step has moved each parameter. */
+  readonly moves: readonly Float32Array[];
 }
 
 export interface Difference {
@@ -106,6 +111,7 @@ class OpenConfig {
     state.restore(withKeys(inputs, manifest), 0);
     const losses: Map<string, number>[] = [];
     const gradients: Float32Array[] = [];
+    const moves: Float32Array[] = [];
     const batches = microBatches(inputs, config);
     const learningRate = learningRates[config.optimizer.kind];
     for (let i = 0; i < steps; i++) {
@@ -114,11 +120,15 @@ class OpenConfig {
       losses.push(termsOf(result.losses));
       if (i > 0) continue;
       const { total } = step['runner'].gradients;
+      const after = state.tensors();
       for (const { name, shape, layout } of manifest.parameters) {
         gradients.push(Float32Array.from(unpack(total.view(name), shape, layout)));
+        const before = inputs.get(name)!.data as Float32Array;
+        const now = after.get(name)!.data as Float32Array;
+        moves.push(before.map((value, j) => now[j]! - value));
       }
     }
-    return { losses, gradients };
+    return { losses, gradients, moves };
   }
 
   async close(): Promise<void> {
@@ -170,7 +180,22 @@ function compare(run: Run, expected: Run, moved: Run): Omit<Difference, 'target'
   const error = distance(run.gradients, expected.gradients);
   const bound = bounds.gradient + margin * distance(moved.gradients, expected.gradients);
   note(error / bound, `gradient: ${error.toExponential(1)} of its norm off, bound ${bound.toExponential(1)}`);
+  // Single parameters may have no gradient but rounding, such as a bias in front of a batch norm.
+  const middle = medianDistance(run.moves, expected.moves);
+  const moveBound = bounds.gradient + margin * medianDistance(moved.moves, expected.moves);
+  note(
+    middle / moveBound,
+    `moves of parameters: ${middle.toExponential(1)} of themselves off in the median, bound ${moveBound.toExponential(1)}`,
+  );
   return worst;
+}
+
+/** Of the parameters that move at all. */
+function medianDistance(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+  const distances = b
+    .flatMap((part, i) => (part.some((value) => value !== 0) ? [distance([a[i]!], [part])] : []))
+    .sort((x, y) => x - y);
+  return distances[distances.length >> 1] ?? 0;
 }
 
 /** Norm of the difference over that of the second. */
