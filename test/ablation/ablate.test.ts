@@ -168,6 +168,8 @@ describe('ablate', function () {
     }
     expect(existsSync(join(foreign, 'ablation.json'))).to.equal(false);
     writeFileSync(join(other, 'ablation.json'), '{');
-    expect((await rejection(ablate({ ...options, folder: other }))).message).to.match(/is damaged/);
+    expect((await rejection(ablate({ ...options, folder: other }))).message).to.match(
+      /ablation\.json: not JSON, or a part of it/,
+    );
   });
 });
