@@ -12,7 +12,13 @@ import { createSession, type Tensor } from './onnxRuntime.js';
 import { floatTensor, sessionOptions, type RuntimeOptions } from './session.js';
 
 /** Channels of a block of ONNX Runtime's blocked kernels, or one line that says why they are not to be used. */
-export type BlockedKernels = { readonly blockSize: 8 | 16 } | { readonly reason: string };
+export type BlockedKernels =
+  | {
+      readonly blockSize: 8 | 16;
+      /** Whether they take groups over a plain image: ONNX Runtime up to 1.30 does, 1.31 and later refuse them. */
+      readonly plainGroups: boolean;
+    }
+  | { readonly reason: string };
 
 const blockedDomain = 'com.microsoft.nchwc';
 /** Whole blocks for either block size, so that no kernel gets a part of one: that could end the process. */
@@ -40,7 +46,25 @@ async function probe(): Promise<BlockedKernels> {
   const block = await findBlockSize();
   if (block !== 8 && block !== 16) return { reason: `blocks of ${block} channels; known are 8 and 16` };
   const wrong = await findWrongOperator(block);
-  return wrong === null ? { blockSize: block } : { reason: `${wrong} gives wrong numbers` };
+  if (wrong !== null) return { reason: `${wrong} gives wrong numbers` };
+  return { blockSize: block, plainGroups: await takesPlainGroups(block) };
+}
+
+/** Whether two groups of two plain channels are taken, and computed rightly. */
+async function takesPlainGroups(block: 8 | 16): Promise<boolean> {
+  const graph = new ProbeGraph();
+  const x = graph.random([2, 4, 6, 5]);
+  const shape = [channels, 2, 3, 3];
+  const weights = randomValues(shape);
+  const attributes = { strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1], group: 2 };
+  const expected = graph.node('Conv', [x, graph.input(weights, shape)], attributes);
+  const packed = graph.input(pack(weights, shape, convWeightLayout(2, block)), shape);
+  const blocked = graph.blocked('Conv', [x, packed], attributes);
+  const actual = graph.blocked('ReorderOutput', [blocked], { channels });
+  return graph.run([actual, expected]).then(
+    ([a, e]) => close(a!, e!),
+    () => false,
+  );
 }
 
 /** Reorders `[1, C, 1, 2]` of 0, 1, 2, ...: in the first pixel of the first block, lane i holds 2i. */

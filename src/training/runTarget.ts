@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.js';
 import type { Graph, Node } from '../graph/graph.js';
 import { chooseTarget, type ChooseOptions } from '../tuning/chooseTarget.js';
 import type { TargetRecord } from '../tuning/targetRecord.js';
-import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
+import { probeBlockedKernels, type BlockedKernels } from '../runtime/nchwcProbe.js';
 
 export interface RunTargetOptions extends ChooseOptions {
   /** What the run that is resumed was lowered for. */
@@ -19,7 +19,7 @@ export async function runTarget(config: Config, options: RunTargetOptions): Prom
   if (recorded?.target === 'portable') return recorded;
   if (recorded) {
     const kernels = await probe(config.runtime);
-    if ('blockSize' in kernels && kernels.blockSize === recorded.block) return recorded;
+    if ('blockSize' in kernels && runs(recorded, kernels)) return recorded;
     onNotice(
       'the run was begun on a machine with other kernels: its numbers differ by rounding from here on',
     );
@@ -27,10 +27,19 @@ export async function runTarget(config: Config, options: RunTargetOptions): Prom
   const chosen = await chooseTarget(config, options);
   if (chosen.target === 'portable' && chosen.reason !== undefined) {
     onNotice(
-      `portable graphs, which are slower: ONNX Runtime's blocked kernels cannot be used (${chosen.reason})`,
+      `portable graphs, whose steps take about twice as long: ONNX Runtime's blocked kernels cannot be used ` +
+        `(${chosen.reason})`,
     );
   }
   return chosen;
+}
+
+/** Whether kernels take what a run was lowered for. */
+function runs(
+  recorded: Extract<TargetRecord, { target: 'cpu' }>,
+  { blockSize, plainGroups }: Extract<BlockedKernels, { blockSize: number }>,
+): boolean {
+  return blockSize === recorded.block && (plainGroups || !recorded.plainGroups);
 }
 
 /** Counts the layers of the training graphs that the cpu target leaves to the portable lowering. */

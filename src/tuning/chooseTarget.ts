@@ -12,7 +12,7 @@ import {
   type Choices,
   type ChoiceTable,
 } from '../targets/cpu/choices.js';
-import { cpuTarget } from '../targets/cpu/index.js';
+import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
@@ -34,7 +34,9 @@ export interface ChooseOptions {
 export async function builtInTarget(runtime: Config['runtime']): Promise<Target> {
   if (targetName(runtime) === 'portable') return portable;
   const kernels = await probeBlockedKernels(runtime);
-  return 'reason' in kernels ? portable : cpuTarget(kernels.blockSize);
+  if ('reason' in kernels) return portable;
+  const { blockSize, plainGroups } = kernels;
+  return cpuTarget(blockSize, builtIn, { plainGroups });
 }
 
 /** Milliseconds that measuring may take; on a slow machine the narrow widths go without. */
@@ -47,39 +49,39 @@ const budget = 60_000;
 export async function chooseTarget(config: Config, options: ChooseOptions = {}): Promise<TargetRecord> {
   const { probe = probeBlockedKernels } = options;
   if (targetName(config.runtime) === 'portable') return { ...recordHead, target: 'portable' };
-  const kernels = await probe(config.runtime);
-  if ('reason' in kernels) return { ...recordHead, target: 'portable', reason: kernels.reason };
-  const block = kernels.blockSize;
+  const probed = await probe(config.runtime);
+  if ('reason' in probed) return { ...recordHead, target: 'portable', reason: probed.reason };
+  const kernels = { block: probed.blockSize, plainGroups: probed.plainGroups };
   const choices =
     config.runtime.tune === 'off'
-      ? ask(config, block, builtIn).choices
-      : await measured(config, block, options);
-  return { ...recordHead, target: 'cpu', block, choices };
+      ? ask(config, kernels, builtIn).choices
+      : await measured(config, kernels, options);
+  return { ...recordHead, target: 'cpu', ...kernels, choices };
 }
 
 async function measured(
   config: Config,
-  block: 8 | 16,
+  kernels: CpuKernels,
   { cacheDirectory, onProgress, onNotice, bench }: ChooseOptions,
 ): Promise<ChoiceTable> {
   const runtime = replicaRuntime(config.runtime);
-  const key = tuningKey(runtime.threads, block);
+  const key = tuningKey(runtime.threads, kernels);
   // Without a folder to keep them in, measurements are made and used all the same.
   const inCache = async <T>(use: (directory: string) => Promise<T>) =>
     use(cacheDirectory ?? defaultCacheDirectory());
   const known = await inCache((directory) => readTuningCache(directory, key)).catch(() => noChoices);
-  const { graphs, choices } = ask(config, block, tableChoices(known));
+  const { graphs, choices } = ask(config, kernels, tableChoices(known));
   if (covers(known, choices)) return choices;
   const table = await tune({
     graphs,
     base: builtIn,
     known,
-    bench: bench ?? new OrtLayerBench(block, runtime),
+    bench: bench ?? new OrtLayerBench(kernels, runtime),
     budget,
     onProgress: (share) =>
       onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
   });
-  const tuned = ask(config, block, tableChoices(table)).choices;
+  const tuned = ask(config, kernels, tableChoices(table)).choices;
   await inCache((directory) => writeTuningCache(directory, key, tuned)).catch((error: Error) =>
     onNotice?.(`measurements are not kept for the next run: ${error.message}`),
   );
@@ -89,7 +91,7 @@ async function measured(
 /** What the cpu target asks for the programs that training runs, and all answers. */
 function ask(
   config: Config,
-  block: 8 | 16,
+  { block, plainGroups }: CpuKernels,
   choices: Choices,
 ): { graphs: MapQuestion[][]; choices: ChoiceTable } {
   const { network, programs } = methodPrograms(config);
@@ -98,7 +100,7 @@ function ask(
     .filter(({ kind }) => kind === 'query' || kind === 'key')
     .map((program) => {
       const recorded = new RecordedChoices(all);
-      emitPrograms(network, config, cpuTarget(block, recorded), [program]);
+      emitPrograms(network, config, cpuTarget(block, recorded, { plainGroups }), [program]);
       return recorded.maps;
     });
   return { graphs, choices: all.table() };

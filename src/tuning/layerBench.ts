@@ -4,7 +4,7 @@ import { createSession, type InferenceSession, type Tensor } from '../runtime/on
 import { floatTensor, sessionOptions, type RuntimeOptions } from '../runtime/session.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { RecordedChoices, type Choices } from '../targets/cpu/choices.js';
-import { cpuTarget } from '../targets/cpu/index.js';
+import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { version } from '../version.js';
@@ -22,7 +22,7 @@ export interface LayerBench {
 /** Layers lowered by the cpu target as those of a network are, on ONNX Runtime. */
 export class OrtLayerBench implements LayerBench {
   constructor(
-    private readonly block: 8 | 16,
+    private readonly kernels: CpuKernels,
     private readonly runtime: RuntimeOptions,
   ) {}
 
@@ -38,7 +38,7 @@ export class OrtLayerBench implements LayerBench {
       const runs: Run[] = [];
       for (const choices of candidates) {
         const graph = this.#lowered(layer, choices);
-        const { opset, optimization } = cpuTarget(this.block);
+        const { opset, optimization } = cpuTarget(this.kernels.block);
         const session = await createSession(
           encodeModel(emit(graph, { opset, version })),
           sessionOptions({ ...this.runtime, optimization }),
@@ -55,8 +55,9 @@ export class OrtLayerBench implements LayerBench {
   }
 
   #lowered(layer: Layer, choices: Choices): Graph {
-    const target = cpuTarget(this.block, choices);
-    return lower(layerGraph(layer), target, layerPlaces(layer, target, this.block));
+    const { block, plainGroups } = this.kernels;
+    const target = cpuTarget(block, choices, { plainGroups });
+    return lower(layerGraph(layer), target, layerPlaces(layer, target, block));
   }
 }
 

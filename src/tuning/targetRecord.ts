@@ -27,6 +27,8 @@ const recordSchema = z.discriminatedUnion('target', [
     target: z.literal('cpu'),
     /** Channels of a block. */
     block: z.union([z.literal(8), z.literal(16)]),
+    /** Whether ONNX Runtime was found to take groups over a plain image; records of before rest on that. */
+    plainGroups: z.boolean().default(true),
     /** Every choice that the programs of a training step rest on. */
     choices: choiceTableSchema,
   }),
@@ -43,7 +45,8 @@ export const recordHead = { format: 'slimclr-tuning', version: 1 } as const;
 /** The target of a record. `onDeclined` is told of each convolution that takes the portable lowering. */
 export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node: Node) => void): Target {
   if (record.target === 'portable') return portable;
-  return cpuTarget(record.block, tableChoices(record.choices), onDeclined);
+  const { block, plainGroups, choices } = record;
+  return cpuTarget(block, tableChoices(choices), { plainGroups, onDeclined });
 }
 
 /** The record in a file; null when there is no such file. Throws a SlimclrError for a file that holds none. */

@@ -6,6 +6,7 @@ import { sha256 } from '../onnx/hash.js';
 import { replaceFile } from '../replaceFile.js';
 import { onnxRuntimeVersion } from '../runtime/onnxRuntime.js';
 import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
+import type { KernelRules } from '../targets/cpu/guard.js';
 import { version } from '../version.js';
 import { choiceTableSchema, parseAs } from './targetRecord.js';
 
@@ -18,22 +19,24 @@ export interface TuningKey {
   readonly threads: number;
   /** Channels of a block. */
   readonly block: number;
+  readonly plainGroups: boolean;
 }
 
-export function tuningKey(threads: number, block: number): TuningKey {
+export function tuningKey(threads: number, { block, plainGroups }: KernelRules): TuningKey {
   const cpu = cpus()[0]?.model ?? 'unknown';
-  return { cpu, onnxruntime: onnxRuntimeVersion(), slimclr: version, threads, block };
+  return { cpu, onnxruntime: onnxRuntimeVersion(), slimclr: version, threads, block, plainGroups };
 }
 
 const fileSchema = z.strictObject({
   format: z.literal('slimclr-tuning-cache'),
-  version: z.literal(1),
+  version: z.literal(2),
   key: z.strictObject({
     cpu: z.string(),
     onnxruntime: z.string(),
     slimclr: z.string(),
     threads: z.int(),
     block: z.int(),
+    plainGroups: z.boolean(),
   }),
   choices: choiceTableSchema,
 });
@@ -54,7 +57,7 @@ export async function writeTuningCache(
   const known = await readTuningCache(cacheDirectory, key);
   const content: z.infer<typeof fileSchema> = {
     format: 'slimclr-tuning-cache',
-    version: 1,
+    version: 2,
     key,
     choices: {
       folded: { ...known.folded, ...choices.folded },
@@ -75,6 +78,6 @@ function same(a: TuningKey, b: TuningKey): boolean {
   return words(a) === words(b);
 }
 
-function words({ cpu, onnxruntime, slimclr, threads, block }: TuningKey): string {
-  return JSON.stringify([cpu, onnxruntime, slimclr, threads, block]);
+function words({ cpu, onnxruntime, slimclr, threads, block, plainGroups }: TuningKey): string {
+  return JSON.stringify([cpu, onnxruntime, slimclr, threads, block, plainGroups]);
 }

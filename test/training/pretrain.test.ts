@@ -97,9 +97,9 @@ describe('pretrain', function () {
       // Answers to every question: whether the run folder has them from here shows in its chunks.
       const builtIn = await chooseTarget(tinyConfig(source));
       if (builtIn.target !== 'cpu') throw new Error('this machine has no blocked kernels');
-      const { choices, block } = builtIn;
+      const { choices } = builtIn;
       const chunks = Object.keys(choices.chunk).map((key) => [key, chunk] as const);
-      await writeTuningCache(cacheDirectory, tuningKey(1, block), {
+      await writeTuningCache(cacheDirectory, tuningKey(1, builtIn), {
         ...choices,
         chunk: Object.fromEntries(chunks),
       });

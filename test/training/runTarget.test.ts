@@ -26,26 +26,35 @@ describe('runTarget', () => {
     return { record, notices };
   }
   const choices = { folded: { 'a map': true }, winograd: {}, chunk: {} };
-  const cpu = { ...recordHead, target: 'cpu', block: 16, choices } as const;
+  const cpu = { ...recordHead, target: 'cpu', block: 16, plainGroups: true, choices } as const;
+  const kernels = { blockSize: 16, plainGroups: true } as const;
 
   it('a resumed run keeps what it was lowered for', async () => {
-    expect(await run(cpu, { blockSize: 16 })).to.deep.equal({ record: cpu, notices: [] });
+    expect(await run(cpu, kernels)).to.deep.equal({ record: cpu, notices: [] });
     const portable = { ...recordHead, target: 'portable', reason: 'a bad day' } as const;
-    expect(await run(portable, { blockSize: 16 })).to.deep.equal({ record: portable, notices: [] });
+    expect(await run(portable, kernels)).to.deep.equal({ record: portable, notices: [] });
   });
 
   it('a run from a machine with other kernels: chosen again, one line says so', async () => {
-    const { record, notices } = await run(cpu, { blockSize: 8 });
-    expect(record).to.include({ target: 'cpu', block: 8 });
-    expect(notices).to.have.length(1);
-    expect(notices[0]).to.match(/begun on a machine with other kernels/);
+    for (const change of [{ blockSize: 8 }, { plainGroups: false }] as const) {
+      const { blockSize, plainGroups } = { ...kernels, ...change };
+      const { record, notices } = await run(cpu, { blockSize, plainGroups });
+      expect(record).to.include({ target: 'cpu', block: blockSize, plainGroups });
+      expect(notices).to.have.length(1);
+      expect(notices[0]).to.match(/begun on a machine with other kernels/);
+    }
+  });
+
+  it('kernels that take more than the run needs: it keeps what it was lowered for', async () => {
+    const modest = { ...cpu, plainGroups: false };
+    expect(await run(modest, kernels)).to.deep.equal({ record: modest, notices: [] });
   });
 
   it('a failed probe: portable, one line says why', async () => {
     const { record, notices } = await run(null, { reason: 'Conv gives wrong numbers' });
     expect(record.target).to.equal('portable');
     expect(notices).to.deep.equal([
-      "portable graphs, which are slower: ONNX Runtime's blocked kernels cannot be used (Conv gives wrong numbers)",
+      "portable graphs, whose steps take about twice as long: ONNX Runtime's blocked kernels cannot be used (Conv gives wrong numbers)",
     ]);
   });
 });

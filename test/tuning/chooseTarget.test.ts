@@ -13,7 +13,8 @@ import { tinyConfig } from '../programs/tiny.js';
 
 const config = (runtime: Partial<Config['runtime']> = {}) =>
   tinyConfig({ runtime: { target: 'auto', threads: 1, ...runtime } });
-const blocks = (blockSize: 8 | 16) => () => Promise.resolve<BlockedKernels>({ blockSize });
+const blocks = (blockSize: 8 | 16) => () =>
+  Promise.resolve<BlockedKernels>({ blockSize, plainGroups: false });
 const hashes = (config: Config, record: TargetRecord) =>
   emitMethod(config, targetOf(record)).manifest.graphs.map(({ sha256 }) => sha256);
 

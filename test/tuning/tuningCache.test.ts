@@ -12,7 +12,7 @@ describe('tuning cache', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const key = tuningKey(2, 16);
+  const key = tuningKey(2, { block: 16, plainGroups: true });
   const table = { folded: { map: true }, winograd: {}, chunk: { layer: 4 } };
   const file = () => join(folder, 'tuning', readdirSync(join(folder, 'tuning'))[0]!);
 
@@ -26,6 +26,7 @@ describe('tuning cache', () => {
       { slimclr: '9.9.9' },
       { threads: 1 },
       { block: 8 },
+      { plainGroups: false },
     ]) {
       expect(await readTuningCache(folder, { ...key, ...change })).to.deep.equal(noChoices);
     }
@@ -50,7 +51,7 @@ describe('tuning cache', () => {
       '',
       whole.replace('"threads": 2', '"threads": 3'),
       whole.replace('"layer": 4', '"layer": -4'),
-      whole.replace('"version": 1', '"version": 2'),
+      whole.replace('"version": 2', '"version": 1'),
     ]) {
       expect(content).to.not.equal(whole);
       writeFileSync(file(), content);

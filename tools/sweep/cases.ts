@@ -6,6 +6,7 @@ import {
   reorderOutputProblem,
   type BlockedConv,
   type BlockedPool,
+  type KernelRules,
 } from '../../src/targets/cpu/guard.js';
 
 /** Of the images: noise, or regions of equal pixels of few levels, so that maxima and sums tie. */
@@ -50,10 +51,11 @@ export interface ReorderCase extends Image {
 export type SweepCase = ConvCase | PoolCase | GlobalPoolCase | ReorderCase;
 
 /** Why the guard refuses a case; null when it allows it. */
-export function guardProblem(one: SweepCase, block: number): string | null {
+export function guardProblem(one: SweepCase, rules: KernelRules): string | null {
+  const { block } = rules;
   switch (one.op) {
     case 'Conv':
-      return blockedConvProblem(one, block);
+      return blockedConvProblem(one, rules);
     case 'MaxPool':
       return blockedPoolProblem(one, block);
     case 'GlobalAveragePool':
@@ -90,6 +92,7 @@ function* everyCase(block: number): Generator<SweepCase> {
   yield* windowCases(block);
   yield* paddingCases(block);
   yield* weightGradientCases(block);
+  yield* sampleBlockCases(block);
   yield* foldedCases(block);
   yield* movedCases(block);
   yield* poolCases(block);
@@ -265,6 +268,37 @@ function* weightGradientCases(block: number): Generator<SweepCase> {
           outputs: channels,
           group: channels,
         };
+}
+
+/** Weight gradients with samples as channels: in blocks, an output each B rows of tiles, or fewer than B that are added up. */
+function* sampleBlockCases(block: number): Generator<SweepCase> {
+  for (const group of [1, 2, 12])
+    for (const tiles of [1, 4, 9])
+      for (const across of [1, 2, 8])
+        for (const blocks of [1, 2, 4])
+          yield {
+            ...plainConv,
+            size: [blocks * tiles, block * across],
+            inputs: group * block,
+            outputs: group * block * (blocks === 4 ? 5 : 1),
+            group,
+            kernel: [tiles, across],
+            strides: [tiles, across],
+          };
+  for (const inputs of [block - 1, block - 2, block - 5])
+    for (const map of [1, 4, 7, 16])
+      for (const batch of [1, 2])
+        for (const outputs of [block, 5 * block])
+          yield {
+            ...plainConv,
+            batch,
+            size: [map + 2, (map + 2) * block],
+            inputs,
+            outputs,
+            kernel: [map, map],
+            dilations: [1, block],
+            sum: true,
+          };
 }
 
 /** Maps of `[C/B, H, W, N, B]`, declared `[1, C, H, W N]`: a step of one column is a dilation of N. */

@@ -19,11 +19,12 @@ const all = process.argv.includes('--all');
 const images = imageKinds.find((kind) => process.argv.includes(kind));
 const probed = await probeBlockedKernels({ provider: 'cpu' });
 if ('reason' in probed) throw new Error(probed.reason);
-const block = probed.blockSize;
+const { blockSize: block, plainGroups } = probed;
+const rules = { block, plainGroups };
 const allowed: SweepCase[] = [];
 const refused: SweepCase[] = [];
 for (const one of sweepCases(block, images))
-  (guardProblem(one, block) === null ? allowed : refused).push(one);
+  (guardProblem(one, rules) === null ? allowed : refused).push(one);
 console.log(`blocks of ${block} channels: ${allowed.length} cases allowed, ${refused.length} refused`);
 
 const wrong = (await run(allowed)).filter(({ problem }) => problem !== null);
@@ -32,7 +33,7 @@ console.log(`allowed: ${allowed.length - wrong.length} right, ${wrong.length} wr
 if (all) {
   const counts = new Map<string, number>();
   for (const { one, problem } of await run(refused)) {
-    const reason = guardProblem(one, block)!.replaceAll(/\d+/g, '#');
+    const reason = guardProblem(one, rules)!.replaceAll(/\d+/g, '#');
     const key = `refused (${reason}): ${one.op} ${problem?.replaceAll(/\d+/g, '#') ?? 'right'}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }

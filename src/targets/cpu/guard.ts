@@ -4,6 +4,9 @@ import type { ParameterLayout } from '../parameterLayout.js';
  * Which nodes of ONNX Runtime's domain `com.microsoft.nchwc` may be emitted. Its kernels check little: a wrong
  * channel count reads and writes outside its buffers, gives wrong numbers or ends the process. The rules are
  * what `npm run sweep` found right against the standard operators, every one of them, and no more.
+ *
+ * From 1.31 on ONNX Runtime checks shapes itself and refuses more than it must: groups over a plain image, which 1.30
+ * computes rightly. What is emitted keeps to the rules of both, but for a runtime that was found to take such groups.
  */
 
 type Pair = readonly [number, number];
@@ -14,6 +17,14 @@ interface Window {
   readonly dilations: Pair;
   /** top, left, bottom, right */
   readonly pads: readonly [number, number, number, number];
+}
+
+/** Of the runtime that is to run a graph. */
+export interface KernelRules {
+  /** Channels of a block: 16 with AVX-512, 8 without. */
+  readonly block: number;
+  /** Whether nchwc.Conv takes groups over a plain image: ONNX Runtime up to 1.30 does, 1.31 and later refuse them. */
+  readonly plainGroups: boolean;
 }
 
 export interface BlockedConv extends Window {
@@ -49,11 +60,11 @@ export function convWeightLayout(inputsPerGroup: number, blockSize: 8 | 16): Par
 type Channels = Pick<BlockedConv, 'inputs' | 'outputs' | 'group'>;
 
 /** Why this nchwc.Conv must not be emitted, in one line; null when it is right. */
-export function blockedConvProblem(conv: BlockedConv, blockSize: number): string | null {
-  return blockSizeProblem(blockSize) ?? channelProblem(conv, blockSize) ?? windowProblem(conv);
+export function blockedConvProblem(conv: BlockedConv, rules: KernelRules): string | null {
+  return blockSizeProblem(rules.block) ?? channelProblem(conv, rules) ?? windowProblem(conv);
 }
 
-function channelProblem(conv: BlockedConv, block: number): string | null {
+function channelProblem(conv: BlockedConv, { block, plainGroups }: KernelRules): string | null {
   const { inputs, outputs, group } = conv;
   if (![inputs, outputs, group].every(isCount)) {
     return `${inputs} to ${outputs} channels in ${group} groups are not positive integers`;
@@ -74,6 +85,9 @@ function channelProblem(conv: BlockedConv, block: number): string | null {
       // The kernel works on B groups at once and writes all of them.
       return group % block === 0 ? null : `depthwise with ${group} channels, not a multiple of ${block}`;
     case 'plain':
+      if (group > 1 && !plainGroups) {
+        return `${group} groups of ${inputs / group} input channels, fewer than ${block}: ONNX Runtime 1.31 refuses them`;
+      }
       break;
   }
   return (outputs / group) % block === 0

@@ -4,6 +4,7 @@ import { batchNormTrain, batchNormTrainGrad } from './batchNorm.js';
 import { builtIn, type Choices } from './choices.js';
 import { conv } from './convolution.js';
 import { add, relu, reluGrad } from './elementwise.js';
+import type { KernelRules } from './guard.js';
 import { convInputGrad } from './inputGradient.js';
 import { Lowering, type Rule } from './lowering.js';
 import { addBlock, slice } from './parameterBlock.js';
@@ -28,14 +29,23 @@ const rules = {
   Slice: slice,
 } satisfies Readonly<Record<string, Rule>>;
 
-/**
- * ONNX Runtime's blocked kernels on the CPU, `block` channels a block; other layers as `portable` has them.
- * `onDeclined` is told of each convolution, or gradient of one, among those.
- */
+/** What was found of the blocked kernels of a runtime. */
+export interface CpuKernels extends KernelRules {
+  readonly block: 8 | 16;
+}
+
+export interface CpuTargetOptions {
+  /** Whether the runtime takes groups over a plain image (guard.ts). Default no: graphs that every version runs. */
+  readonly plainGroups?: boolean;
+  /** Told of each convolution, or gradient of one, that takes the portable lowering. */
+  readonly onDeclined?: ((graph: Graph, node: Node) => void) | undefined;
+}
+
+/** ONNX Runtime's blocked kernels on the CPU, `block` channels a block; other layers as `portable` has them. */
 export function cpuTarget(
   block: 8 | 16,
   choices: Choices = builtIn,
-  onDeclined?: (graph: Graph, node: Node) => void,
+  { plainGroups = false, onDeclined }: CpuTargetOptions = {},
 ): Target {
   return {
     name: 'cpu',
@@ -48,6 +58,7 @@ export function cpuTarget(
       if (inputs % block !== 0) return 'plain';
       return block === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
     },
-    rewrite: (graph, places) => new Lowering(graph, choices, block, onDeclined).run(rules, places),
+    rewrite: (graph, places) =>
+      new Lowering(graph, choices, { block, plainGroups }, onDeclined).run(rules, places),
   };
 }

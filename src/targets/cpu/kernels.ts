@@ -9,6 +9,7 @@ import {
   blockedPoolProblem,
   reorderInputProblem,
   reorderOutputProblem,
+  type KernelRules,
 } from './guard.js';
 
 const blockedDomain = 'com.microsoft.nchwc';
@@ -45,11 +46,15 @@ export class Kernels {
   /** Orders of rows that transposes gather, by the shape and the order of its axes. */
   readonly #orders = new Map<string, Value>();
 
+  /** Channels of a block, B. */
+  readonly block: number;
+
   constructor(
     readonly b: Builder,
-    /** Channels of a block, B. */
-    readonly block: number,
-  ) {}
+    readonly rules: KernelRules,
+  ) {
+    this.block = rules.block;
+  }
 
   /** Channels rounded up to whole blocks. */
   padded(channels: number): number {
@@ -107,6 +112,18 @@ export class Kernels {
       this.indices(transposed(x.dims.slice(0, kept), perm.slice(0, kept))),
     );
     return this.reshape(this.takeRows(x, order, row), dims);
+  }
+
+  /** `[N, M, ...]` -> `[M, n, ...]`, the samples `from` to `to` of each of M, which are gathered as they lie. */
+  samplesInside(x: Value, from: number, to: number): Value {
+    const [batch, count, ...rest] = x.dims as [number, number, ...number[]];
+    const shape = [count, to - from, ...rest];
+    if (to - from === batch) return this.transpose(x, [1, 0, ...rest.map((_, i) => i + 2)]);
+    const rows = Array.from({ length: count * (to - from) }, (_, i) => {
+      const [inner, sample] = [Math.floor(i / (to - from)), from + (i % (to - from))];
+      return sample * count + inner;
+    });
+    return this.reshape(this.takeRows(x, this.indices(rows), elementCount(rest)), shape);
   }
 
   /** Constant int64 values, a vector without a `shape`. */
@@ -171,9 +188,11 @@ export class Kernels {
     const [n, c, h, w] = x.dims as [number, number, number, number];
     const k = weight.dims[0]!;
     this.#check(
-      blockedConvProblem({ inputs: c, outputs: k, group, kernel, strides, pads, dilations }, this.block),
+      blockedConvProblem({ inputs: c, outputs: k, group, kernel, strides, pads, dilations }, this.rules),
       x,
     );
+    if (bias && bias.dims.join() !== String(k))
+      throw new Error(`${bias.name}: a bias of other than ${k} channels`);
     const oh = windowed(h, kernel[0], strides[0], pads[0] + pads[2], dilations[0]);
     const ow = windowed(w, kernel[1], strides[1], pads[1] + pads[3], dilations[1]);
     return this.#raw(
@@ -233,6 +252,12 @@ export class Kernels {
     const [n, c, h, w] = x.dims as [number, number, number, number];
     this.#check(reorderOutputProblem(c, channels, this.block), x);
     return this.#raw('ReorderOutput', blockedDomain, [x], [n, channels, h, w], { channels });
+  }
+
+  /** A folded map `[C/B, H, W, N, B]` with its samples innermost: `[C/B, H, W, B, N]`. */
+  samplesInnermost(x: Value, batch: number): Value {
+    const positions = elementCount(x.dims) / (batch * this.block);
+    return this.reorderOutput(this.reshape(x, [positions, this.block, 1, batch]), this.block);
   }
 
   /** Of x >= 0: 1 where it is positive, 0 where it is 0. */

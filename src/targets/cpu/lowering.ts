@@ -11,6 +11,7 @@ import type { ParameterPlaces } from '../target.js';
 import type { NormRecord } from './batchNorm.js';
 import type { Choices, ConvSize, MapSize } from './choices.js';
 import { geometryOf, sizeOf } from './convolution.js';
+import type { KernelRules } from './guard.js';
 import { Kernels } from './kernels.js';
 import { Placed, type Layout } from './placed.js';
 
@@ -48,13 +49,13 @@ export class Lowering {
   constructor(
     private readonly original: Graph,
     readonly choices: Choices,
-    block: number,
+    rules: KernelRules,
     /** Told of each convolution, or gradient of one, that takes the portable lowering. */
     private readonly onDeclined?: (graph: Graph, node: Node) => void,
   ) {
     this.#graph = new Graph(original.name);
     this.b = new Builder(this.#graph);
-    this.k = new Kernels(this.b, block);
+    this.k = new Kernels(this.b, rules);
     for (const node of original.nodes) for (const input of node.inputs) if (input) this.#read(input, node);
     for (const value of original.outputs.values()) this.#read(value, null);
     this.#convolutions = original.nodes.flatMap((node) => convSize(node) ?? []);

@@ -12,10 +12,11 @@ import {
   type Geometry,
 } from './convolution.js';
 import { diagonals, openFactor, unitMatrix } from './inputGradient.js';
+import type { BlockedConvOptions } from './kernels.js';
 import type { Lowering, Rule } from './lowering.js';
 import { packed, unpackedWeights } from './packing.js';
 import { depthwise, ones, type MapLayout, type ParameterForm, type Placed } from './placed.js';
-import { winogradWeightGradient } from './winograd.js';
+import { winogradTakesSamples, winogradWeightGradient } from './winograd.js';
 
 /**
  * ConvWeightGrad without im2col: dW[k, c, i, j] = sum over n, o, p of dY[n, k, o, p] X[n, c, s o + i, s p + j] is a
@@ -58,25 +59,26 @@ function gradientLayout(l: Lowering, x: Placed, g: Geometry, form: ParameterForm
   return convLayout(l, g);
 }
 
-/** The kernels take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
+/** Groups take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
 function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
-  return layout === 'folded' || batch < l.k.block || batch % l.k.block === 0;
+  const { plainGroups, block } = l.k.rules;
+  return layout === 'folded' || !plainGroups || batch < block || batch % block === 0;
 }
 
 type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry) => Value;
 
 function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
-  const { kernel } = g;
+  const { kernel, batch } = g;
   if (form === 'stem') return stemGradient;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
   if (kernel === 1) return foldedPointwise;
-  if (byWinograd(l, g, 'weightGradient')) return winogradTiles;
+  if (winogradTakesSamples(l, batch) && byWinograd(l, g, 'weightGradient')) return winogradTiles;
   return foldedWindow;
 }
 
 /**
  * A plain image of few channels: they are interleaved into its columns, so that the convolution of
- * convWeightGrad.ts (src/ops) has few, long rows; one group for each chunk of samples.
+ * convWeightGrad.ts (src/ops) has few, long rows.
  */
 function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
@@ -92,14 +94,11 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, 
     [0, pad, pad * inputs],
     [0, tall - g.height - pad, (wide - g.width - pad) * inputs],
   );
-  const image = k.reshape(padded, [1, batch, tall, wide * inputs]);
-  const { weights, groups } = gradientAsKernel(l, dy, g);
-  const taps = k.conv(image, weights, {
+  const images = k.reshape(padded, [batch, 1, tall, wide * inputs]);
+  const sum = convolvedByGradient(l, images, dy, g, {
     kernel: [g.rows, g.columns],
     dilations: [stride, stride * inputs],
-    group: groups,
   });
-  const sum = summed(l, k.reshape(taps, [groups, outputs * kernel * kernel * inputs]));
   const blocks = k.reshape(sum, [outputs / k.block, kernel * kernel, inputs, k.block]);
   const ordered = k.reshape(k.transpose(blocks, [0, 2, 1, 3]), [
     outputs / k.block,
@@ -112,25 +111,61 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, 
 /** 3x3 on blocked maps: the channels of a block are interleaved into the columns as they lie; an image a block of C. */
 function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
-  const { kernel, stride, batch, inputs, outputs } = g;
+  const { kernel, stride, batch, inputs } = g;
   const { block } = k;
-  const columns = inputs / block;
   const pad = (kernel - 1) / 2;
   const [tall, wide] = [stride * (g.rows - 1) + kernel, stride * (g.columns - 1) + kernel];
   // Padding by the convolution itself costs it two thirds of its speed, and Pad copies on one thread.
   const padded = depthwise(k, x, ones(k, inputs), {
     pads: [pad, pad, tall - g.height - pad, wide - g.width - pad],
   });
-  const map = k.reshape(padded, [batch, columns, tall, wide * block]);
-  const images = k.transpose(map, [1, 0, 2, 3]);
-  const { weights, groups } = gradientAsKernel(l, dy, g);
-  const taps = k.conv(images, weights, {
+  const images = k.reshape(padded, [batch, inputs / block, tall, wide * block]);
+  const taps = convolvedByGradient(l, images, dy, g, {
     kernel: [g.rows, g.columns],
     dilations: [stride, stride * block],
-    group: groups,
   });
-  const size = outputs * kernel * kernel * block;
-  return scaledBlocks(l, summed(l, k.reshape(taps, [columns, groups, size])), diagonal, g);
+  return scaledBlocks(l, taps, diagonal, g);
+}
+
+/** 1x1 on blocked maps as they lie: a sample's blocks of C are the rows of an image, its dY a kernel of one row. */
+function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+  const { k } = l;
+  const { batch, inputs, rows, columns } = g;
+  const { block } = k;
+  const size = rows * columns;
+  const images = k.reshape(x, [batch, 1, inputs / block, size * block]);
+  const products = convolvedByGradient(l, images, dy, g, { kernel: [1, size], dilations: [1, block] });
+  return scaledRows(l, products, diagonal, g);
+}
+
+type Window = Pick<BlockedConvOptions, 'kernel' | 'dilations'>;
+
+/**
+ * Images `[N, images, H, W]` of each sample convolved with its dY as the kernel, and these added up over the samples,
+ * which are the channels of plain images: `[images, K, OH, OW]`. Either each chunk of samples is a group of one
+ * convolution, whose results a product adds up; or, where the runtime takes no such groups, a convolution of its own,
+ * as many samples as make fewer than B channels, that adds to the one before.
+ */
+function convolvedByGradient(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
+  return l.k.rules.plainGroups
+    ? convolvedInGroups(l, images, dy, g, window)
+    : convolvedInTurn(l, images, dy, g, window);
+}
+
+/** In groups, e.g. 256 samples in chunks of 8: one convolution of 32 groups. */
+function convolvedInGroups(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
+  const { k } = l;
+  const { batch, outputs, rows, columns } = g;
+  const chunk = l.choices.chunk(sizeOf(g));
+  const groups = batch / chunk;
+  const kernels = k.reshape(dy, [groups, chunk, outputs / k.block, rows * columns * k.block]);
+  const ordered = chunk === 1 ? kernels : k.transpose(kernels, [0, 2, 1, 3]);
+  const [kernelRows, kernelColumns] = window.kernel;
+  const weights = k.reshape(ordered, [groups * outputs, chunk, kernelRows, kernelColumns]);
+  const products = k.conv(k.transpose(images, [1, 0, 2, 3]), weights, { ...window, group: groups });
+  const [count, , height, width] = products.dims as [number, number, number, number];
+  const sums = summed(l, k.reshape(products, [count, groups, outputs * height * width]));
+  return k.reshape(sums, [count, outputs, height, width]);
 }
 
 /** `[..., groups, size]` -> `[..., 1, size]`: a product with ones sums rows in a sixth of the time of ReduceSum. */
@@ -139,36 +174,22 @@ function summed({ k }: Lowering, rows: Value): Value {
   return k.matMul(k.b.graph.constant(new Float32Array(groups).fill(1), [1, groups], 'float32'), rows);
 }
 
-/** dY as the kernels of `groups` convolutions, each over a chunk of samples. */
-function gradientAsKernel(
-  l: Lowering,
-  dy: Value,
-  g: Geometry,
-): { readonly weights: Value; readonly groups: number } {
+/** One after the other, e.g. 32 samples: three convolutions of 11, 11 and 10 of them. */
+function convolvedInTurn(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
   const { k } = l;
   const { batch, outputs, rows, columns } = g;
-  const chunk = l.choices.chunk(sizeOf(g));
-  const groups = batch / chunk;
-  const kernels = k.reshape(dy, [groups, chunk, outputs / k.block, rows * columns * k.block]);
-  const ordered = chunk === 1 ? kernels : k.transpose(kernels, [0, 2, 1, 3]);
-  return { weights: k.reshape(ordered, [groups * outputs, chunk, rows, columns]), groups };
-}
-
-/** 1x1 on blocked maps as they lie: a sample's blocks of C are the rows of an image, its dY a kernel of one row. */
-function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
-  const { k } = l;
-  const { batch, inputs, outputs, rows, columns } = g;
-  const { block } = k;
-  const size = rows * columns;
-  const image = k.reshape(x, [1, batch, inputs / block, size * block]);
-  const { weights, groups } = gradientAsKernel(l, dy, g);
-  const [kernels, chunk] = weights.dims as [number, number];
-  const products = k.conv(image, k.reshape(weights, [kernels, chunk, 1, size]), {
-    kernel: [1, size],
-    dilations: [1, block],
-    group: groups,
-  });
-  return scaledRows(l, summed(l, k.reshape(products, [groups, outputs * inputs])), diagonal, g);
+  const [, count, height, width] = images.dims as [number, number, number, number];
+  const kernels = k.reshape(dy, [batch, outputs / k.block, rows, columns * k.block]);
+  const turns = Math.ceil(batch / (k.block - 1));
+  let sum: Value | null = null;
+  for (let turn = 0; turn < turns; turn++) {
+    const samples = [turn, turn + 1].map((end) => Math.round((end * batch) / turns)) as [number, number];
+    const channels = samples[1] - samples[0];
+    const image = k.reshape(k.samplesInside(images, ...samples), [count, channels, height, width]);
+    const weights = k.reshape(k.samplesInside(kernels, ...samples), [outputs, channels, ...window.kernel]);
+    sum = k.conv(image, weights, { ...window, sum });
+  }
+  return sum!;
 }
 
 /**

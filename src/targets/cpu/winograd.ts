@@ -19,7 +19,7 @@ import {
  * Maps are folded, `[C/B, H, W, N, B]`.
  */
 
-/** Rows of products that one convolution of a weight gradient takes: plain channels, of which there must be fewer than B. */
+/** Rows of products that one convolution of a weight gradient takes; all at once would need memory for all. */
 const rowsAtOnce = 2;
 
 interface Extra {
@@ -81,7 +81,8 @@ export function winogradInputGradient(
 
 /**
  * ConvWeightGrad: dW = G^T (sum over tiles of (B^T X) * (A dY)) G, the sum by a convolution in which dY is the
- * kernel. Returns `[K/B, C/B, 9, in, out]`, not scaled.
+ * kernel and B samples are the channels of a block. That is how dY lies; X is turned from `[N, B]` to `[B, N]` at
+ * every position, before it is transformed, since it grows by that. Returns `[K/B, C/B, 9, in, out]`, not scaled.
  */
 export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geometry): Value {
   const { k, b } = l;
@@ -89,19 +90,19 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
   const [inputs, outputs] = [x.dims[1]!, dy.dims[1]!];
   const f = winogradFor(g);
   const factors = weightMatrix(f);
-  const size = tileCount(f, g.height) * tileCount(f, g.width) * g.batch;
+  const tiles = tileCount(f, g.height) * tileCount(f, g.width);
+  const whole = g.batch % block === 0;
+  const turned = whole ? k.reshape(k.samplesInnermost(x, g.batch), x.dims) : x;
   const gradientTiles = outputTiles(l, f, dy, g);
   let total: Value | null = null;
   for (let from = 0; from < f.products; from += rowsAtOnce) {
     const rows = [from, Math.min(from + rowsAtOnce, f.products)] as const;
     const products = (rows[1] - from) * f.products;
-    const image = tilesOf(l, f, x, g, inputMatrix, rows);
+    const image = tilesOf(l, f, turned, g, inputMatrix, rows);
     const kernel = gradientTiles(rows);
-    const sums = k.conv(
-      k.reshape(image, [1, products, inputs / block, size * block]),
-      k.reshape(kernel, [products * outputs, 1, 1, size]),
-      { kernel: [1, size], dilations: [1, block], group: products },
-    );
+    const sums = whole
+      ? sampleBlocks(l, image, kernel, { products, inputs, outputs, tiles, across: g.batch / block })
+      : plainSamples(l, image, kernel, { products, inputs, outputs, positions: tiles * g.batch });
     const columns = Float32Array.from({ length: 9 * products }, (_, i) => {
       const [tap, product] = [Math.floor(i / products), i % products];
       return factors[(from * f.products + product) * 9 + tap]!;
@@ -111,6 +112,44 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
     total = total ? k.add(total, taps) : taps;
   }
   return k.transpose(k.reshape(total!, [9, (outputs * inputs) / block ** 2, block ** 2]), [1, 0, 2]);
+}
+
+/**
+ * Products of tiles, added up, where samples are the channels: blocks of samples lie side by side in a row of the image,
+ * B rows a row of tiles; blocks of C and tiles are its other axis.
+ */
+function sampleBlocks(
+  { k }: Lowering,
+  image: Value,
+  kernel: Value,
+  size: Readonly<Record<'products' | 'inputs' | 'outputs' | 'tiles' | 'across', number>>,
+): Value {
+  const { products, inputs, outputs, tiles, across } = size;
+  return k.conv(
+    k.reshape(image, [1, products * k.block, (inputs / k.block) * tiles, k.block * across]),
+    k.reshape(kernel, [products * outputs, k.block, tiles, across]),
+    { kernel: [tiles, across], strides: [tiles, across], group: products },
+  );
+}
+
+/** The same for any number of samples, on a runtime that takes groups over a plain image. */
+function plainSamples(
+  { k }: Lowering,
+  image: Value,
+  kernel: Value,
+  size: Readonly<Record<'products' | 'inputs' | 'outputs' | 'positions', number>>,
+): Value {
+  const { products, inputs, outputs, positions } = size;
+  return k.conv(
+    k.reshape(image, [1, products, inputs / k.block, positions * k.block]),
+    k.reshape(kernel, [products * outputs, 1, 1, positions]),
+    { kernel: [1, positions], dilations: [1, k.block], group: products },
+  );
+}
+
+/** Whether a weight gradient over a batch can go by Winograd. */
+export function winogradTakesSamples({ k }: Lowering, batch: number): boolean {
+  return batch % k.block === 0 || k.rules.plainGroups;
 }
 
 /** Whether the tiles of outputs cover a map exactly. */

@@ -11,8 +11,10 @@ import {
 
 const window = { kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] } as const;
 
-function problem(inputs: number, outputs: number, group = 1, block = 16): string | null {
-  return blockedConvProblem({ ...window, inputs, outputs, group }, block);
+const rules = { block: 16, plainGroups: false };
+
+function problem(inputs: number, outputs: number, group = 1, { block = 16, plainGroups = false } = {}) {
+  return blockedConvProblem({ ...window, inputs, outputs, group }, { block, plainGroups });
 }
 
 describe('guard of the blocked kernels', () => {
@@ -48,13 +50,40 @@ describe('guard of the blocked kernels', () => {
 
   it('Conv of 24 channels: refused for blocks of 16, allowed for blocks of 8', () => {
     expect(problem(24, 48)).to.equal('24 input channels are neither fewer than 16 nor a multiple of it');
-    expect(problem(24, 48, 1, 8)).to.equal(null);
+    expect(problem(24, 48, 1, { block: 8 })).to.equal(null);
   });
 
-  it('weight gradient, samples as groups: 15, 16 and 32 samples allowed, 24 refused', () => {
-    for (const samples of [15, 16, 32]) expect(problem(samples, samples * 64, samples)).to.equal(null);
-    expect(problem(24, 24 * 64, 24)).to.equal(
+  it('weight gradient, samples as groups, where the runtime takes them: 15, 16 and 32 samples allowed, 24 refused', () => {
+    const taken = { plainGroups: true };
+    for (const samples of [15, 16, 32]) expect(problem(samples, samples * 64, samples, taken)).to.equal(null);
+    expect(problem(24, 24 * 64, 24, taken)).to.equal(
       '24 input channels are neither fewer than 16 nor a multiple of it',
+    );
+  });
+
+  // Of 1.29.0 and 1.32.0, each run with these counts: what either refuses is refused unless the runtime is known.
+  const byVersion: [inputs: number, outputs: number, group: number, older: boolean, newer: boolean][] = [
+    [3, 32, 1, true, true],
+    [15, 16, 1, true, true],
+    [16, 16, 16, true, true],
+    [32, 32, 2, true, true],
+    [48, 48, 3, true, true],
+    [576, 9216, 36, true, true],
+    [8, 32, 2, true, false],
+    [12, 192, 12, true, false],
+    [16, 256, 16, true, false],
+    [32, 64, 4, true, false],
+    [8, 8, 8, false, false],
+    [32, 8, 1, false, false],
+  ];
+  it('ONNX Runtime up to 1.30 and from 1.31 on: what is allowed is what both take, or what the former does', () => {
+    for (const [inputs, outputs, group, older, newer] of byVersion) {
+      const title = `${inputs} to ${outputs} in ${group} groups`;
+      expect(problem(inputs, outputs, group, { plainGroups: true }) === null, title).to.equal(older);
+      expect(problem(inputs, outputs, group) === null, title).to.equal(newer);
+    }
+    expect(problem(16, 256, 16)).to.equal(
+      '16 groups of 1 input channels, fewer than 16: ONNX Runtime 1.31 refuses them',
     );
   });
 
@@ -74,12 +103,14 @@ describe('guard of the blocked kernels', () => {
 
   it('unknown block sizes, negative pads, strides of 0: refused', () => {
     const conv: BlockedConv = { ...window, inputs: 32, outputs: 32, group: 1 };
-    expect(blockedConvProblem(conv, 32)).to.equal('blocks of 32 channels; known are 8 and 16');
-    expect(blockedConvProblem({ ...conv, pads: [0, 0, -1, 0] }, 16)).to.equal(
+    expect(blockedConvProblem(conv, { ...rules, block: 32 })).to.equal(
+      'blocks of 32 channels; known are 8 and 16',
+    );
+    expect(blockedConvProblem({ ...conv, pads: [0, 0, -1, 0] }, rules)).to.equal(
       'pads [0, 0, -1, 0] are not integers from 0 up',
     );
-    expect(blockedConvProblem({ ...conv, strides: [0, 1] }, 16)).to.match(/not positive integers$/);
-    expect(blockedConvProblem({ ...conv, outputs: 0 }, 16)).to.match(/not positive integers$/);
+    expect(blockedConvProblem({ ...conv, strides: [0, 1] }, rules)).to.match(/not positive integers$/);
+    expect(blockedConvProblem({ ...conv, outputs: 0 }, rules)).to.match(/not positive integers$/);
   });
 
   it('pools and reorders: whole blocks, but a reorder may add or leave out part of one', () => {

@@ -7,11 +7,12 @@ import { sweep } from '../../../tools/sweep/sweep.js';
 describe('guard against the kernels themselves, in child processes', function () {
   this.timeout(60_000);
   let block: 8 | 16;
+  let plainGroups: boolean;
 
   before(async function () {
     const probed = await probeBlockedKernels({ provider: 'cpu' });
     if ('reason' in probed) this.skip();
-    block = probed.blockSize;
+    ({ blockSize: block, plainGroups } = probed);
   });
 
   it('what it allows equals the standard operators and touches nothing else', async () => {
@@ -37,7 +38,9 @@ describe('guard against the kernels themselves, in child processes', function ()
   });
 
   function allowed(expected: boolean): SweepCase[] {
-    return [...sweepCases(block)].filter((one) => (guardProblem(one, block) === null) === expected);
+    return [...sweepCases(block)].filter(
+      (one) => (guardProblem(one, { block, plainGroups }) === null) === expected,
+    );
   }
 });
 
