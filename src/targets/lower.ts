@@ -1,9 +1,7 @@
-import { Graph, sameType, type Value } from '../graph/graph.js';
-import { formatType } from '../onnx/model.js';
+import { Graph, type Value } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
-import { operatorOf } from '../ops/index.js';
-import type { Lowering, OpName } from '../ops/operator.js';
 import { verify } from '../ops/verify.js';
+import { lowerNode } from './lowerNode.js';
 import { noPlaces, type ParameterPlaces, type Target } from './target.js';
 
 /**
@@ -34,24 +32,8 @@ function lowerByRules(graph: Graph, target: Target): Graph {
   }
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((input) => input && mapped(input));
-    const operator = operatorOf(node);
-    const rule =
-      (target.rules[node.op as OpName] as Lowering<object> | undefined) ??
-      (operator?.domain === 'slimclr' ? operator.lower : undefined);
-    const types = node.outputs.map((output) => output.type);
-    const outputs = rule
-      ? lowered.scope(node.name, () => rule(b, inputs as Value[], node.attributes, types))
-      : lowered.copy(node, inputs);
-    for (const [i, output] of node.outputs.entries()) {
-      const value = outputs[i];
-      if (!value) continue;
-      if (!sameType(value.type, output.type)) {
-        throw new Error(
-          `${target.name}: ${node.name} output ${i} is lowered to ${formatType(value.type)}, ` +
-            `not ${formatType(output.type)}`,
-        );
-      }
-      image.set(output, value);
+    for (const [i, value] of lowerNode(b, node, inputs, target.name, target.rules).entries()) {
+      if (value) image.set(node.outputs[i]!, value);
     }
   }
   for (const [name, value] of graph.outputs) lowered.output(name, mapped(value));

@@ -29,16 +29,28 @@ export function blocksOf(layout: ParameterLayout): { readonly inputs: number; re
   }
 }
 
+/** Channels rounded up to whole blocks: 12 to blocks of 16 are 16. */
+export function roundedUp(channels: number, block: number): number {
+  return Math.ceil(channels / block) * block;
+}
+
+/** The shape `[K, C, kh, kw]` with the channels that a layout fills up whole blocks with; its own shape for `plain`. */
+export function wholeBlocks(shape: readonly number[], layout: ParameterLayout): readonly number[] {
+  if (layout === 'plain') return shape;
+  const block = blocksOf(layout);
+  const [outputs = 0, inputs = 0, ...window] = shape;
+  return [roundedUp(outputs, block.outputs), roundedUp(inputs, block.inputs), ...window];
+}
+
 /**
  * Shape under which graphs and arenas hold a parameter `[K, C, kh, kw]`, or a block of it, in a layout:
  * `[K/B, C kh kw, B]`, both channel axes rounded up to whole blocks; its own shape for `plain`.
  */
 export function storedShape(shape: readonly number[], layout: ParameterLayout): readonly number[] {
   if (layout === 'plain') return shape;
-  const block = blocksOf(layout);
-  const [outputs = 0, inputs = 0, ...window] = shape;
-  const columns = Math.ceil(inputs / block.inputs) * block.inputs;
-  return [Math.ceil(outputs / block.outputs), columns * elementCount(window), block.outputs];
+  const [outputs = 0, ...columns] = wholeBlocks(shape, layout);
+  const block = blocksOf(layout).outputs;
+  return [outputs / block, elementCount(columns), block];
 }
 
 /** Elements of a row-major parameter in the order of a layout; the same array for `plain`. */

@@ -21,7 +21,8 @@ export interface Target {
   readonly name: string;
   /** ONNX opset of the emitted models, 17 to 21. */
   readonly opset: number;
-  readonly rules: LoweringRules;
+  /** Absent: none. */
+  readonly rules?: LoweringRules;
   /**
    * Whether ONNX Runtime is to optimise the graphs when it loads them. `disabled` where a target has done that
    * and the order of its nodes is meant.

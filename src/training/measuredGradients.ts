@@ -4,7 +4,7 @@ import { elementCount } from '../onnx/model.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
 import type { Arena } from '../runtime/arena.js';
 import type { ReplicaGroup } from '../runtime/replicaGroup.js';
-import { blocksOf, unpack, type ParameterLayout } from '../targets/parameterLayout.js';
+import { unpack, wholeBlocks, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { Diagnostics } from './events.js';
 import type { GradientSum } from './gradientSum.js';
 
@@ -61,10 +61,7 @@ export function rowMajor(
   layout: ParameterLayout,
 ): Float32Array {
   if (layout === 'plain') return stored;
-  const block = blocksOf(layout);
-  const [outputs = 0, inputs = 0, ...window] = shape;
-  const up = (channels: number, size: number) => Math.ceil(channels / size) * size;
-  const stuffed = [up(outputs, block.outputs), up(inputs, block.inputs), ...window];
+  const stuffed = wholeBlocks(shape, layout);
   if (elementCount(stuffed) !== stored.length)
     throw new Error(`${stored.length} elements in [${stuffed.join()}]`);
   return cut(unpack(stored, stuffed, layout), stuffed, leading(shape));

@@ -2,6 +2,7 @@ import { gradients } from '../autodiff.js';
 import { Graph, type TensorType, type Value } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
 import type { ConvPart, ConvSize } from '../targets/cpu/choices.js';
+import { roundedUp } from '../targets/parameterLayout.js';
 import type { ParameterPlaces, Target } from '../targets/target.js';
 
 /** A convolution to be timed: one part of it, or all of them with the batch norm and Relu around it. */
@@ -65,7 +66,7 @@ export function layerGraph({ conv, part }: Layer): Graph {
 
 /** Where the parameter lies as a target's kernels want it: a block of one that fills whole blocks of channels. */
 export function layerPlaces({ conv }: Layer, target: Target, block: number): ParameterPlaces {
-  const up = (channels: number) => Math.ceil(channels / block) * block;
+  const up = (channels: number) => roundedUp(channels, block);
   const inputs = readsPicture(conv) ? conv.inputs : up(conv.inputs);
   const layout = target.layout!([up(conv.outputs), inputs, conv.kernel, conv.kernel]);
   return { inputs: new Map([['w', layout]]), outputs: new Map([['dw', layout]]) };

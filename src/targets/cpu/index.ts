@@ -50,7 +50,6 @@ export function cpuTarget(
   return {
     name: 'cpu',
     opset: 17,
-    rules: {},
     optimization: 'disabled',
     layout([outputs = 0, inputs = 0, ...window]) {
       if (window.length !== 2 || outputs % block !== 0) return 'plain';

@@ -3,6 +3,7 @@ import { once } from '../../once.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Builder } from '../../ops/builder.js';
 import { broadcast, windowed } from '../../ops/shapes.js';
+import { roundedUp } from '../parameterLayout.js';
 import {
   blockedChannelsProblem,
   blockedConvProblem,
@@ -58,7 +59,7 @@ export class Kernels {
 
   /** Channels rounded up to whole blocks. */
   padded(channels: number): number {
-    return Math.ceil(channels / this.block) * this.block;
+    return roundedUp(channels, this.block);
   }
 
   /**

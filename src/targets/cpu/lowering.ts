@@ -1,12 +1,11 @@
-import { Graph, sameType, type Node, type Value } from '../../graph/graph.js';
+import { Graph, type Node, type Value } from '../../graph/graph.js';
 import { once } from '../../once.js';
-import { formatType } from '../../onnx/model.js';
 import { Builder } from '../../ops/builder.js';
 import type { ConvAttributes } from '../../ops/conv.js';
-import { operatorOf } from '../../ops/index.js';
 import type { OpName } from '../../ops/operator.js';
 import { verify } from '../../ops/verify.js';
-import { blocksOf, storedShape, type ParameterLayout } from '../parameterLayout.js';
+import { lowerNode } from '../lowerNode.js';
+import { blocksOf, storedShape, wholeBlocks, type ParameterLayout } from '../parameterLayout.js';
 import type { ParameterPlaces } from '../target.js';
 import type { NormRecord } from './batchNorm.js';
 import type { Choices, ConvSize, MapSize } from './choices.js';
@@ -122,7 +121,7 @@ export class Lowering {
         shape: layout === 'plain' ? input.shape : storedShape(input.dims, layout),
       };
       const copy = this.#graph.input(input.name, type, original.defaults.get(input));
-      const value = layout === 'plain' ? copy : this.k.reshape(copy, roundedUp(input.dims, layout));
+      const value = layout === 'plain' ? copy : this.k.reshape(copy, wholeBlocks(input.dims, layout));
       this.#images.set(input, this.placed(input, formOf(layout), value));
     }
     for (const node of original.nodes) {
@@ -146,33 +145,9 @@ export class Lowering {
   /** The node on plain values: by its portable lowering, or as it is. */
   #portable(node: Node): readonly (Placed | null)[] {
     const inputs = node.inputs.map((input) => input && this.of(input).get('plain'));
-    const operator = operatorOf(node);
-    const rule = operator?.domain === 'slimclr' ? operator.lower : null;
-    const types = node.outputs.map(({ type }) => type);
-    const values = rule
-      ? this.#graph.scope(node.name, () => rule(this.b, inputs as Value[], node.attributes, types))
-      : this.#graph.copy(node, inputs);
-    return node.outputs.map((output, i) => {
-      const value = values[i];
-      if (!value) return null;
-      if (!sameType(value.type, output.type)) {
-        throw new Error(
-          `cpu: ${node.name} output ${i} is lowered to ${formatType(value.type)}, not ${formatType(output.type)}`,
-        );
-      }
-      return this.placed(output, 'plain', value);
-    });
+    const values = lowerNode(this.b, node, inputs, 'cpu');
+    return values.map((value, i) => value && this.placed(node.outputs[i]!, 'plain', value));
   }
-}
-
-/** The shape `[K, C, kh, kw]` of a parameter whose channels fill whole blocks. */
-function roundedUp(
-  [outputs = 0, inputs = 0, ...window]: readonly number[],
-  layout: ParameterLayout,
-): number[] {
-  const block = blocksOf(layout);
-  const up = (channels: number, size: number) => Math.ceil(channels / size) * size;
-  return [up(outputs, block.outputs), up(inputs, block.inputs), ...window];
 }
 
 function formOf(layout: ParameterLayout): Layout {
