@@ -68,6 +68,7 @@ function drawInput(random: Random, small: boolean): ConfigInput {
     },
     optimizer: one(optimizers),
     epochs: 10,
+    seed: random.integer(2 ** 31),
     runtime: { threads: small ? 1 : 0, tune: 'off' },
   };
 }
