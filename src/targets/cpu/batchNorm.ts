@@ -1,8 +1,8 @@
 import type { Value } from '../../graph/graph.js';
 import { once } from '../../once.js';
 import type { BatchNormalizationAttributes } from '../../ops/batchNormalization.js';
-import type { Lowering, Rule } from './lowering.js';
-import { depthwise, ones, Placed, type Activation } from './placed.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
+import { depthwise, ones, LaidOutValue, type Activation } from './laidOutValue.js';
 import { mapLayout } from './convolution.js';
 
 /**
@@ -59,9 +59,9 @@ export const batchNormTrain: Rule = (l, node) => {
   l.norms.set(meanOutput, { y, mean, rstd, scale });
   const whole = offset ? k.add(mean, offset) : mean;
   return [
-    Placed.open(k, output.type, { kind: 'affine', y, scale: repeated(scale), bias: repeated(bias) }),
-    l.placed(meanOutput, 'plain', k.slice(whole, 0, 0, c)),
-    l.placed(varianceOutput, 'plain', k.slice(variance, 0, 0, c)),
+    LaidOutValue.open(k, output.type, { kind: 'affine', y, scale: repeated(scale), bias: repeated(bias) }),
+    l.laidOut(meanOutput, 'plain', k.slice(whole, 0, 0, c)),
+    l.laidOut(varianceOutput, 'plain', k.slice(variance, 0, 0, c)),
   ];
 };
 
@@ -72,7 +72,7 @@ export const batchNormTrain: Rule = (l, node) => {
 const few = 64;
 
 /** Biased variance of each channel: `[C]`. */
-function channelVariance(l: Lowering, y: Activation, mean: Value, samples: number, count: number): Value {
+function channelVariance(l: LayoutPass, y: Activation, mean: Value, samples: number, count: number): Value {
   const { k, b } = l;
   if (count <= few) {
     const channels = y.value.dims[1]!;
@@ -114,19 +114,19 @@ export const batchNormTrainGrad: Rule = (l, node) => {
   const sum = k.scaled(dMean, count);
   const plain = (value: Value) => k.slice(value, 0, 0, c);
   return [
-    Placed.open(k, dx.type, { kind: 'scaled', u: l.placed(dx, y.layout, u, false), scale }),
-    l.placed(dgamma, 'plain', plain(gammaGradient)),
-    l.placed(dbeta, 'plain', plain(sum)),
+    LaidOutValue.open(k, dx.type, { kind: 'scaled', u: l.laidOut(dx, y.layout, u, false), scale }),
+    l.laidOut(dgamma, 'plain', plain(gammaGradient)),
+    l.laidOut(dbeta, 'plain', plain(sum)),
   ];
 };
 
 /** Whether batch norm (and its gradient) are all that read a value. */
-function consumersOf(l: Lowering, value: Value): boolean {
+function consumersOf(l: LayoutPass, value: Value): boolean {
   return l.onlyReadBy(value, ['BatchNormTrain', 'BatchNormTrainGrad']);
 }
 
 /** Mean over all positions of each channel: `[C]`. The pooling kernel reads a map faster than a reduction does. */
-export function channelMean(l: Lowering, { value }: Activation, samples: number): Value {
+export function channelMean(l: LayoutPass, { value }: Activation, samples: number): Value {
   return once(l.means, value, () =>
     perChannel(l, l.k.globalAverage(value), value.dims, samples, 'ReduceMean'),
   );
@@ -136,7 +136,7 @@ export function channelMean(l: Lowering, { value }: Activation, samples: number)
  * Sum over all positions of x y for each channel: `[C]`. A depthwise convolution with one of them as the kernel,
  * which reads both once and writes nothing; ReduceSumSquare takes nine times as long.
  */
-export function channelDot(l: Lowering, x: Activation, y: Activation, samples: number): Value {
+export function channelDot(l: LayoutPass, x: Activation, y: Activation, samples: number): Value {
   const { k } = l;
   const [n, c, h, w] = x.value.dims as [number, number, number, number];
   const image = k.reshape(x.value, [1, n * c, 1, h * w]);
@@ -147,7 +147,7 @@ export function channelDot(l: Lowering, x: Activation, y: Activation, samples: n
 
 /** Values of each map of `[N, C, H, W]`, reduced over the batch and over samples that share a block: `[C]`. */
 function perChannel(
-  l: Lowering,
+  l: LayoutPass,
   maps: Value,
   [n, c]: readonly number[],
   samples: number,

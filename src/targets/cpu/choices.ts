@@ -2,11 +2,14 @@ import { tileCount, winogradFor } from './winogradMatrices.js';
 
 /** Where several lowerings compete: which one is taken. All are correct; they differ in speed. */
 export interface Choices {
-  /** Whether activations of maps of this size are folded (placed.ts). `convolutions` are those over such maps. */
+  /** Whether activations of maps of this size are folded (laidOutValue.ts). `convolutions` are those over such maps. */
   folded(map: MapSize, convolutions: readonly ConvSize[]): boolean;
   /** Whether a 3x3 convolution with stride 1 over a folded map, or a gradient of it, goes by Winograd. */
   winograd(conv: ConvSize, part: ConvPart): boolean;
-  /** Samples that one group of a weight gradient's convolution sums over; a divisor of the batch. */
+  /**
+   * Samples that one group of a weight gradient's convolution sums over; a divisor of the batch. E.g. 4 of 32: eight
+   * groups, whose results are added up. Asked where the runtime takes such groups.
+   */
   chunk(conv: ConvSize): number;
 }
 

@@ -2,9 +2,9 @@ import type { Value } from '../../graph/graph.js';
 import { once } from '../../once.js';
 import type { ConvAttributes } from '../../ops/conv.js';
 import type { ConvPart, ConvSize } from './choices.js';
-import type { Lowering, Rule } from './lowering.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
 import { packed, packedWeights } from './packing.js';
-import { everySecond, oneTap, Placed, type MapLayout } from './placed.js';
+import { everySecond, oneTap, LaidOutValue, type MapLayout } from './laidOutValue.js';
 import { winogradConv } from './winograd.js';
 
 /** A convolution that the blocked kernels take: square window of odd size, padding that keeps the extent. */
@@ -42,16 +42,18 @@ export function geometryOf(
 }
 
 /** The layout of maps of a size. */
-export function mapLayout(l: Lowering, batch: number, height: number, width: number): MapLayout {
+export function mapLayout(l: LayoutPass, batch: number, height: number, width: number): MapLayout {
   return l.folds({ batch, height, width }) ? 'folded' : 'blocked';
 }
 
 /**
- * The layout in which a convolution and both of its gradients run, but for windows with a stride over small folded maps
- * (`spreadPays`, the weight gradient's). Those are not folded, nor is a convolution whose input and output pack samples
- * differently, which is the same memory in blocked maps alone.
+ * The layout in which a convolution and both of its gradients run: that of its output map. E.g. 3x3 over 8x8: folded,
+ * over 32x32: blocked. Blocked in any case:
+ * - a window with a stride; where its input is folded already, `spreadPays` and the weight gradient know better;
+ * - an input and an output that pack samples differently (4 and 8 channels, say), since only blocked maps have the same
+ *   memory in both ways of counting.
  */
-export function convLayout(l: Lowering, g: Geometry): MapLayout {
+export function convLayout(l: LayoutPass, g: Geometry): MapLayout {
   const { batch, kernel, stride, rows, columns, inputs, outputs } = g;
   if (kernel > 1 && stride > 1) return 'blocked';
   if (l.k.pack(batch, inputs) !== l.k.pack(batch, outputs)) return 'blocked';
@@ -63,7 +65,7 @@ export function sizeOf({ rows, columns, ...g }: Geometry): ConvSize {
 }
 
 /** Whether a part of a convolution in folded layout goes by Winograd. */
-export function byWinograd(l: Lowering, g: Geometry, part: ConvPart): boolean {
+export function byWinograd(l: LayoutPass, g: Geometry, part: ConvPart): boolean {
   return g.kernel === 3 && g.stride === 1 && l.choices.winograd(sizeOf(g), part);
 }
 
@@ -76,7 +78,7 @@ export const conv: Rule = (l, node) => {
   const logical = geometryOf(x.type.shape, w.dims, output.shape, node.attributes as ConvAttributes);
   const form = w.has('stem') ? 'stem' : 'kernel';
   const g = logical && packed(l, logical, form === 'stem');
-  if (!g || bias || !x.clean || !w.has(form)) return null;
+  if (!g || bias || !x.zeroPadded || !w.has(form)) return null;
   // A 1x1 window with a stride reads every second position of a blocked map, which a plain image is not.
   if (form === 'stem' && g.kernel === 1 && g.stride > 1) return null;
   const { k } = l;
@@ -102,14 +104,18 @@ export const conv: Rule = (l, node) => {
         : blockedConv(l, image, kernel, g, rest);
     return mapOf(l, y, layout, own);
   };
-  return [Placed.open(k, output.type, { kind: 'conv', layout, emit }, l.whole(output))];
+  return [LaidOutValue.open(k, output.type, { kind: 'conv', layout, emit }, l.whole(output))];
 };
 
 /**
  * Whether a window with a stride had better be spread out. Where a row of outputs is shorter than four, the kernels keep
  * few of their sums busy and reach half of their speed; the map must be folded already.
  */
-function spreadPays(l: Lowering, x: Placed, { kernel, stride, batch, rows, columns }: Geometry): boolean {
+function spreadPays(
+  l: LayoutPass,
+  x: LaidOutValue,
+  { kernel, stride, batch, rows, columns }: Geometry,
+): boolean {
   return (
     kernel > 1 &&
     stride > 1 &&
@@ -120,7 +126,7 @@ function spreadPays(l: Lowering, x: Placed, { kernel, stride, batch, rows, colum
 }
 
 /** A convolution with a stride in folded layout: a 1x1 window over the taps of every output, in the order of the weights. */
-function spreadConv(l: Lowering, x: Value, w: Value, g: Geometry, rest: Rest): Value {
+function spreadConv(l: LayoutPass, x: Value, w: Value, g: Geometry, rest: Rest): Value {
   const { k } = l;
   const { kernel, stride, batch, inputs, outputs, height, width, rows, columns } = g;
   const { block } = k;
@@ -150,7 +156,7 @@ function spreadConv(l: Lowering, x: Value, w: Value, g: Geometry, rest: Rest): V
  * depthwise convolution moves, pads and chooses on all threads; Pad and Slice copy on one.
  */
 export function metByTap(
-  { k }: Lowering,
+  { k }: LayoutPass,
   x: Value,
   { kernel, stride, tap }: { readonly kernel: number; readonly stride: number; readonly tap: number },
 ): Value {
@@ -163,15 +169,15 @@ export function metByTap(
 }
 
 /** A blocked map with its samples packed otherwise: the memory is the same. A folded one stays as it is. */
-export function mapOf(l: Lowering, value: Value, layout: MapLayout, [n, c]: readonly number[]): Value {
+export function mapOf(l: LayoutPass, value: Value, layout: MapLayout, [n, c]: readonly number[]): Value {
   const [, , h, w] = value.dims as [number, number, number, number];
   return layout === 'folded' ? value : l.k.reshape(value, [n!, c!, h, w]);
 }
 
 /** What a convolution reads in its layout: a 1x1 window with a stride reads a map of half the size. */
 export function inputOf(
-  l: Lowering,
-  x: Placed,
+  l: LayoutPass,
+  x: LaidOutValue,
   { kernel, stride, inputs, batch, rows, columns }: Geometry,
   layout: MapLayout,
 ): Value {
@@ -179,16 +185,16 @@ export function inputOf(
   return once(l.halves, x, () => halved(l, x, [batch, inputs, rows, columns])).get(layout);
 }
 
-function halved(l: Lowering, x: Placed, shape: readonly number[]): Placed {
+function halved(l: LayoutPass, x: LaidOutValue, shape: readonly number[]): LaidOutValue {
   const layout = x.map;
   const value = everySecond(l.k, x.get(layout), layout, l.k.mapDims(x.dims)[0]);
-  return Placed.of(l.k, { dtype: 'float32', shape }, layout, value, x.clean);
+  return LaidOutValue.of(l.k, { dtype: 'float32', shape }, layout, value, x.zeroPadded);
 }
 
 type Rest = { readonly bias?: Value | null; readonly sum?: Value | null };
 
 export function blockedConv(
-  l: Lowering,
+  l: LayoutPass,
   x: Value,
   w: Value,
   { kernel, stride }: { kernel: number; stride: number },
@@ -209,7 +215,7 @@ export function blockedConv(
  * beforehand, which the kernel is slow at.
  */
 export function foldedConv(
-  l: Lowering,
+  l: LayoutPass,
   x: Value,
   w: Value,
   kernel: number,

@@ -1,6 +1,6 @@
 import type { Value } from '../../graph/graph.js';
-import type { Lowering, Rule } from './lowering.js';
-import { closeAffine, Placed } from './placed.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
+import { closeAffine, LaidOutValue } from './laidOutValue.js';
 
 /** Relu: a part of the batch norm in front of it, or on the map as it lies. */
 export const relu: Rule = (l, node) => {
@@ -9,10 +9,10 @@ export const relu: Rule = (l, node) => {
   const x = l.of(input);
   const pending = x.pending;
   if (pending?.kind === 'affine' && l.readOnce(input)) {
-    return [l.placed(output, pending.y.layout, closeAffine(l.k, pending, true))];
+    return [l.laidOut(output, pending.y.layout, closeAffine(l.k, pending, true))];
   }
   if (x.native === 'plain') return null;
-  return [l.placed(output, x.native, l.b.op('Relu', [x.get(x.native)]), x.clean)];
+  return [l.laidOut(output, x.native, l.b.op('Relu', [x.get(x.native)]), x.zeroPadded)];
 };
 
 /** ReluGrad: dY times the step function of Y, which HardSigmoid computes in one pass for Y >= 0. */
@@ -20,11 +20,11 @@ export const reluGrad: Rule = (l, node) => {
   const [gradient, output] = node.inputs as [Value, Value];
   const y = l.of(output);
   if (y.native === 'plain') return null;
-  if (l.stepped.get(gradient) === output) return [l.of(gradient)];
+  if (l.reluApplied.get(gradient) === output) return [l.of(gradient)];
   const layout = y.native;
   const dy = l.of(gradient).get(layout);
   const mask = l.k.step(l.k.after(y.get(layout), dy));
-  return [l.placed(node.outputs[0]!, layout, l.k.mul(dy, mask), y.clean)];
+  return [l.laidOut(node.outputs[0]!, layout, l.k.mul(dy, mask), y.zeroPadded)];
 };
 
 /** Add of two maps: the residual into a batch norm, a sum of gradients into the convolution that makes the last. */
@@ -37,24 +37,35 @@ export const add: Rule = (l, node) => {
   if (merged) return [merged];
   const layout = x.native !== 'plain' ? x.native : y.native;
   if (layout === 'plain') return null;
-  return [l.placed(output, layout, l.k.add(x.get(layout), y.get(layout)), x.clean && y.clean)];
+  return [l.laidOut(output, layout, l.k.add(x.get(layout), y.get(layout)), x.zeroPadded && y.zeroPadded)];
 };
 
 /** x + y where x is open and read by this sum alone. */
-function merge(l: Lowering, output: Value, value: Value, x: Placed, y: Placed): Placed | null {
+function merge(
+  l: LayoutPass,
+  output: Value,
+  value: Value,
+  x: LaidOutValue,
+  y: LaidOutValue,
+): LaidOutValue | null {
   const pending = x.pending;
   if (!pending || !l.readOnce(value)) return null;
-  const clean = x.clean && y.clean;
+  const zeroPadded = x.zeroPadded && y.zeroPadded;
   switch (pending.kind) {
     case 'affine':
       if (pending.sum) return null;
-      return Placed.open(l.k, output.type, { ...pending, sum: y }, clean);
+      return LaidOutValue.open(l.k, output.type, { ...pending, sum: y }, zeroPadded);
     case 'conv':
-      return l.placed(output, pending.layout, pending.emit({ sum: y.get(pending.layout) }), clean);
+      return l.laidOut(output, pending.layout, pending.emit({ sum: y.get(pending.layout) }), zeroPadded);
     case 'phases': {
       if (y.pending?.kind !== 'even') return null;
       const even = y.pending.half.get('blocked');
-      return Placed.open(l.k, output.type, { kind: 'phases', emit: () => pending.emit(even) }, clean);
+      return LaidOutValue.open(
+        l.k,
+        output.type,
+        { kind: 'phases', emit: () => pending.emit(even) },
+        zeroPadded,
+      );
     }
     default:
       return null;

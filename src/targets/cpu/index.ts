@@ -6,7 +6,7 @@ import { conv } from './convolution.js';
 import { add, relu, reluGrad } from './elementwise.js';
 import type { KernelRules } from './guard.js';
 import { convInputGrad } from './inputGradient.js';
-import { Lowering, type Rule } from './lowering.js';
+import { LayoutPass, type Rule } from './layoutPass.js';
 import { addBlock, slice } from './parameterBlock.js';
 import { expand, globalAveragePool, maxPool, maxPoolGrad } from './pooling.js';
 import { convWeightGrad } from './weightGradient.js';
@@ -58,6 +58,6 @@ export function cpuTarget(
       return block === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
     },
     rewrite: (graph, places) =>
-      new Lowering(graph, choices, { block, plainGroups }, onDeclined).run(rules, places),
+      new LayoutPass(graph, choices, { block, plainGroups }, onDeclined).run(rules, places),
   };
 }

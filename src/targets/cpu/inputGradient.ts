@@ -11,9 +11,9 @@ import {
   mapOf,
   type Geometry,
 } from './convolution.js';
-import type { Lowering, Rule } from './lowering.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
 import { packed, packedWeights, type PackedGeometry } from './packing.js';
-import { Placed, type MapLayout, type Pending } from './placed.js';
+import { LaidOutValue, type MapLayout, type Pending } from './laidOutValue.js';
 import { winogradInputGradient } from './winograd.js';
 
 /**
@@ -28,7 +28,7 @@ export const convInputGrad: Rule = (l, node) => {
   const attributes = node.attributes as ConvInputGradAttributes;
   const logical = geometryOf(output.shape, w.dims, gradient.shape, attributes);
   const g = logical && packed(l, logical, false);
-  if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.clean)) return null;
+  if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.zeroPadded)) return null;
   const layout = convLayout(l, logical);
   const { k } = l;
   const { u, scale } = openFactor(dy, w.dims);
@@ -39,7 +39,7 @@ export const convInputGrad: Rule = (l, node) => {
   const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
   const turned = turnedBlocks(l, k.after(packedWeights(l, w, 'kernel', g), raw), factor);
   const pending = pendingGradient(l, image, turned, layout, g, logical);
-  return [Placed.open(k, output.type, pending, l.whole(output))];
+  return [LaidOutValue.open(k, output.type, pending, l.whole(output))];
 };
 
 /**
@@ -48,15 +48,15 @@ export const convInputGrad: Rule = (l, node) => {
  * them, 0.12 ms a megabyte more, the product of the weight gradient with them 0.1; a pass over dY takes 0.05.
  */
 export function openFactor(
-  dy: Placed,
+  dy: LaidOutValue,
   weight: readonly number[],
-): { readonly u: Placed; readonly scale: Value | null } {
+): { readonly u: LaidOutValue; readonly scale: Value | null } {
   const pays = elementCount(dy.dims) > 4 * elementCount(weight);
   return pays && dy.pending?.kind === 'scaled' ? dy.pending : { u: dy, scale: null };
 }
 
 function pendingGradient(
-  l: Lowering,
+  l: LayoutPass,
   image: Value,
   turned: TurnedBlocks,
   layout: MapLayout,
@@ -71,7 +71,7 @@ function pendingGradient(
     const shape = [logical.batch, logical.inputs, g.rows, g.columns];
     return {
       kind: 'even',
-      half: Placed.of(k, { dtype: 'float32', shape }, layout, mapOf(l, half, layout, own)),
+      half: LaidOutValue.of(k, { dtype: 'float32', shape }, layout, mapOf(l, half, layout, own)),
     };
   }
   if (g.stride > 1) {
@@ -107,7 +107,7 @@ function reversedTaps(kernel: number): number[][] {
  * Stride 2: an input row 2i + r was reached by the taps of one parity only, so each of the four phases of dX is a
  * small convolution of dY with those taps, at full density.
  */
-function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: PackedGeometry, even?: Value): Value {
+function phases(l: LayoutPass, image: Value, turned: TurnedBlocks, g: PackedGeometry, even?: Value): Value {
   const { kernel } = g;
   const pad = (kernel - 1) / 2;
   // Row 2i + r receives tap t of window o where 2 o + t - pad = 2 i + r.
@@ -139,7 +139,7 @@ function phases(l: Lowering, image: Value, turned: TurnedBlocks, g: PackedGeomet
 
 /** A blocked map of twice the size from its four phases, each `[N, C, H, W]`: even-even, even-odd, odd-even, odd-odd. */
 function interleave(
-  l: Lowering,
+  l: LayoutPass,
   dims: readonly number[],
   parts: readonly [Value, Value, Value, Value],
 ): Value {
@@ -169,7 +169,7 @@ export interface TurnedBlocks {
  * One product with diagonal matrices transposes every block and scales the output channels. Without a factor a block is
  * an image of one row, which reordering transposes.
  */
-function turnedBlocks(l: Lowering, weight: Value, scale: Value | null): TurnedBlocks {
+function turnedBlocks(l: LayoutPass, weight: Value, scale: Value | null): TurnedBlocks {
   const { k } = l;
   const { block } = k;
   const [outputs, inputs, kh, kw] = weight.dims as [number, number, number, number];
@@ -185,7 +185,7 @@ function turnedBlocks(l: Lowering, weight: Value, scale: Value | null): TurnedBl
 }
 
 /** Diagonal matrices `[K/B, B, B]` of a vector `[K]`. */
-export function diagonals({ k, diagonals }: Lowering, scale: Value): Value {
+export function diagonals({ k, diagonals }: LayoutPass, scale: Value): Value {
   const { block } = k;
   return once(diagonals, scale, () =>
     k.mul(
@@ -201,7 +201,7 @@ export function unitMatrix(size: number): Float32Array {
 
 /** The weights `[C, K, h, w]` of a convolution of dY, from the taps of W in the order given. */
 function chosenTaps(
-  l: Lowering,
+  l: LayoutPass,
   { value, rows, columns, taps }: TurnedBlocks,
   window: readonly number[][],
 ): Value {

@@ -282,9 +282,10 @@ export class Kernels {
   }
 
   /**
-   * `x`, not before `dependency` is known. ONNX Runtime orders nodes by what needs them and would compute what
-   * waits for nothing long before its use, which costs memory. Unsqueeze by no axes, which it takes from the other
-   * value's shape, moves no data.
+   * `x`, but not before `dependency` is known: puts nodes in order. E.g. the input gradient reads `after(dY, dW)`, so
+   * that the weight gradient comes first and the layer's input is free. ONNX Runtime orders nodes by what needs them and
+   * would compute what waits for nothing long before its use, which costs memory. Unsqueeze by no axes, which it takes
+   * from the other value's shape, moves no data.
    */
   after(x: Value, dependency: Value): Value {
     const { graph } = this.b;

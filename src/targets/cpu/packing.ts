@@ -1,8 +1,8 @@
 import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Geometry } from './convolution.js';
-import type { Lowering } from './lowering.js';
-import type { ParameterForm, Placed } from './placed.js';
+import type { LayoutPass } from './layoutPass.js';
+import type { ParameterForm, LaidOutValue } from './laidOutValue.js';
 
 /*
  * Samples that share a block of channels (`Kernels.pack`) go through a convolution together: as one sample of
@@ -16,7 +16,7 @@ export interface PackedGeometry extends Geometry {
 }
 
 /** Null where input and output do not pack together; `stem` reads a plain image, of fewer channels than a block. */
-export function packed(l: Lowering, g: Geometry, stem: boolean): PackedGeometry | null {
+export function packed(l: LayoutPass, g: Geometry, stem: boolean): PackedGeometry | null {
   const { k } = l;
   const [before, after] = [stem ? 1 : k.pack(g.batch, g.inputs), k.pack(g.batch, g.outputs)];
   const samples = Math.max(before, after);
@@ -36,7 +36,7 @@ export function packed(l: Lowering, g: Geometry, stem: boolean): PackedGeometry 
 }
 
 /** The weights `[samples K, samples C, kh, kw]` of a packed convolution, from those of `[K, C, kh, kw]`. */
-export function packedWeights(l: Lowering, w: Placed, form: ParameterForm, g: PackedGeometry): Value {
+export function packedWeights(l: LayoutPass, w: LaidOutValue, form: ParameterForm, g: PackedGeometry): Value {
   const value = w.get(form);
   if (g.samples === 1) return value;
   const { k } = l;
@@ -58,7 +58,7 @@ export function packedWeights(l: Lowering, w: Placed, form: ParameterForm, g: Pa
  * blocks of the diagonal.
  */
 export function unpackedWeights(
-  l: Lowering,
+  l: LayoutPass,
   value: Value,
   form: ParameterForm,
   [outputs, inputs, kh, kw]: readonly number[],
@@ -83,12 +83,12 @@ export function unpackedWeights(
   return k.reshape(k.mul(k.reshape(sum, stored), k.reshape(vector(l, kept), stored)), shape);
 }
 
-function gathered(l: Lowering, value: Value, from: readonly number[], shape: readonly number[]): Value {
+function gathered(l: LayoutPass, value: Value, from: readonly number[], shape: readonly number[]): Value {
   const flat = l.k.reshape(value, [elementCount(value.shape)]);
   return l.b.op('Gather', [flat, l.k.indices(from, shape)], { axis: 0 });
 }
 
-function vector(l: Lowering, values: readonly number[]): Value {
+function vector(l: LayoutPass, values: readonly number[]): Value {
   return l.b.graph.constant(Float32Array.from(values), [values.length], 'float32');
 }
 

@@ -3,8 +3,8 @@ import { elementCount } from '../../onnx/model.js';
 import type { AddBlockAttributes } from '../../ops/addBlock.js';
 import type { SliceAttributes } from '../../ops/slice.js';
 import type { Kernels } from './kernels.js';
-import type { Rule } from './lowering.js';
-import type { Layout, ParameterForm, Placed } from './placed.js';
+import type { Rule } from './layoutPass.js';
+import type { Layout, ParameterForm, LaidOutValue } from './laidOutValue.js';
 
 type Pair = readonly [number, number];
 
@@ -38,7 +38,7 @@ export const slice: Rule = (l, node) => {
   const rows = rowsOf(order.matrix(whole.dims), order.matrix(shape), origin);
   if (!rows) return null;
   const taken = k.takeRows(whole, k.indices(rows.places), rows.length);
-  return [l.placed(output, order.layout, k.reshape(taken, shape))];
+  return [l.laidOut(output, order.layout, k.reshape(taken, shape))];
 };
 
 /**
@@ -47,7 +47,7 @@ export const slice: Rule = (l, node) => {
  * memory, and works on all threads: a third of their time.
  */
 export const addBlock: Rule = (l, node) => {
-  const [x, y] = (node.inputs as Value[]).map((input) => l.of(input)) as [Placed, Placed];
+  const [x, y] = (node.inputs as Value[]).map((input) => l.of(input)) as [LaidOutValue, LaidOutValue];
   const { starts } = node.attributes as AddBlockAttributes;
   const { k } = l;
   const order = orderOf(k, x);
@@ -62,7 +62,7 @@ export const addBlock: Rule = (l, node) => {
     elementCount(part.dims) === flat[0]
       ? k.add(k.reshape(sum, flat), k.reshape(part, flat))
       : k.addRows(sum, rows.places, part, rows.length);
-  return [l.placed(node.outputs[0]!, order.layout, k.reshape(added, sum.dims))];
+  return [l.laidOut(node.outputs[0]!, order.layout, k.reshape(added, sum.dims))];
 };
 
 /** How a tensor lies in memory, as a matrix in which its parts along the first two axes are ranges of rows and columns. */
@@ -76,7 +76,7 @@ interface Order {
 }
 
 /** Null for an activation. */
-function orderOf(k: Kernels, x: Placed): Order | null {
+function orderOf(k: Kernels, x: LaidOutValue): Order | null {
   const form = x.has('kernel') ? 'kernel' : x.has('stem') ? 'stem' : null;
   if (form) return blockedOrder(k, form, x.dims);
   if (!x.has('plain')) return null;

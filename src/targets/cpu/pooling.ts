@@ -2,8 +2,8 @@ import type { Node, Value } from '../../graph/graph.js';
 import type { ExpandAttributes } from '../../ops/expand.js';
 import type { MaxPoolAttributes } from '../../ops/maxPool.js';
 import type { Kernels } from './kernels.js';
-import type { Lowering, Rule } from './lowering.js';
-import { oneTap, Placed } from './placed.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
+import { oneTap, LaidOutValue } from './laidOutValue.js';
 
 /**
  * MaxPool on blocked maps, where nobody reads the indices, which the blocked kernel does not compute, or only a
@@ -18,14 +18,14 @@ export const maxPool: Rule = (l, node) => {
   if (!readers.every((reader) => reader && hasRule(l, reader))) return null;
   const { kernelShape, strides, pads } = attributes;
   const y = l.k.maxPool(x.get('blocked'), kernelShape, strides, pads);
-  return [l.placed(output, 'blocked', y, x.clean), l.placed(indices, 'plain', y)];
+  return [l.laidOut(output, 'blocked', y, x.zeroPadded), l.laidOut(indices, 'plain', y)];
 };
 
 /**
  * Whether a MaxPoolGrad has a rule here: 3x3 with stride 2 and padding 1, of a Relu whose gradient alone reads it. Then
  * no element is below the zeros that pad a map, and what a window of zeros passes on is dropped by Relu.
  */
-function hasRule(l: Lowering, { op, inputs, outputs, attributes }: Node): boolean {
+function hasRule(l: LayoutPass, { op, inputs, outputs, attributes }: Node): boolean {
   if (op !== 'MaxPoolGrad') return false;
   const { kernelShape, strides, pads } = attributes as MaxPoolAttributes;
   const all = (values: readonly number[], wanted: number) => values.every((value) => value === wanted);
@@ -57,8 +57,8 @@ export const maxPoolGrad: Rule = (l, node) => {
   const inRows = k.maxPool(image, [1, 3], [1, 2], [0, 1, 0, 1]);
   const dRows = toFirstMaximum(k, 'rows', inRows, maxima, dy);
   const dx = toFirstMaximum(k, 'columns', image, inRows, dRows);
-  const placed = l.placed(node.outputs[0]!, 'blocked', dx, x.clean);
-  l.stepped.set(node.outputs[0]!, input);
+  const placed = l.laidOut(node.outputs[0]!, 'blocked', dx, x.zeroPadded);
+  l.reluApplied.set(node.outputs[0]!, input);
   return [placed];
 };
 
@@ -115,7 +115,7 @@ export const globalAveragePool: Rule = (l, node) => {
         )
       : k.globalAverage(x.get('blocked'));
   const whole = k.slice(k.reshape(means, [n, c]), 1, 0, (samples * channels) / n);
-  return [l.placed(node.outputs[0]!, 'plain', k.reshape(whole, [samples, channels, 1, 1]))];
+  return [l.laidOut(node.outputs[0]!, 'plain', k.reshape(whole, [samples, channels, 1, 1]))];
 };
 
 /** Expand of `[N, C, 1, 1]` to a map, the gradient of GlobalAveragePool: open, for the layout that is asked for. */
@@ -125,5 +125,5 @@ export const expand: Rule = (l, node) => {
   const [n, c, h, w] = input.shape;
   if (input.shape.length !== 4 || h !== 1 || w !== 1 || shape[0] !== n || shape[1] !== c) return null;
   const value = l.k.reshape(l.of(input).get('plain'), [shape[0]!, shape[1]!]);
-  return [Placed.open(l.k, node.outputs[0]!.type, { kind: 'spread', value })];
+  return [LaidOutValue.open(l.k, node.outputs[0]!.type, { kind: 'spread', value })];
 };

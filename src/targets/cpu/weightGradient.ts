@@ -13,9 +13,9 @@ import {
 } from './convolution.js';
 import { diagonals, openFactor, unitMatrix } from './inputGradient.js';
 import type { BlockedConvOptions } from './kernels.js';
-import type { Lowering, Rule } from './lowering.js';
+import type { LayoutPass, Rule } from './layoutPass.js';
 import { packed, unpackedWeights } from './packing.js';
-import { depthwise, ones, type MapLayout, type ParameterForm, type Placed } from './placed.js';
+import { depthwise, ones, type MapLayout, type ParameterForm, type LaidOutValue } from './laidOutValue.js';
 import { winogradTakesSamples, winogradWeightGradient } from './winograd.js';
 
 /**
@@ -31,8 +31,8 @@ export const convWeightGrad: Rule = (l, node) => {
   const logical = geometryOf(input.shape, output.dims, gradient.shape, attributes);
   const form = x.native === 'plain' ? 'stem' : 'kernel';
   const g = logical && packed(l, logical, form === 'stem');
-  if (!g || !x.clean || (form === 'stem' && g.inputs >= l.k.block)) return null;
-  if (dy.pending?.kind !== 'scaled' && !dy.clean) return null;
+  if (!g || !x.zeroPadded || (form === 'stem' && g.inputs >= l.k.block)) return null;
+  if (dy.pending?.kind !== 'scaled' && !dy.zeroPadded) return null;
   const { u, scale } = openFactor(dy, output.dims);
   const { k } = l;
   const layout = gradientLayout(l, x, logical, form);
@@ -47,11 +47,11 @@ export const convWeightGrad: Rule = (l, node) => {
   const sums = recipe(l, form, layout, g)(l, image, du, diagonal, g);
   const value = unpackedWeights(l, sums, form, output.dims, g);
   l.weightGradients.set(gradient, value);
-  return [l.placed(output, form, value)];
+  return [l.laidOut(output, form, value)];
 };
 
 /** Where the map is folded that it reads, and maps of its size are, a window with a stride is folded here. */
-function gradientLayout(l: Lowering, x: Placed, g: Geometry, form: ParameterForm): MapLayout {
+function gradientLayout(l: LayoutPass, x: LaidOutValue, g: Geometry, form: ParameterForm): MapLayout {
   if (form === 'stem') return 'blocked';
   const { kernel, stride, batch, rows, columns } = g;
   const packs = l.k.pack(batch, g.inputs) > 1 || l.k.pack(batch, g.outputs) > 1;
@@ -60,14 +60,14 @@ function gradientLayout(l: Lowering, x: Placed, g: Geometry, form: ParameterForm
 }
 
 /** Groups take samples as channels of a plain image: fewer than B or whole blocks. Folded maps have one. */
-function samplesFit(l: Lowering, layout: MapLayout, batch: number): boolean {
+function samplesFit(l: LayoutPass, layout: MapLayout, batch: number): boolean {
   const { plainGroups, block } = l.k.rules;
   return layout === 'folded' || !plainGroups || batch < block || batch % block === 0;
 }
 
-type Recipe = (l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry) => Value;
+type Recipe = (l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry) => Value;
 
-function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
+function recipe(l: LayoutPass, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
   const { kernel, batch } = g;
   if (form === 'stem') return stemGradient;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
@@ -80,7 +80,7 @@ function recipe(l: Lowering, form: ParameterForm, layout: MapLayout, g: Geometry
  * A plain image of few channels: they are interleaved into its columns, so that the convolution of
  * convWeightGrad.ts (src/ops) has few, long rows.
  */
-function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function stemGradient(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, batch, inputs } = g;
   const pad = (kernel - 1) / 2;
@@ -109,7 +109,7 @@ function stemGradient(l: Lowering, x: Value, dy: Value, diagonal: Value | null, 
 }
 
 /** 3x3 on blocked maps: the channels of a block are interleaved into the columns as they lie; an image a block of C. */
-function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function windowed(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, batch, inputs } = g;
   const { block } = k;
@@ -128,7 +128,7 @@ function windowed(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: G
 }
 
 /** 1x1 on blocked maps as they lie: a sample's blocks of C are the rows of an image, its dY a kernel of one row. */
-function pointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function pointwise(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { batch, inputs, rows, columns } = g;
   const { block } = k;
@@ -146,14 +146,14 @@ type Window = Pick<BlockedConvOptions, 'kernel' | 'dilations'>;
  * convolution, whose results a product adds up; or, where the runtime takes no such groups, a convolution of its own,
  * as many samples as make fewer than B channels, that adds to the one before.
  */
-function convolvedByGradient(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
+function convolvedByGradient(l: LayoutPass, images: Value, dy: Value, g: Geometry, window: Window): Value {
   return l.k.rules.plainGroups
     ? convolvedInGroups(l, images, dy, g, window)
     : convolvedInTurn(l, images, dy, g, window);
 }
 
 /** In groups, e.g. 256 samples in chunks of 8: one convolution of 32 groups. */
-function convolvedInGroups(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
+function convolvedInGroups(l: LayoutPass, images: Value, dy: Value, g: Geometry, window: Window): Value {
   const { k } = l;
   const { batch, outputs, rows, columns } = g;
   const chunk = l.choices.chunk(sizeOf(g));
@@ -169,13 +169,13 @@ function convolvedInGroups(l: Lowering, images: Value, dy: Value, g: Geometry, w
 }
 
 /** `[..., groups, size]` -> `[..., 1, size]`: a product with ones sums rows in a sixth of the time of ReduceSum. */
-function summed({ k }: Lowering, rows: Value): Value {
+function summed({ k }: LayoutPass, rows: Value): Value {
   const groups = rows.dims.at(-2)!;
   return k.matMul(k.b.graph.constant(new Float32Array(groups).fill(1), [1, groups], 'float32'), rows);
 }
 
 /** One after the other, e.g. 32 samples: three convolutions of 11, 11 and 10 of them. */
-function convolvedInTurn(l: Lowering, images: Value, dy: Value, g: Geometry, window: Window): Value {
+function convolvedInTurn(l: LayoutPass, images: Value, dy: Value, g: Geometry, window: Window): Value {
   const { k } = l;
   const { batch, outputs, rows, columns } = g;
   const [, count, height, width] = images.dims as [number, number, number, number];
@@ -196,7 +196,7 @@ function convolvedInTurn(l: Lowering, images: Value, dy: Value, g: Geometry, win
  * 1x1 on folded maps, whose memory is such an image for the whole batch. Rows, not images of their own: the kernels go
  * through all rows with the weights of four blocks, and these stay in the second-level cache.
  */
-function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function foldedPointwise(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { inputs, outputs, rows, columns, batch } = g;
   const { block } = k;
@@ -209,12 +209,12 @@ function foldedPointwise(l: Lowering, x: Value, dy: Value, diagonal: Value | nul
   return scaledRows(l, products, diagonal, g);
 }
 
-function winogradTiles(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function winogradTiles(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   return scaledRows(l, winogradWeightGradient(l, x, dy, g), diagonal, g);
 }
 
 /** 3x3 on folded maps: a convolution over the positions that each column of taps meets, a column an image. */
-function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
+function foldedWindow(l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, stride, inputs, outputs, height, width, rows, columns, batch } = g;
   const { block } = k;
@@ -239,7 +239,7 @@ function foldedWindow(l: Lowering, x: Value, dy: Value, diagonal: Value | null, 
 }
 
 /** `[C/B, K/B, taps, in, out]`, scaled by output channel, as a parameter's blocks `[K/B, C/B, taps, in, out]`. */
-function scaledBlocks(l: Lowering, sums: Value, diagonal: Value | null, g: Geometry): Value {
+function scaledBlocks(l: LayoutPass, sums: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs } = g;
   const [columns, rows] = [inputs / k.block, outputs / k.block];
@@ -248,7 +248,7 @@ function scaledBlocks(l: Lowering, sums: Value, diagonal: Value | null, g: Geome
 }
 
 /** A parameter's blocks `[K/B, C/B, taps, in, out]`, scaled by output channel. */
-function scaledRows(l: Lowering, sums: Value, diagonal: Value | null, g: Geometry): Value {
+function scaledRows(l: LayoutPass, sums: Value, diagonal: Value | null, g: Geometry): Value {
   const { k } = l;
   const { kernel, inputs, outputs } = g;
   const blocks = k.reshape(sums, [outputs / k.block, inputs * kernel * kernel, k.block]);
@@ -256,6 +256,6 @@ function scaledRows(l: Lowering, sums: Value, diagonal: Value | null, g: Geometr
 }
 
 /** Rows `[K/B, rows, out]`, scaled by output channel where a factor is open. */
-function scaled({ k }: Lowering, rows: Value, diagonal: Value | null): Value {
+function scaled({ k }: LayoutPass, rows: Value, diagonal: Value | null): Value {
   return diagonal ? k.matMul(rows, diagonal) : rows;
 }

@@ -1,7 +1,7 @@
 import type { Value } from '../../graph/graph.js';
 import type { Geometry } from './convolution.js';
 import type { TurnedBlocks } from './inputGradient.js';
-import type { Lowering } from './lowering.js';
+import type { LayoutPass } from './layoutPass.js';
 import {
   biasMatrix,
   inputMatrix,
@@ -28,7 +28,7 @@ interface Extra {
 }
 
 /** Conv of folded `x` with a parameter in kernel layout. */
-export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bias, sum }: Extra): Value {
+export function winogradConv(l: LayoutPass, x: Value, w: Value, g: Geometry, { bias, sum }: Extra): Value {
   const { k, b } = l;
   const f = winogradFor(g);
   const [outputs, inputs] = w.dims as [number, number];
@@ -50,7 +50,7 @@ export function winogradConv(l: Lowering, x: Value, w: Value, g: Geometry, { bia
 
 /** G w G^T of every block: taps `[9, ...]` -> the weights of n n products. Taps come first: they are 4 times fewer than products. */
 function weightProducts(
-  { k, b }: Lowering,
+  { k, b }: LayoutPass,
   f: Winograd,
   taps: Value,
   [outputs, inputs]: readonly [number, number],
@@ -63,7 +63,7 @@ function weightProducts(
 
 /** ConvInputGrad: the transposed maps, so that dX = B (U * (A dY)), with the channel axes of W exchanged. */
 export function winogradInputGradient(
-  l: Lowering,
+  l: LayoutPass,
   dy: Value,
   turned: TurnedBlocks,
   g: Geometry,
@@ -84,7 +84,7 @@ export function winogradInputGradient(
  * kernel and B samples are the channels of a block. That is how dY lies; X is turned from `[N, B]` to `[B, N]` at
  * every position, before it is transformed, since it grows by that. Returns `[K/B, C/B, 9, in, out]`, not scaled.
  */
-export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geometry): Value {
+export function winogradWeightGradient(l: LayoutPass, x: Value, dy: Value, g: Geometry): Value {
   const { k, b } = l;
   const { block } = k;
   const [inputs, outputs] = [x.dims[1]!, dy.dims[1]!];
@@ -119,7 +119,7 @@ export function winogradWeightGradient(l: Lowering, x: Value, dy: Value, g: Geom
  * B rows a row of tiles; blocks of C and tiles are its other axis.
  */
 function sampleBlocks(
-  { k }: Lowering,
+  { k }: LayoutPass,
   image: Value,
   kernel: Value,
   size: Readonly<Record<'products' | 'inputs' | 'outputs' | 'tiles' | 'across', number>>,
@@ -134,7 +134,7 @@ function sampleBlocks(
 
 /** The same for any number of samples, on a runtime that takes groups over a plain image. */
 function plainSamples(
-  { k }: Lowering,
+  { k }: LayoutPass,
   image: Value,
   kernel: Value,
   size: Readonly<Record<'products' | 'inputs' | 'outputs' | 'positions', number>>,
@@ -148,7 +148,7 @@ function plainSamples(
 }
 
 /** Whether a weight gradient over a batch can go by Winograd. */
-export function winogradTakesSamples({ k }: Lowering, batch: number): boolean {
+export function winogradTakesSamples({ k }: LayoutPass, batch: number): boolean {
   return batch % k.block === 0 || k.rules.plainGroups;
 }
 
@@ -160,7 +160,7 @@ function tilesMeet({ outputs }: Winograd, { height, width }: Geometry): boolean 
 type Rows = readonly [number, number];
 
 /** A dY, of which the caller asks for all or some of the first n: `[n, n, C/B, tiles, tiles, N B]`. */
-function outputTiles(l: Lowering, f: Winograd, dy: Value, g: Geometry): (rows?: Rows) => Value {
+function outputTiles(l: LayoutPass, f: Winograd, dy: Value, g: Geometry): (rows?: Rows) => Value {
   if (!tilesMeet(f, g)) return (rows) => tilesOf(l, f, dy, g, outputMatrix, rows);
   const { k, b } = l;
   const blocks = dy.dims[1]! / k.block;
@@ -182,7 +182,12 @@ function outputTiles(l: Lowering, f: Winograd, dy: Value, g: Geometry): (rows?: 
 }
 
 /** A^T of the products: a folded map `[1, K, H, W N]` whose tiles do not overlap. */
-function untiledApart(l: Lowering, f: Winograd, products: Value, { height, width, batch }: Geometry): Value {
+function untiledApart(
+  l: LayoutPass,
+  f: Winograd,
+  products: Value,
+  { height, width, batch }: Geometry,
+): Value {
   const { k, b } = l;
   const { outputs: m, products: n } = f;
   const channels = products.dims[1]! / n ** 2;
@@ -202,7 +207,7 @@ type AxisMatrix = (winograd: Winograd, extent: number) => Float32Array;
 
 /** Both axes of a folded map transformed: `[n, n, C/B, tiles, tiles, N B]`, or some of the first n. */
 function tilesOf(
-  l: Lowering,
+  l: LayoutPass,
   f: Winograd,
   x: Value,
   { height, width, batch }: Geometry,
@@ -221,7 +226,7 @@ function tilesOf(
 }
 
 function multiply(
-  l: Lowering,
+  l: LayoutPass,
   f: Winograd,
   tiles: Value,
   weights: Value,
@@ -240,7 +245,7 @@ function multiply(
 
 /** The transposed transform: products to a folded map `[1, K, H, W N]`. */
 function untiled(
-  l: Lowering,
+  l: LayoutPass,
   f: Winograd,
   products: Value,
   { height, width, batch }: Geometry,
@@ -266,6 +271,6 @@ function transposed(matrix: Float32Array, columns: number): Float32Array {
   return Float32Array.from(matrix, (_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!);
 }
 
-function added(l: Lowering, value: Value, sum?: Value | null): Value {
+function added(l: LayoutPass, value: Value, sum?: Value | null): Value {
   return sum ? l.k.add(value, sum) : value;
 }

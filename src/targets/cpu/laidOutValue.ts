@@ -33,7 +33,7 @@ export type Pending =
       readonly y: Activation;
       readonly scale: Value;
       readonly bias: Value;
-      readonly sum?: Placed;
+      readonly sum?: LaidOutValue;
     }
   | {
       /**
@@ -41,13 +41,13 @@ export type Pending =
        * vector is `[C]`, padded to whole blocks but not repeated for samples that share one.
        */
       readonly kind: 'scaled';
-      readonly u: Placed;
+      readonly u: LaidOutValue;
       readonly scale: Value;
     }
   | {
       /** Zero except at even rows and columns, where it is `half`. */
       readonly kind: 'even';
-      readonly half: Placed;
+      readonly half: LaidOutValue;
     }
   | {
       /** Built from its four phases (rows and columns even or odd), blocked; the even one takes a summand. */
@@ -61,7 +61,7 @@ export type Pending =
     };
 
 /** A value of the composite graph and what stands for it in the lowered one, in one or more layouts. */
-export class Placed {
+export class LaidOutValue {
   readonly #held = new Map<Layout, Value>();
   #pending: Pending | null = null;
   #native: Layout;
@@ -71,20 +71,29 @@ export class Placed {
     /** Type of the plain value. */
     readonly type: TensorType,
     native: Layout,
-    /** Whether channels beyond C are zero; they may be anything else until a batch norm clears them. */
-    readonly clean: boolean,
+    /**
+     * Whether the channels that fill up the last block are zero, e.g. 4 of 16 for 12 channels; they may be anything else
+     * until a batch norm clears them. A convolution reads them, so its rule declines a value where they may be not.
+     */
+    readonly zeroPadded: boolean,
   ) {
     this.#native = native;
   }
 
-  static of(kernels: Kernels, type: TensorType, layout: Layout, value: Value, clean = true): Placed {
-    const placed = new Placed(kernels, type, layout, clean);
+  static of(
+    kernels: Kernels,
+    type: TensorType,
+    layout: Layout,
+    value: Value,
+    zeroPadded = true,
+  ): LaidOutValue {
+    const placed = new LaidOutValue(kernels, type, layout, zeroPadded);
     placed.#held.set(layout, value);
     return placed;
   }
 
-  static open(kernels: Kernels, type: TensorType, pending: Pending, clean = true): Placed {
-    const placed = new Placed(kernels, type, 'blocked', clean);
+  static open(kernels: Kernels, type: TensorType, pending: Pending, zeroPadded = true): LaidOutValue {
+    const placed = new LaidOutValue(kernels, type, 'blocked', zeroPadded);
     placed.#pending = pending;
     return placed;
   }

@@ -12,10 +12,10 @@ import type { Choices, ConvSize, MapSize } from './choices.js';
 import { geometryOf, sizeOf } from './convolution.js';
 import type { KernelRules } from './guard.js';
 import { Kernels } from './kernels.js';
-import { Placed, type Layout } from './placed.js';
+import { LaidOutValue, type Layout } from './laidOutValue.js';
 
 /** Rewrites one node; null where the rule does not apply and the portable lowering is to be taken. */
-export type Rule = (lowering: Lowering, node: Node) => readonly Placed[] | null;
+export type Rule = (lowering: LayoutPass, node: Node) => readonly LaidOutValue[] | null;
 
 /**
  * The layout pass: walks the composite graph once, keeps for every value the layouts it is held in, and lets each
@@ -23,7 +23,7 @@ export type Rule = (lowering: Lowering, node: Node) => readonly Placed[] | null;
  * is not there, so they are as few as the rules allow. Some results stay open (`Pending`) until they are read, so
  * that the reader can become a part of the operation.
  */
-export class Lowering {
+export class LayoutPass {
   readonly k: Kernels;
   readonly b: Builder;
   /** What the forward pass of a batch norm leaves for its gradient, by its mean in the composite graph. */
@@ -31,14 +31,17 @@ export class Lowering {
   /** Mean of each channel of a map: the gradients of a residual and of the branch beside it begin with the same. */
   readonly means = new Map<Value, Value>();
   /** Maps at half the size, every second row and column, by the value they come from. */
-  readonly halves = new Map<Placed, Placed>();
+  readonly halves = new Map<LaidOutValue, LaidOutValue>();
   /** Diagonal matrices of a vector: both gradients of a convolution take those of its batch norm's factor. */
   readonly diagonals = new Map<Value, Value>();
   /** For an output gradient: the weight gradient made of it, which the input gradient waits for. */
   readonly weightGradients = new Map<Value, Value>();
-  /** Gradients that are 0 wherever a Relu's output is, by the gradient: that of Relu has nothing left to drop. */
-  readonly stepped = new Map<Value, Value>();
-  readonly #images = new Map<Value, Placed>();
+  /**
+   * Gradients to which Relu's own gradient has been applied already, with the output of that Relu: its rule passes them
+   * on. E.g. MaxPoolGrad behind Relu drops what Relu would, on a quarter of the positions.
+   */
+  readonly reluApplied = new Map<Value, Value>();
+  readonly #images = new Map<Value, LaidOutValue>();
   /** null stands for an output of the graph. */
   readonly #readers = new Map<Value, (Node | null)[]>();
   readonly #graph: Graph;
@@ -81,19 +84,19 @@ export class Lowering {
   }
 
   /** What stands for a value of the composite graph. */
-  of(value: Value): Placed {
+  of(value: Value): LaidOutValue {
     let placed = this.#images.get(value);
     if (!placed) {
       const constant = this.original.constants.get(value);
       if (!constant) throw new Error(`${this.original.name}: ${value.name} is read before it is defined`);
       const copy = this.#graph.constant(constant, value.dims, value.dtype);
-      this.#images.set(value, (placed = this.placed(value, 'plain', copy)));
+      this.#images.set(value, (placed = this.laidOut(value, 'plain', copy)));
     }
     return placed;
   }
 
-  placed(like: Value, layout: Layout, value: Value, clean = true): Placed {
-    return Placed.of(this.k, like.type, layout, value, clean);
+  laidOut(like: Value, layout: Layout, value: Value, zeroPadded = true): LaidOutValue {
+    return LaidOutValue.of(this.k, like.type, layout, value, zeroPadded);
   }
 
   /** Whether the channels of an activation, of one sample or several, fill whole blocks. */
@@ -122,7 +125,7 @@ export class Lowering {
       };
       const copy = this.#graph.input(input.name, type, original.defaults.get(input));
       const value = layout === 'plain' ? copy : this.k.reshape(copy, wholeBlocks(input.dims, layout));
-      this.#images.set(input, this.placed(input, formOf(layout), value));
+      this.#images.set(input, this.laidOut(input, formOf(layout), value));
     }
     for (const node of original.nodes) {
       const outputs = this.#graph.scope(node.name, () => rules[node.op]?.(this, node) ?? null);
@@ -143,10 +146,10 @@ export class Lowering {
   }
 
   /** The node on plain values: by its portable lowering, or as it is. */
-  #portable(node: Node): readonly (Placed | null)[] {
+  #portable(node: Node): readonly (LaidOutValue | null)[] {
     const inputs = node.inputs.map((input) => input && this.of(input).get('plain'));
     const values = lowerNode(this.b, node, inputs, 'cpu');
-    return values.map((value, i) => value && this.placed(node.outputs[i]!, 'plain', value));
+    return values.map((value, i) => value && this.laidOut(node.outputs[i]!, 'plain', value));
   }
 }
 
