@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { summarizeModel, summarizePrograms } from '../../src/golden/summary.js';
 import { buildPrograms, emitMethod } from '../../src/methods/index.js';
+import { rejection } from '../support/rejection.js';
 import { tinyConfig } from '../programs/tiny.js';
 
 describe('golden/summary', () => {
@@ -49,6 +50,38 @@ describe('golden/summary', () => {
       );
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+
+  it('a manifest that names what is elsewhere, and files that are links: refused; written over, not followed', async function () {
+    if (process.platform === 'win32') this.skip();
+    const root = await mkdtemp(join(tmpdir(), 'slimclr-summary-'));
+    const folder = join(root, 'programs');
+    try {
+      await buildPrograms(tinyConfig(), folder);
+      const manifest = join(folder, 'manifest.json');
+      const text = await readFile(manifest, 'utf8');
+      for (const file of ['/dev/zero', '../victim', '..', 'a/b']) {
+        await writeFile(manifest, text.replace('"update.onnx"', JSON.stringify(file)));
+        expect((await rejection(summarizePrograms(folder))).message).to.match(
+          /manifest\.json: graphs\[\d+\]\.file is ".*"; accepted: the plain name of a file in the same folder$/,
+        );
+      }
+      await writeFile(manifest, text);
+      await writeFile(join(root, 'victim'), 'untouched');
+      const links = ['update.onnx', 'weights.safetensors'].map((name) => join(folder, name));
+      for (const link of links) {
+        await rm(link);
+        await symlink('../victim', link);
+      }
+      expect((await rejection(summarizePrograms(folder))).message).to.contain(
+        'update.onnx is a link; accepted: a regular file',
+      );
+      await buildPrograms(tinyConfig(), folder);
+      expect(await readFile(join(root, 'victim'), 'utf8')).to.equal('untouched');
+      for (const link of links) expect((await lstat(link)).isFile(), link).to.equal(true);
+    } finally {
+      await rm(root, { recursive: true });
     }
   });
 });

@@ -181,6 +181,28 @@ describe('onnx/model', () => {
         /initializer w holds 2 elements; its shape has 3/,
       ],
       [
+        'an initializer of a negative dimension',
+        foreign({ initializer: [{ name: 'w', dims: [-1, -1], dataType: 1, floatData: [1] }] }),
+        /initializer w has the shape \[-1,-1\]; accepted: no negative dimension/,
+      ],
+      ...['/dev/zero', '../w.bin', 'a/../../w.bin', 'C:\\w.bin', '..\\w.bin', 'w\n.bin'].map(
+        (value): [string, Uint8Array, RegExp] => [
+          `external data in ${JSON.stringify(value)}`,
+          foreign({
+            initializer: [
+              {
+                name: 'w',
+                dims: [1],
+                dataType: 1,
+                dataLocation: 1,
+                externalData: [{ key: 'location', value }],
+              },
+            ],
+          }),
+          /initializer w names the external file ".*"; accepted: a path within the model's folder/,
+        ],
+      ),
+      [
         'raw data that is cut inside an element',
         foreign({ initializer: [{ name: 'w', dims: [2], dataType: 1, rawData: new Uint8Array(7) }] }),
         /initializer w holds a broken number of elements/,
