@@ -7,6 +7,7 @@ import type { AblationResult } from '../../src/ablation/results.js';
 import type { Config } from '../../src/config/schema.js';
 import { UsageError } from '../../src/errors.js';
 import { listCheckpoints } from '../../src/training/checkpoint.js';
+import { FolderLock } from '../../src/training/folderLock.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { tinyConfig } from '../training/tinyConfig.js';
@@ -70,6 +71,19 @@ describe('ablate', function () {
     expect(JSON.parse(text('ablation.json'))).to.deep.equal(reference);
     expect(text('ablation.md')).to.match(/^\| naive \| 2 \| \d+\.\d ± \d+\.\d \| \d+\.\d ± \d+\.\d \|$/m);
     expect(text('ablation.html')).to.contain('"spreads":[').and.contain('<th scope="row">naive</th>');
+  });
+
+  it('a folder in which another process works: refused, and nothing is recorded as failed', async () => {
+    const before = readFileSync(join(options.folder, 'ablation.json'));
+    const lock = await FolderLock.acquire(options.folder, { command: 'slimclr ablate' });
+    try {
+      const error = await rejection(ablate({ ...options, seeds: 3 }));
+      expect(error.message).to.include(`is in use by process ${process.pid} on `);
+    } finally {
+      lock.release();
+    }
+    expect(readFileSync(join(options.folder, 'ablation.json'))).to.deep.equal(before);
+    expect(existsSync(join(options.folder, 'run.lock'))).to.equal(false);
   });
 
   it('time left at the start of a run: its own and that of the later ones, from the finished ones', () => {
