@@ -6,10 +6,11 @@ import { scale } from './scale.js';
 import { klDivergence, softCrossEntropy, type Temperatures } from './softTargets.js';
 
 /** Which of the C classes is right: the positive in column 0, or the one that int64 labels `[R]` name. */
-export type Target = { readonly kind: 'first-column' } | { readonly kind: 'labels'; readonly labels: Value };
+export type DistillationTarget =
+  { readonly kind: 'first-column' } | { readonly kind: 'labels'; readonly labels: Value };
 
 /** The target of every contrastive method. */
-export const firstColumn: Target = { kind: 'first-column' };
+export const firstColumn: DistillationTarget = { kind: 'first-column' };
 
 type Kind = Exclude<Distillation['kind'], 'none'>;
 export type ActiveDistillation<K extends Kind = Kind> = { [P in K]: DistillationOf<P> }[K];
@@ -20,7 +21,7 @@ type Variant<K extends Kind> = (
   student: Value,
   teacher: Value,
   options: ActiveDistillation<K>,
-  target: Target,
+  target: DistillationTarget,
 ) => Value;
 
 const variants: { readonly [K in Kind]: Variant<K> } = {
@@ -41,7 +42,7 @@ export function distillationLoss<K extends Kind>(
   b: Builder,
   student: Value,
   teachers: readonly Value[],
-  target: Target,
+  target: DistillationTarget,
   distillation: ActiveDistillation<K>,
 ): Value {
   const variant = variants[distillation.kind];
@@ -72,7 +73,7 @@ function dkd(
   student: Value,
   teacher: Value,
   { alpha, beta, temperature }: DistillationOf<'dkd'>,
-  target: Target,
+  target: DistillationTarget,
 ): Value {
   const s = decoupled(b, scale(b, student, 1 / temperature), target);
   const t = decoupled(b, scale(b, teacher, 1 / temperature), target);
@@ -82,7 +83,7 @@ function dkd(
 }
 
 /** Log probabilities of the right class and of all others together `[R, 2]`, and of the others alone `[R, C - 1]`. */
-function decoupled(b: Builder, logits: Value, target: Target): { isRight: Value; others: Value } {
+function decoupled(b: Builder, logits: Value, target: DistillationTarget): { isRight: Value; others: Value } {
   const { right, rest } = split(b, logits, target);
   const others = b.op('LogSoftmax', [rest]);
   // The log of a sum of exponentials is what LogSoftmax subtracts from every column. Not log(1 - p): p may round to 1.
@@ -92,7 +93,7 @@ function decoupled(b: Builder, logits: Value, target: Target): { isRight: Value;
 }
 
 /** `[R, C]` -> the logits of the right classes `[R, 1]`, and all others `[R, C - 1]` in any order. */
-function split(b: Builder, logits: Value, target: Target): { right: Value; rest: Value } {
+function split(b: Builder, logits: Value, target: DistillationTarget): { right: Value; rest: Value } {
   const classes = logits.dims[1]!;
   const first = b.op('Slice', [logits], { starts: [0], ends: [1], axes: [1] });
   const behind = { starts: [1], ends: [classes], axes: [1] };

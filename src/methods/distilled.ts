@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.js';
 import type { Value } from '../graph/graph.js';
-import { distillationLoss, type Target } from '../losses/distillation.js';
+import { distillationLoss, type DistillationTarget } from '../losses/distillation.js';
 import { lessonOf, type Predictions, type QueryPass, type QueryResult } from '../programs/query.js';
 
 /**
@@ -12,7 +12,7 @@ export function distilled(
   { techniques: { distillation } }: Pick<Config, 'techniques'>,
   own: { readonly name: string; readonly loss: Value },
   predictions: Predictions,
-  target: Target,
+  target: DistillationTarget,
 ): QueryResult {
   if (distillation.kind === 'none' || teachers.length === 0) {
     return { loss: own.loss, terms: { [own.name]: own.loss }, predictions };

@@ -1,5 +1,12 @@
 import type { Region } from '../graph/region.js';
-import type { ParameterRole } from '../programs/manifest.js';
+
+export const parameterRoles = ['weight', 'bias', 'gamma', 'beta'] as const;
+
+/**
+ * What a parameter is to its layer.
+ * @useDeclaredType
+ */
+export type ParameterRole = (typeof parameterRoles)[number];
 
 /** How a parameter starts, always over its full shape (docs/method.md, slimmable encoder, init). */
 export type Initializer =

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
 import type { Value } from '../graph/graph.js';
 import { leading } from '../graph/region.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from './widthLabel.js';
 import type { Forward } from './forward.js';
 import type { Declarations, Parameter, Statistic } from './parameter.js';
 import { slimmed } from './slicing.js';

@@ -1,6 +1,6 @@
 import type { OptimizerConfig, OptimizerOf } from '../config/optimization.js';
 import type { Graph } from '../graph/graph.js';
-import type { ParameterRole } from '../programs/manifest.js';
+import type { ParameterRole } from '../nn/parameter.js';
 import { adamw } from './adamw.js';
 import { lars } from './lars.js';
 import { sgd } from './sgd.js';

@@ -1,7 +1,7 @@
 import { Graph } from '../graph/graph.js';
 import type { Parameter } from '../nn/parameter.js';
 import { Builder } from '../ops/builder.js';
-import { widthLabel } from './manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Program } from './program.js';
 
 /** Parameters that more than one width trains, the full width among them: their gradients must be summed. */

@@ -15,14 +15,8 @@ import { countFlops } from './flops.js';
 import type { Statistic } from '../nn/parameter.js';
 import { initialWeights } from './initialWeights.js';
 import { keyPrefix } from './key.js';
-import {
-  widthLabel,
-  type GraphEntry,
-  type InputKind,
-  type Manifest,
-  type ParameterEntry,
-  type StatisticEntry,
-} from './manifest.js';
+import type { GraphEntry, InputKind, Manifest, ParameterEntry, StatisticEntry } from './manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import type { Program } from './program.js';
 

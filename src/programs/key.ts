@@ -2,7 +2,7 @@ import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
-import { widthLabel } from './manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 

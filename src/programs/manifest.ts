@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import { leading, type Region } from '../graph/region.js';
 import { elementFormats, type ElementType } from '../onnx/model.js';
+import { parameterRoles, type ParameterRole } from '../nn/parameter.js';
 import { plainNameSchema } from '../plainFile.js';
 import { sha256Schema, type Json } from '../readJson.js';
 import { parameterLayouts } from '../targets/parameterLayout.js';
+
+export type { ParameterRole };
+export { widthLabel } from '../nn/widthLabel.js';
 
 /** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
 
@@ -15,14 +19,13 @@ const symbolicShape = z.array(z.union([dimension, z.string()]));
 const dtype = z.enum(Object.keys(elementFormats) as [ElementType, ...ElementType[]]);
 
 /** What a parameter is; decides initialisation and weight decay. */
-const roles = ['weight', 'bias', 'gamma', 'beta'] as const;
 
 const parameterSchema = z.object({
   /** Name in `weights.safetensors` and of the graphs' input, e.g. `encoder.layer1.0.conv1.weight`. */
   name: z.string(),
   /** Shape at full width. */
   shape,
-  role: z.enum(roles),
+  role: z.enum(parameterRoles),
   /** Order of its elements in memory, in the weights file and in every input and output that holds it. */
   layout: z.enum(parameterLayouts),
   decay: z.boolean(),
@@ -119,11 +122,6 @@ export const manifestSchema = z.object({
 });
 
 /**
- * What a parameter is to its layer.
- * @useDeclaredType
- */
-export type ParameterRole = (typeof roles)[number];
-/**
  * A parameter: its shape at full width, and the block that each width uses.
  * @interface
  */
@@ -170,10 +168,4 @@ export function blockOf({ name, slices, starts }: ParameterEntry, label: string)
   if (!shape) throw new Error(`width ${label} does not use ${name}`);
   const start = starts?.[label];
   return start ? { start, shape } : leading(shape);
-}
-
-/** `w1.00`, `w0.25`, `w0.125`: how a width is written in file, graph and parameter names. */
-export function widthLabel(width: number): string {
-  const short = width.toFixed(2);
-  return `w${Number(short) === width ? short : String(width)}`;
 }

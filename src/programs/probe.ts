@@ -2,7 +2,7 @@ import { gradients } from '../autodiff.js';
 import { Graph, type Value } from '../graph/graph.js';
 import { crossEntropy } from '../losses/crossEntropy.js';
 import { Builder } from '../ops/builder.js';
-import { widthLabel } from './manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Program } from './program.js';
 
 export interface ProbeGraphOptions {

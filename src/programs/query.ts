@@ -5,7 +5,7 @@ import { Graph, type Value } from '../graph/graph.js';
 import { lossWeights } from '../losses/reweighting.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
-import { widthLabel } from './manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 

@@ -1,5 +1,9 @@
 import { gradients } from '../../src/autodiff.js';
-import { distillationLoss, type ActiveDistillation, type Target } from '../../src/losses/distillation.js';
+import {
+  distillationLoss,
+  type ActiveDistillation,
+  type DistillationTarget,
+} from '../../src/losses/distillation.js';
 import type { Builder } from '../../src/ops/builder.js';
 import { checkGradient } from '../support/checkGradient.js';
 import { evaluate, type Operand } from '../support/evaluate.js';
@@ -16,7 +20,7 @@ const atkd = { kind: 'atkd', ...shared, multiplier: 3, temperature: 2 } as const
 const [r, c] = [4, 5];
 const labels = [3, 0, 4, 1];
 const firstColumn = () => ({ kind: 'first-column' }) as const;
-const labelled = (b: Builder): Target => ({ kind: 'labels', labels: labelsOf(b, labels) });
+const labelled = (b: Builder): DistillationTarget => ({ kind: 'labels', labels: labelsOf(b, labels) });
 
 /** A row's loss by the formula of the variant; `right` is the index of the right class. */
 type Formula = (student: readonly number[], teacher: readonly number[], right: number) => number;
@@ -85,7 +89,7 @@ function expectedLoss(
 async function lossOf(
   options: ActiveDistillation,
   operands: readonly Operand[],
-  target: (b: Builder) => Target = firstColumn,
+  target: (b: Builder) => DistillationTarget = firstColumn,
 ): Promise<number[]> {
   const [loss] = await evaluate(operands, (b, [student, ...teachers]) => [
     distillationLoss(b, student!, teachers, target(b), options),

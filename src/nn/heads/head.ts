@@ -1,6 +1,6 @@
 import type { Config } from '../../config/schema.js';
 import type { Value } from '../../graph/graph.js';
-import { widthLabel } from '../../programs/manifest.js';
+import { widthLabel } from '../widthLabel.js';
 import type { Forward } from '../forward.js';
 import type { Declarations } from '../parameter.js';
 import type { LinearInitialization } from '../slimmableLinear.js';

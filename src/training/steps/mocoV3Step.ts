@@ -2,7 +2,7 @@ import type { MethodOf } from '../../config/methods.js';
 import { keyMomentum } from '../../optimizers/schedule.js';
 import type { Tensor } from '../../runtime/session.js';
 import { MethodStep } from './methodStep.js';
-import { othersOf } from './others.js';
+import { otherRows } from './otherRows.js';
 import type { StepInput } from './step.js';
 import { zeroTensor, type StepRunner } from './stepRunner.js';
 
@@ -37,7 +37,7 @@ export class MocoV3Step extends MethodStep {
     for (const [i, views] of images.entries()) {
       for (const view of [0, 1]) {
         const keys = this.#keys[1 - view]![i]!;
-        const others = othersOf(all[1 - view]!, runner.position(i));
+        const others = otherRows(all[1 - view]!, runner.position(i));
         const feeds = { images: views[view]!, keys, ...(others && { other_keys: others }) };
         await this.pass(
           input,

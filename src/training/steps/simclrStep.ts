@@ -1,7 +1,7 @@
 import type { MethodOf } from '../../config/methods.js';
 import { floatTensor, type Tensor, type Tensors } from '../../runtime/session.js';
 import { MethodStep } from './methodStep.js';
-import { othersOf } from './others.js';
+import { otherRows } from './otherRows.js';
 import type { StepInput } from './step.js';
 import { zeroTensor, type StepRunner } from './stepRunner.js';
 
@@ -59,7 +59,7 @@ export class SimclrStep extends MethodStep {
     }
     return (label, index) => {
       const [view1, view2] = views.get(label)!;
-      return { other_view1: othersOf(view1, index)!, other_view2: othersOf(view2, index)! };
+      return { other_view1: otherRows(view1, index)!, other_view2: otherRows(view2, index)! };
     };
   }
 

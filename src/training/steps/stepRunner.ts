@@ -322,7 +322,7 @@ export class StepRunner {
     );
     const weight = scalarTensor(1);
     return {
-      feeds: { ...this.#lessons(index), ...this.#weights(session), loss_weight: weight },
+      feeds: { ...this.#teacherOutputs(index), ...this.#weights(session), loss_weight: weight },
       lossWeight: weight.data as Float32Array,
       outputs: {
         loss,
@@ -346,8 +346,8 @@ export class StepRunner {
       sum.teacherEntropy = (sum.teacherEntropy ?? 0) + factor * teacherEntropy;
   }
 
-  /** Predictions of the widths that teach one, from the same pass. */
-  #lessons(index: number): Tensors {
+  /** What a width is taught by: predictions of its teachers from the same pass, e.g. of 1 for 0.5, as `teacher.w1.00`. */
+  #teacherOutputs(index: number): Tensors {
     const { widths, techniques } = this.config;
     const kind = lessonOf(techniques.distillation);
     return Object.fromEntries(

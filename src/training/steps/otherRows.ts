@@ -1,7 +1,10 @@
 import { floatTensor, type Tensor } from '../../runtime/session.js';
 
-/** The rows of all tensors `[N, D]` but that at an index, in their order; null where there is no other. */
-export function othersOf(tensors: readonly Tensor[], index: number): Tensor | null {
+/**
+ * The rows of all tensors `[N, D]` but that at an index, in their order; null where there is no other. E.g. the features
+ * of the other micro-batches, which one of them contrasts its own with.
+ */
+export function otherRows(tensors: readonly Tensor[], index: number): Tensor | null {
   const others = tensors.filter((_, i) => i !== index);
   if (others.length === 0) return null;
   const columns = others[0]!.dims[1]!;
