@@ -24,7 +24,7 @@ export function asExact(ratios: CaseResult['ratios']): boolean {
 
 export function printHeading(targets: readonly string[]): void {
   const columns = targets.map((target) => `${target}: losses, gradients, ratio`.padEnd(36));
-  console.log(`${'worst error of'.padEnd(44)}${columns.join('')}`);
+  console.log(`${'worst error of'.padEnd(52)}${columns.join('')}`);
 }
 
 /** One line, and what is out of bound below it. */
@@ -36,7 +36,7 @@ export function printLine({ title, quantities, within, ratios }: CaseResult): vo
       .join('')
       .padEnd(36);
   });
-  console.log(`${title.padEnd(44)}${columns.join('')}${within ? 'PASS' : 'FAIL'}`);
+  console.log(`${title.padEnd(52)}${columns.join('')}${within ? 'PASS' : 'FAIL'}`);
   if (within) return;
   for (const [target, results] of Object.entries(quantities)) {
     printQuantities(
