@@ -17,7 +17,7 @@ export {
   type RawImage,
   type SkippedFile,
   type SourceOptions,
-  type Split,
+  type DatasetSplit,
 } from './data/source.js';
 export type { IgnoredFiles } from './data/folderListing.js';
 export type { PackedImages } from './data/packedImages.js';
@@ -39,7 +39,8 @@ export {
   type SavedCheckpoint,
 } from './training/checkpoint.js';
 export type { TensorData } from './onnx/safetensors.js';
-export type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
+export type { Diagnostics } from './diagnostics/measured.js';
+export type { LoggedEvent, TrainingEvent, WidthLoss } from './training/events.js';
 export { readEvents, type LogReader } from './training/eventLog.js';
 
 // Evaluation, export, report
@@ -103,7 +104,7 @@ export type {
   ParameterRole,
   StatisticEntry,
 } from './programs/manifest.js';
-export { readManifest } from './runtime/programs.js';
+export { readManifest } from './programs/readManifest.js';
 export { builtInTarget } from './tuning/chooseTarget.js';
 
 // This machine

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { Split } from '../data/dataset.js';
+import type { DatasetSplit } from '../data/dataset.js';
 import { printable } from '../printable.js';
 import { cacheOption, libraryOptions, type CacheOption } from './options.js';
 import { StatusLine } from './statusLine.js';
@@ -35,11 +35,11 @@ function infoCommand(): Command {
     .argument('<source>', 'cifar10, mnist, fashion-mnist, or the path of a folder of images')
     .addOption(
       new Option('--split <split>', 'which images of a named data set; a folder has one split, all of it')
-        .choices(['train', 'test'] satisfies Split[])
+        .choices(['train', 'test'] satisfies DatasetSplit[])
         .default('train'),
     )
     .addOption(cacheOption())
-    .action(async (name: string, { split, ...options }: CacheOption & { split: Split }) => {
+    .action(async (name: string, { split, ...options }: CacheOption & { split: DatasetSplit }) => {
       const { openSource } = await import('../data/source.js');
       const { describeSource } = await import('../data/sourceDescription.js');
       const status = new StatusLine();

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { Diagnostics } from '../training/events.js';
+import type { Diagnostics } from '../diagnostics/measured.js';
 import { cacheOption, checkpointOption, integer, libraryOptions, type CacheOption } from './options.js';
 import { collapseAlarms } from './progress.js';
 import { StatusLine } from './statusLine.js';

@@ -11,7 +11,7 @@ import { buildPrograms } from '../methods/index.js';
 import { decodeModel, formatType, type OnnxModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
 import { readNamedFile, readPlainFile } from '../plainFile.js';
-import { readManifest } from '../runtime/programs.js';
+import { readManifest } from '../programs/readManifest.js';
 import { cpuTarget } from '../targets/cpu/index.js';
 import type { Target } from '../targets/target.js';
 import { readTargetRecord, targetOf } from '../tuning/targetRecord.js';

@@ -1,7 +1,8 @@
 import { formatDuration } from '../report/duration.js';
 import { slimStartEpoch } from '../config/techniques.js';
 import { collapsed } from '../diagnostics/featureStatistics.js';
-import type { Diagnostics, TrainingEvent } from '../training/events.js';
+import type { Diagnostics } from '../diagnostics/measured.js';
+import type { TrainingEvent } from '../training/events.js';
 
 type StartEvent = Extract<TrainingEvent, { type: 'start' }>;
 type KnnEvent = Extract<TrainingEvent, { type: 'knn' }>;

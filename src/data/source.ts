@@ -9,7 +9,7 @@ import {
   loadDataset,
   type Dataset,
   type FetchOptions,
-  type Split,
+  type DatasetSplit,
 } from './dataset.js';
 import type { IgnoredFiles } from './folderListing.js';
 import { hashLines } from './hashLines.js';
@@ -19,7 +19,7 @@ import { select } from './selection.js';
 
 export { select } from './selection.js';
 export type { ImageStore, RawImage, SkippedFile } from './imageStore.js';
-export type { Split } from './dataset.js';
+export type { DatasetSplit } from './dataset.js';
 
 export interface ImageSource {
   /** Of a data set, or the absolute path of a folder. */
@@ -56,7 +56,7 @@ export interface ImageSource {
 
 export interface SourceOptions extends FetchOptions {
   /** Of a named data set; default `train`. A folder has one split, all of it. */
-  readonly split?: Split;
+  readonly split?: DatasetSplit;
   /** At most this many images, chosen by the seed; 0, the default, means all. */
   readonly limit?: number;
   readonly seed?: number;

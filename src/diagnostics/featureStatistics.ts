@@ -1,4 +1,4 @@
-import type { Diagnostics } from '../training/events.js';
+import type { Diagnostics } from './measured.js';
 
 export type FeatureStatistics = NonNullable<Diagnostics['features']>[string];
 

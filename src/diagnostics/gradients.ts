@@ -1,6 +1,6 @@
 import { cut, intersection, within } from '../graph/region.js';
 import { blockOf, type ParameterEntry } from '../programs/manifest.js';
-import type { Diagnostics } from '../training/events.js';
+import type { Diagnostics } from './measured.js';
 
 /** The gradient of one width's weighted loss. */
 export interface WidthGradient {

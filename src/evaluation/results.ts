@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Json } from '../readJson.js';
-import { diagnosticsSchema } from '../training/events.js';
+import { diagnosticsSchema } from '../diagnostics/measured.js';
 
 /** The JSON files that evaluation and export leave in a run folder's `results/`; the report reads them. */
 

@@ -1,4 +1,4 @@
-import type { Split } from '../data/dataset.js';
+import type { DatasetSplit } from '../data/dataset.js';
 import type { Notices } from '../keep.js';
 import { bytesOf, formatType } from '../onnx/model.js';
 import type { Weights } from '../programs/bindWeights.js';
@@ -14,7 +14,7 @@ import type { LabelledImages } from './labelledImages.js';
 import type { TrainedRun } from './trainedRun.js';
 
 /** Features of the images of both splits under one encoder at one width. */
-export type SplitFeatures = Readonly<Record<Split, Features>>;
+export type SplitFeatures = Readonly<Record<DatasetSplit, Features>>;
 
 /** Who follows an evaluation. */
 export interface Watch extends Notices {
@@ -40,7 +40,7 @@ const keyFormat = 'slimclr features 2';
 /** The features at one width under the run's encoder, from the cache alone; null where it does not have them. */
 export async function cachedFeatures(
   run: TrainedRun,
-  images: Pick<LabelledImages, Split>,
+  images: Pick<LabelledImages, DatasetSplit>,
   width: number,
 ): Promise<SplitFeatures | null> {
   const cache = new FeatureCache(run.folder);
@@ -129,8 +129,8 @@ export async function encoderFeatures(
 /** What the cache has; throws a SlimclrError for features that are not finite, which older versions kept. */
 function checkedFeatures(
   features: Features | null,
-  { width, split }: { readonly width: number; readonly split: Split },
-  images: Pick<LabelledImages, Split>,
+  { width, split }: { readonly width: number; readonly split: DatasetSplit },
+  images: Pick<LabelledImages, DatasetSplit>,
 ): Features | null {
   if (!features) return null;
   const origin = { width, source: images[split] };
@@ -141,7 +141,7 @@ function checkedFeatures(
 /** Where the cache has the features at a width, training images first. */
 function requestsOf(
   run: TrainedRun,
-  images: Pick<LabelledImages, Split>,
+  images: Pick<LabelledImages, DatasetSplit>,
   setup: EncoderSetup,
   width: number,
 ) {

@@ -5,7 +5,7 @@ import { decodeModel } from '../onnx/model.js';
 import { modelText } from '../onnx/text.js';
 import { readNamedFile, readPlainFile } from '../plainFile.js';
 import type { Manifest } from '../programs/manifest.js';
-import { readManifest } from '../runtime/programs.js';
+import { readManifest } from '../programs/readManifest.js';
 import { diffGraphTexts, differenceOf, type Difference } from './difference.js';
 import { diffManifestTexts, manifestText } from './manifestText.js';
 

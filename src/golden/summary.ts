@@ -3,7 +3,7 @@ import { decodeModel, elementCount, type NamedType, type OnnxModel, type TensorT
 import { readNamedFile } from '../plainFile.js';
 import { operators, type NodeOperator } from '../ops/index.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
-import { readManifest } from '../runtime/programs.js';
+import { readManifest } from '../programs/readManifest.js';
 
 /** What one ONNX file holds. */
 export interface ModelSummary {

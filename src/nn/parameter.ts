@@ -9,7 +9,7 @@ export const parameterRoles = ['weight', 'bias', 'gamma', 'beta'] as const;
 export type ParameterRole = (typeof parameterRoles)[number];
 
 /** How a parameter starts, always over its full shape (docs/method.md, slimmable encoder, init). */
-export type Initializer =
+export type Initialization =
   /** Normal with std sqrt(2 / fan_out), fan_out = out * kh * kw (He et al., 2015, fan_out, ReLU gain). */
   | { readonly kind: 'kaiming-normal' }
   | { readonly kind: 'normal'; readonly std: number }
@@ -22,7 +22,7 @@ export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly role: ParameterRole;
-  readonly initializer: Initializer;
+  readonly initializer: Initialization;
   /** The block that a width uses, null where it does not use the parameter. */
   readonly slice: (width: number) => Region | null;
 }

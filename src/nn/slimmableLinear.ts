@@ -1,7 +1,7 @@
 import type { Value } from '../graph/graph.js';
 import type { Forward } from './forward.js';
 import type { Region } from '../graph/region.js';
-import type { Declarations, Initializer, Parameter } from './parameter.js';
+import type { Declarations, Initialization, Parameter } from './parameter.js';
 import { blockOfChannels, overlapping, whole, type Slicing } from './slicing.js';
 
 /**
@@ -47,7 +47,7 @@ export class SlimmableLinear {
     const slicing = own === undefined ? shared : overlapping;
     const rows = (width: number) => (slimOutputs ? slicing(outputs, width) : whole(outputs));
     const columns = (width: number) => (slimInputs ? slicing(inputs, width) : whole(inputs));
-    const uniform: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(columns(own ?? 1).count) };
+    const uniform: Initialization = { kind: 'uniform', bound: 1 / Math.sqrt(columns(own ?? 1).count) };
     const block = (at: (width: number) => Region) => ({
       shape: at(own ?? 1).shape,
       slice: (width: number) => (own === undefined || own === width ? at(width) : null),

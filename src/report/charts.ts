@@ -19,7 +19,7 @@ export interface LineChart extends Figure {
   readonly series: readonly Series[];
   /** Dots at the points of the series. */
   readonly dots: boolean;
-  readonly rules: readonly Rule[];
+  readonly rules: readonly ChartRule[];
   /** `zero` starts at 0, `log` is logarithmic. */
   readonly yScale: 'linear' | 'zero' | 'log';
   /** What the x 0, 1, ... are called, when they are no numbers; the chart then takes the whole width of the page. */
@@ -40,7 +40,7 @@ export interface Series {
 }
 
 /** A value that the reader should see the line against, or something that happens at an x. */
-export interface Rule {
+export interface ChartRule {
   readonly axis: 'x' | 'y';
   readonly at: number;
   readonly label: string;
@@ -63,7 +63,7 @@ const sparse = 15;
 export function stepChart(
   figure: Figure & Pick<LineChart, 'yLabel'> & Partial<Pick<LineChart, 'yScale'>>,
   series: readonly Series[],
-  rules: readonly Rule[],
+  rules: readonly ChartRule[],
 ): LineChart | null {
   if (series.length === 0) return null;
   const dots = series.every(({ points }) => points.length <= sparse);

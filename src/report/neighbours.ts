@@ -15,10 +15,10 @@ export interface QueryNeighbours {
   /** Data URI. */
   readonly image: string;
   readonly className: string;
-  readonly widths: readonly { readonly label: string; readonly neighbours: readonly Neighbour[] }[];
+  readonly widths: readonly { readonly label: string; readonly neighbours: readonly SimilarImage[] }[];
 }
 
-export interface Neighbour {
+export interface SimilarImage {
   /** Data URI. */
   readonly image: string;
   readonly className: string;

@@ -23,13 +23,13 @@ interface Labelled {
 }
 
 /** A point with a bar. */
-interface Spread {
+interface BarPoint {
   readonly y: number;
   readonly spread: number;
 }
 
 /** End of a point's bar. */
-function barEnd(side: 1 | -1): (point: Spread) => number {
+function barEnd(side: 1 | -1): (point: BarPoint) => number {
   return ({ y, spread }) => y + side * spread;
 }
 

@@ -1,4 +1,5 @@
-import type { Diagnostics, TrainingEvent } from '../training/events.js';
+import type { Diagnostics } from '../diagnostics/measured.js';
+import type { TrainingEvent } from '../training/events.js';
 import type { Scalar } from './event.js';
 
 type EventOf<T extends TrainingEvent['type']> = Extract<TrainingEvent, { type: T }>;

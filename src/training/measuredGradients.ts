@@ -5,7 +5,7 @@ import type { Manifest, ParameterEntry } from '../programs/manifest.js';
 import type { Arena } from '../runtime/arena.js';
 import type { ReplicaGroup } from '../runtime/replicaGroup.js';
 import { unpack, wholeBlocks, type ParameterLayout } from '../targets/parameterLayout.js';
-import type { Diagnostics } from './events.js';
+import type { Diagnostics } from '../diagnostics/measured.js';
 import type { GradientSum } from './gradientSum.js';
 
 type Gradients = Pick<Diagnostics, 'gradientNorms' | 'cosines' | 'layerNorms'>;

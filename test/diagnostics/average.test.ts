@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { averaged } from '../../src/diagnostics/average.js';
-import type { Diagnostics } from '../../src/training/events.js';
+import type { Diagnostics } from '../../src/diagnostics/measured.js';
 
 function diagnostics(x: number): Diagnostics {
   return {

@@ -9,7 +9,7 @@ import { readSafetensors, type TensorData } from '../../src/onnx/safetensors.js'
 import type { GraphEntry, InputEntry, Manifest } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
 import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import { Session } from '../../src/runtime/session.js';
 import { normal } from '../support/samples.js';
 import { tinyConfig } from './tiny.js';

@@ -11,7 +11,8 @@ import type {
 } from '../../src/evaluation/results.js';
 import type { Pictures } from '../../src/report/pictures.js';
 import { thumbnail } from '../../src/report/thumbnail.js';
-import type { Diagnostics, LoggedEvent, TrainingEvent, WidthLoss } from '../../src/training/events.js';
+import type { Diagnostics } from '../../src/diagnostics/measured.js';
+import type { LoggedEvent, TrainingEvent, WidthLoss } from '../../src/training/events.js';
 import { logFormat } from '../../src/training/logFormat.js';
 
 const startTime = Date.parse('2026-01-05T10:00:00Z');

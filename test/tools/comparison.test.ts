@@ -5,7 +5,7 @@ import {
   errorsOf,
   switchedRelus,
   type QuantityResult,
-  type Tensors,
+  type NamedTensors,
 } from '../../tools/reference/comparison.js';
 
 type Values = readonly number[];
@@ -22,7 +22,7 @@ const double = (values: Values, shape = [values.length]): TensorData => ({
 });
 
 /** Ours and PyTorch's float32 run against its float64 run. */
-const judge = (ours: Tensors, float32: Tensors, float64: Tensors): QuantityResult[] =>
+const judge = (ours: NamedTensors, float32: NamedTensors, float64: NamedTensors): QuantityResult[] =>
   compare(errorsOf(ours, float64), [errorsOf(float32, float64)]);
 
 /** One tensor, with float64 values `truth` and PyTorch float32 values `pytorch`. */

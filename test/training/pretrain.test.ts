@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { Random } from '../../src/random.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import { latestCheckpoint } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';

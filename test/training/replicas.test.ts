@@ -6,7 +6,7 @@ import { viewSize, type Config, type ConfigInput } from '../../src/config/schema
 import { buildPrograms } from '../../src/methods/index.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import type { TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { TrainingState } from '../../src/training/state.js';

@@ -20,7 +20,7 @@ export interface ProcessTimes {
 }
 
 /** Processes of one name and priority that ran beside a measurement. */
-export interface Neighbour {
+export interface BusyNeighbour {
   readonly name: string;
   readonly nice: number;
   /** How many. */
@@ -49,7 +49,7 @@ export function processTimes(root = '/proc'): ProcessTimes {
  * processes of `own` and all that they started. Of a process that starts and ends between two moments nothing is seen,
  * of one that ends what it used up to the moment before.
  */
-export function neighbours(moments: readonly ProcessTimes[], own: readonly number[]): Neighbour[] {
+export function neighbours(moments: readonly ProcessTimes[], own: readonly number[]): BusyNeighbour[] {
   const [first] = moments;
   const elapsed = moments.at(-1)!.at - first!.at;
   const used = new Map<string, { readonly process: ProcessTime; readonly seconds: number }>();
@@ -61,7 +61,7 @@ export function neighbours(moments: readonly ProcessTimes[], own: readonly numbe
       used.set(`${pid} ${process.started}`, { process, seconds });
     }
   }
-  const groups = new Map<string, Neighbour>();
+  const groups = new Map<string, BusyNeighbour>();
   for (const { process, seconds } of used.values()) {
     if (seconds === 0) continue;
     const { name, nice } = process;

@@ -12,8 +12,8 @@ import { median } from './median.js';
 import { neighbours, processTimes } from './neighbours.js';
 import { memoryGoal, stepCases, stepConfig, type StepCaseName } from './stepCases.js';
 import { StepProcess } from './stepProcess.js';
-import { fastestRivals, findPythons, type Python, type Trial } from './stepRival.js';
-import { formatResults, formatTrial, type SideResult, type StepResult } from './stepTable.js';
+import { fastestRivals, findPythons, type Python, type RivalTrial } from './stepRival.js';
+import { formatResults, formatTrial, type SideResult, type BenchedConfig } from './stepTable.js';
 
 interface Options {
   readonly case: readonly StepCaseName[];
@@ -38,7 +38,7 @@ const worker = fileURLToPath(new URL('./stepWorker.js', import.meta.url));
 export async function benchStep(args: string[]): Promise<void> {
   const options = parse(args);
   const pythons = await findPythons(options.python, (path) => console.log(`${path}: no PyTorch, skipped`));
-  const results: StepResult[] = [];
+  const results: BenchedConfig[] = [];
   for (const name of options.case) results.push(await measure(name, pythons, options));
   console.log(`\n${formatResults(results)}`);
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
@@ -48,7 +48,7 @@ async function measure(
   name: StepCaseName,
   pythons: readonly Python[],
   { target, steps, compile }: Options,
-): Promise<StepResult> {
+): Promise<BenchedConfig> {
   const config = stepConfig(name, threads, target);
   const folder = mkdtempSync(join(tmpdir(), 'slimclr-bench-'));
   const processes: StepProcess[] = [];
@@ -59,7 +59,7 @@ async function measure(
     });
     await buildPrograms(config, folder, targetOf(chosen));
     console.log(`\n${name}: settings of PyTorch`);
-    const trials: Trial[] = [];
+    const trials: RivalTrial[] = [];
     const rivals = await fastestRivals({
       pythons,
       compile,

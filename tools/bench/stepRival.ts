@@ -23,7 +23,7 @@ interface Setting {
 }
 
 /** What a setting reached in its trial. */
-export interface Trial {
+export interface RivalTrial {
   /** PyTorch's version, memory format, eager or compiled. */
   readonly name: string;
   readonly seconds: number;
@@ -33,7 +33,7 @@ export interface Trial {
 /** A setting that is ready to run. */
 export interface Rival {
   readonly process: StepProcess;
-  readonly trial: Trial;
+  readonly trial: RivalTrial;
 }
 
 /** Steps of a trial that are timed. */
@@ -65,7 +65,7 @@ export interface Race {
   /** A program folder. */
   readonly folder: string;
   readonly threads: number;
-  readonly onTrial: (trial: Trial) => void;
+  readonly onTrial: (trial: RivalTrial) => void;
   /** Told of a setting that fails and is out of the race, with the reason. */
   readonly onFailure: (setting: string, reason: string) => void;
 }

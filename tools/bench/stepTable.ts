@@ -1,6 +1,6 @@
 import { median } from './median.js';
-import type { Neighbour } from './neighbours.js';
-import type { Trial } from './stepRival.js';
+import type { BusyNeighbour } from './neighbours.js';
+import type { RivalTrial } from './stepRival.js';
 
 /** One side of a case. */
 export interface SideResult {
@@ -13,7 +13,7 @@ export interface SideResult {
   readonly peakMemory: number;
 }
 
-export interface StepResult {
+export interface BenchedConfig {
   readonly name: string;
   readonly imageSize: number;
   readonly batchSize: number;
@@ -22,9 +22,9 @@ export interface StepResult {
   readonly ours: SideResult;
   /** Absent where no Python has PyTorch. */
   readonly rival?: SideResult;
-  readonly trials: readonly Trial[];
+  readonly trials: readonly RivalTrial[];
   /** What ran beside both. */
-  readonly neighbours: readonly Neighbour[];
+  readonly neighbours: readonly BusyNeighbour[];
 }
 
 const header = [
@@ -45,7 +45,7 @@ const header = [
  * All results as a Markdown table: median seconds a step in turns, ratios in turns and in blocks, peak memory of both
  * sides, and what else used more than 5 % of a core.
  */
-export function formatResults(results: readonly StepResult[]): string {
+export function formatResults(results: readonly BenchedConfig[]): string {
   const rows = results.map(({ name, batchSize, goal, memoryGoal, ours, rival, neighbours }) => [
     name,
     String(batchSize),
@@ -65,12 +65,12 @@ export function formatResults(results: readonly StepResult[]): string {
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
-export function formatTrial({ name, seconds, peakMemory }: Trial): string {
+export function formatTrial({ name, seconds, peakMemory }: RivalTrial): string {
   return `  ${name.padEnd(50)} ${seconds.toFixed(2).padStart(7)} s ${megabytes(peakMemory).padStart(8)}`;
 }
 
 /** Such as `3 node (nice 10) 43 %`, of one core. */
-function neighbourText({ name, nice, count, share }: Neighbour): string {
+function neighbourText({ name, nice, count, share }: BusyNeighbour): string {
   const many = count === 1 ? '' : `${count} `;
   const priority = nice === 0 ? '' : ` (nice ${nice})`;
   return `${many}${name.replaceAll('|', '/')}${priority} ${Math.round(100 * share)} %`;

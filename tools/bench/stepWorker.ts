@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { viewSize, type Config } from '../../src/config/schema.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import { openStep } from '../../src/training/steps/index.js';
 import { TrainingState } from '../../src/training/state.js';
 

@@ -7,7 +7,7 @@ import { mutate } from './mutate.js';
 import { readers, readFiles } from './readers.js';
 import { freshCopy, type Subject } from './subject.js';
 
-export interface Trial {
+export interface MutationTrial {
   /** What was changed and who read it: `results/knn.json (.widths is null): report`. */
   readonly what: string;
   /** What must not be; undefined when the reader worked or said in one line what is wrong. */
@@ -30,7 +30,7 @@ export interface TrialOptions {
 export async function* trials(
   subject: Subject,
   { seed, count, quick = false, only = /./, onTrial }: TrialOptions,
-): AsyncGenerator<Trial> {
+): AsyncGenerator<MutationTrial> {
   const usable = (file: string) =>
     readers.filter(
       ({ name, reads, slow }) => reads.test(file) && !(quick && slow) && only.test(`${file}: ${name}`),

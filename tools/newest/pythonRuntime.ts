@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { SlimclrError } from '../../src/errors.js';
 
 /** Files of one run: safetensors but for the model. */
-export interface Run {
+export interface GraphRun {
   readonly model: string;
   readonly feeds: string;
   readonly results: string;
@@ -40,7 +40,7 @@ export class PythonRuntime {
   }
 
   /** Null when it ran, else why not, in one line. */
-  async run(run: Run): Promise<string | null> {
+  async run(run: GraphRun): Promise<string | null> {
     this.child.stdin!.write(`${JSON.stringify(run)}\n`);
     const { value, done } = await this.lines.next();
     if (done) return 'ended the process';

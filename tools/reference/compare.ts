@@ -6,9 +6,9 @@ import type { MethodName } from '../../src/config/methods.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError, UsageError } from '../../src/errors.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import { targets } from '../../src/targets/index.js';
-import { allCases, caseOf, encoders, methodNames, momentOf, type Case, type Encoder } from './cases.js';
+import { allCases, caseOf, encoders, methodNames, momentOf, type Case, type EncoderName } from './cases.js';
 import {
   compareCase,
   compareFolders,
@@ -21,7 +21,7 @@ import { asExact, printCase, printHeading, printLine } from './printCase.js';
 
 interface Options extends Omit<CompareOptions, 'images'> {
   readonly images: readonly ImageKind[];
-  readonly encoder?: readonly Encoder[];
+  readonly encoder?: readonly EncoderName[];
   readonly method: readonly MethodName[];
   readonly all: boolean;
   readonly only?: string;
@@ -63,7 +63,7 @@ async function main(options: Options): Promise<void> {
 function casesOf({
   all,
   only = '',
-  encoder = all ? ['resnet20'] : (Object.keys(encoders) as Encoder[]),
+  encoder = all ? ['resnet20'] : (Object.keys(encoders) as EncoderName[]),
   method,
   preset,
   set = [],

@@ -4,7 +4,7 @@ import type { Config } from '../../src/config/schema.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import type { Manifest } from '../../src/programs/manifest.js';
-import { readManifest } from '../../src/runtime/programs.js';
+import { readManifest } from '../../src/programs/readManifest.js';
 import { momentOf, type Case } from './cases.js';
 import {
   compare,
@@ -12,7 +12,7 @@ import {
   switchedRelus,
   type Errors,
   type QuantityResult,
-  type Tensors,
+  type NamedTensors,
 } from './comparison.js';
 import { gradientErrors, worstRatio, type GradientErrors } from './gradientTable.js';
 import { drawInputs, type ImageKind } from './inputs.js';
@@ -141,7 +141,7 @@ async function placeInputs(
 }
 
 /** PyTorch's results without logits whose columns have no order of their own: negatives are those of one batch. */
-function ordered(results: Map<string, TensorData>, { method }: Config): Tensors {
+function ordered(results: Map<string, TensorData>, { method }: Config): NamedTensors {
   if (method.kind !== 'moco-v3' && method.kind !== 'simclr') return results;
   return new Map([...results].filter(([name]) => !name.endsWith('.logits')));
 }
@@ -157,7 +157,7 @@ function clearRunningMeans(inputs: Map<string, TensorData>): void {
 }
 
 /** From a step with running means of 0, whose new ones are a tenth of the batch's. */
-function setRunningMeans(inputs: Map<string, TensorData>, results: Tensors): void {
+function setRunningMeans(inputs: Map<string, TensorData>, results: NamedTensors): void {
   for (const [name, tensor] of inputs) {
     if (!name.endsWith('.running_mean')) continue;
     const moved = results.get(`new.${name}`)!.data as Float32Array;

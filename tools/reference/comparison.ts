@@ -1,7 +1,7 @@
 import { elementCount } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 
-export type Tensors = ReadonlyMap<string, TensorData>;
+export type NamedTensors = ReadonlyMap<string, TensorData>;
 
 /** How far a tensor is from PyTorch's float64 run. */
 export interface TensorError {
@@ -75,7 +75,7 @@ const rules: readonly Rule[] = [
 ];
 
 /** The error of every tensor that `rules` compare. A narrow width's block counts as 0 beyond it. */
-export function errorsOf(tensors: Tensors, float64: Tensors): Map<string, TensorError | null> {
+export function errorsOf(tensors: NamedTensors, float64: NamedTensors): Map<string, TensorError | null> {
   const errors = new Map<string, TensorError | null>();
   for (const name of new Set([...float64.keys(), ...tensors.keys()])) {
     if (!rules.some(({ pattern }) => pattern.test(name))) continue;
@@ -124,7 +124,7 @@ export function badness({ error, bound }: TensorResult): number {
  * Units of each ReLU that are on in one of PyTorch's runs and off in the other, by the ReLU's name
  * (`w1.00.encoder.layer1.0.relu1`); ReLUs without any are left out.
  */
-export function switchedRelus(float32: Tensors, float64: Tensors): Map<string, number> {
+export function switchedRelus(float32: NamedTensors, float64: NamedTensors): Map<string, number> {
   const switched = new Map<string, number>();
   for (const [name, { data }] of float64) {
     const other = float32.get(name)?.data;
@@ -169,7 +169,7 @@ function errorOf(values: Float32Array, truth: Float64Array, scale: TensorError):
  * and what float64 finds is rounding; there it is the size of the same layer's weight gradient, for the gradient and
  * for what the optimiser remembers of it.
  */
-function scaleOf(name: string, float64: Tensors): TensorError {
+function scaleOf(name: string, float64: NamedTensors): TensorError {
   const own = sizeOf(float64.get(name)!);
   const [, prefix, layer] = /^(?:new\.velocity|new\.first_moment|(.*\.)?grad)\.(.*)\.bias$/.exec(name) ?? [];
   const [bias, weight] = ['bias', 'weight'].map((role) =>

@@ -12,13 +12,13 @@ const measures: Readonly<Record<Measure, string>> = {
 };
 
 /** Errors of the gradients of one width, over its tensors. */
-export interface Spread {
+export interface ErrorSpread {
   readonly median: number;
   readonly worst: number;
 }
 
 /** By measure, then by width: `w1.00`, ..., and `sum` for the summed gradients. */
-export type GradientErrors = Readonly<Record<Measure, Readonly<Record<string, Spread>>>>;
+export type GradientErrors = Readonly<Record<Measure, Readonly<Record<string, ErrorSpread>>>>;
 
 /** Median and worst error of the gradients of each width, and of their sums. */
 export function gradientErrors(errors: Errors): GradientErrors {
@@ -83,7 +83,7 @@ function ratios(
   );
 }
 
-function spread(values: readonly number[]): Spread {
+function spread(values: readonly number[]): ErrorSpread {
   const worst = Math.max(...values);
   // Sorting puts a NaN anywhere.
   return { median: Number.isNaN(worst) ? NaN : median(values), worst };

@@ -7,7 +7,7 @@ import { SlimclrError } from '../../src/errors.js';
 import { readSafetensors, writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import type { Moment } from './trainingStep.js';
 
-type Tensors = Map<string, TensorData>;
+type NamedTensors = Map<string, TensorData>;
 
 /** How PyTorch's float32 runs keep images and activations. */
 export const memoryFormats = ['contiguous', 'channels_last'] as const;
@@ -42,7 +42,7 @@ export class Pytorch {
   }
 
   /** Inputs at which the gradient does not jump (margins.py): those that had to move, by name. */
-  placeMargins(inputs: Tensors): Promise<Tensors> {
+  placeMargins(inputs: NamedTensors): Promise<NamedTensors> {
     return this.run('margins.py', inputs, []);
   }
 
@@ -51,11 +51,11 @@ export class Pytorch {
    * `weightDecay` is the config's.
    */
   runStep(
-    inputs: Tensors,
+    inputs: NamedTensors,
     format: 'float64' | MemoryFormat,
     { learningRate, steps, slowStart }: Moment,
     weightDecay: number,
-  ): Promise<Tensors> {
+  ): Promise<NamedTensors> {
     return this.run('run_reference.py', inputs, [
       ...['--dtype', format === 'float64' ? format : 'float32'],
       ...(format === 'channels_last' ? ['--channels-last'] : []),
@@ -65,7 +65,7 @@ export class Pytorch {
     ]);
   }
 
-  private async run(script: string, inputs: Tensors, options: readonly string[]): Promise<Tensors> {
+  private async run(script: string, inputs: NamedTensors, options: readonly string[]): Promise<NamedTensors> {
     const inputsFile = join(this.work, 'inputs.safetensors');
     const out = join(this.work, 'out.safetensors');
     await writeSafetensors(inputsFile, inputs);

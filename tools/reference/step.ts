@@ -6,9 +6,9 @@ import { cut, embedded, leading } from '../../src/graph/region.js';
 import { blockOf, type GraphEntry, type Manifest, type ParameterEntry } from '../../src/programs/manifest.js';
 import { newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
 import { Session } from '../../src/runtime/session.js';
-import { blocksOf, pack, unpack } from '../../src/targets/parameterLayout.js';
+import { pack, unpack, wholeBlocks } from '../../src/targets/parameterLayout.js';
 
-type Tensors = Map<string, TensorData>;
+type NamedTensors = Map<string, TensorData>;
 
 /** Programs in memory. */
 export interface Programs {
@@ -26,10 +26,10 @@ export interface Programs {
 export async function runGradients(
   programs: Programs,
   inputs: ReadonlyMap<string, TensorData>,
-): Promise<Tensors> {
+): Promise<NamedTensors> {
   const { labels, graphs, parameters } = programs.manifest;
   const entries = new Map(parameters.map((entry) => [entry.name, entry]));
-  const results: Tensors = new Map();
+  const results: NamedTensors = new Map();
   /** Outputs as the graphs pass them on, by the same names. */
   const raw = new Map<string, Tensor>();
   const packed = new Map<string, Float32Array>();
@@ -63,7 +63,7 @@ export async function runGradients(
       results.set(
         place,
         parameter
-          ? rowMajor(
+          ? rowMajorGradient(
               tensor.data as Float32Array,
               parameter,
               name.startsWith('grad.') ? session.entry.width : undefined,
@@ -117,14 +117,10 @@ function open(programs: Programs, name: string): Promise<Session> {
  * rounded up to the layout's blocks, of no width the whole. A block that is not the leading one comes as the whole
  * gradient, zeros around it.
  */
-export function rowMajor(data: Float32Array, parameter: ParameterEntry, width?: string): TensorData {
+export function rowMajorGradient(data: Float32Array, parameter: ParameterEntry, width?: string): TensorData {
   const { shape, layout, slices, starts } = parameter;
-  const units = blocksOf(layout);
   const used = (width !== undefined && slices[width]) || shape;
-  const rounded = used.map((d, axis) => {
-    const unit = [units.outputs, units.inputs][axis] ?? 1;
-    return Math.ceil(d / unit) * unit;
-  });
+  const rounded = wholeBlocks(used, layout);
   const block = unpack(data, rounded, layout);
   if (width === undefined || !starts?.[width]) return { dtype: 'float32', shape: rounded, data: block };
   const region = blockOf(parameter, width);

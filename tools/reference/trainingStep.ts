@@ -15,9 +15,9 @@ import { portable } from '../../src/targets/portable.js';
 import { TrainingState } from '../../src/training/state.js';
 import { openMethodStep, teacherFile } from '../../src/training/steps/openMethodStep.js';
 import type { MicroBatch, StepCounts } from '../../src/training/steps/step.js';
-import { rowMajor } from './step.js';
+import { rowMajorGradient } from './step.js';
 
-type Tensors = Map<string, TensorData>;
+type NamedTensors = Map<string, TensorData>;
 
 /** Where in a training the compared step is. */
 export interface Moment {
@@ -37,13 +37,13 @@ export async function runTrainingStep(
   manifest: Manifest,
   inputs: ReadonlyMap<string, TensorData>,
   { learningRate, steps, slowStart }: Moment,
-): Promise<Tensors> {
+): Promise<NamedTensors> {
   const config = manifest.config as Config;
   const state = new TrainingState(manifest, config);
   state.restore(withKeys(inputs, manifest), steps.all);
   await writeTeacher(folder, config);
   const step = await openMethodStep(folder, manifest, config, state);
-  const results: Tensors = new Map();
+  const results: NamedTensors = new Map();
   const recorder = new Recorder(manifest, config, inputs);
   for (const session of step.sessions.values()) recorder.listen(session);
   const batches = microBatches(inputs, config);
@@ -83,7 +83,7 @@ class Recorder {
   readonly #kind: MethodName;
   /** Micro-batches of a step. */
   readonly #batches: number;
-  readonly #gradients: Tensors = new Map();
+  readonly #gradients: NamedTensors = new Map();
   readonly #rows = new Map<string, Rows>();
 
   constructor(
@@ -109,7 +109,7 @@ class Recorder {
   }
 
   /** Gradients by width, embeddings, logits and keys. */
-  results(): Tensors {
+  results(): NamedTensors {
     const rows = [...this.#rows].map(([name, rows]) => [name, rows.tensor()] as const);
     return new Map([...this.#gradients, ...rows]);
   }
@@ -119,7 +119,7 @@ class Recorder {
       const parameter = this.#parameters.get(of);
       if (!parameter) continue;
       this.trained.add(of);
-      const gradient = rowMajor(Float32Array.from(values(outputs[name]!)), parameter, width);
+      const gradient = rowMajorGradient(Float32Array.from(values(outputs[name]!)), parameter, width);
       const sum = this.#gradients.get(`${width}.${name}`)?.data as Float32Array | undefined;
       if (!sum) this.#gradients.set(`${width}.${name}`, gradient);
       else (gradient.data as Float32Array).forEach((value, i) => (sum[i]! += value));
@@ -180,8 +180,8 @@ class Rows {
 const values = (tensor: Tensor) => tensor.data as Float32Array;
 
 /** The inputs with a key network's parameters: what it does not use is the trained network's. */
-export function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manifest): Tensors {
-  const all: Tensors = new Map(inputs);
+export function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manifest): NamedTensors {
+  const all: NamedTensors = new Map(inputs);
   for (const { name } of parameters) {
     const key = `${keyPrefix}${name}`;
     if (!all.has(key)) all.set(key, inputs.get(name)!);

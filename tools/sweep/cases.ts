@@ -8,13 +8,10 @@ import {
   type BlockedPool,
   type KernelRules,
 } from '../../src/targets/cpu/guard.js';
-
-/** Of the images: noise, or regions of equal pixels of few levels, so that maxima and sums tie. */
-export const imageKinds = ['noise', 'flat'] as const;
-export type ImageKind = (typeof imageKinds)[number];
+import { imageKinds, type ImageKind } from '../reference/inputs.js';
 
 interface Image {
-  /** Default noise. */
+  /** Default noise; flat ones are regions of equal pixels of few levels, so that maxima and sums tie. */
   readonly images?: ImageKind;
   readonly batch: number;
   /** Height and width. */

@@ -1,5 +1,5 @@
 import type { SweepCase } from './cases.js';
-import { Trial, type BlockSize } from './trial.js';
+import { KernelTrial, type BlockSize } from './trial.js';
 
 /*
  * The child process of sweep.ts: runs cases in order and sends the problem of each (null: none). The next one
@@ -17,7 +17,7 @@ process.once('message', (task: Task) => {
 });
 
 async function run({ cases, block, threads }: Task): Promise<void> {
-  const trial = new Trial(block, threads);
+  const trial = new KernelTrial(block, threads);
   for (const one of cases) {
     const problem = await trial.problem(one);
     await new Promise((resolve) => process.send!(problem, resolve));

@@ -6,7 +6,8 @@
  */
 import { availableParallelism } from 'node:os';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
-import { guardProblem, imageKinds, sweepCases, type SweepCase } from './cases.js';
+import { imageKinds } from '../reference/inputs.js';
+import { guardProblem, sweepCases, type SweepCase } from './cases.js';
 import { sweep } from './sweep.js';
 import { sweepConfigs } from './sweepConfigs.js';
 

@@ -42,7 +42,7 @@ type Attributes = Readonly<Record<string, AttributeValue>>;
 type Inputs = readonly (Operand | null)[];
 
 /** Runs cases one after the other in this process. Sessions are kept while neighbours share attributes. */
-export class Trial {
+export class KernelTrial {
   #session: { readonly key: string; readonly session: InferenceSession } | undefined;
 
   constructor(

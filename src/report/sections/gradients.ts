@@ -1,4 +1,4 @@
-import type { Diagnostics } from '../../training/events.js';
+import type { Diagnostics } from '../../diagnostics/measured.js';
 import { seriesOf, stepChart, widthSeries, type HeatMap, type LineChart } from '../charts.js';
 import type { Measurement, History } from '../history.js';
 import { chartsOr, sentence, type Section } from '../section.js';

@@ -1,6 +1,6 @@
 import type { AugmentedImage } from '../augmentedViews.js';
 import { escapeHtml } from '../html.js';
-import type { Neighbour, QueryNeighbours } from '../neighbours.js';
+import type { SimilarImage, QueryNeighbours } from '../neighbours.js';
 import type { Pictures } from '../pictures.js';
 import { sentence, type Section } from '../section.js';
 
@@ -61,7 +61,7 @@ function renderQuery({ image, className, widths }: QueryNeighbours): string {
 </section>`;
 }
 
-function renderNeighbour({ image, className, sameClass, cosine }: Neighbour): string {
+function renderNeighbour({ image, className, sameClass, cosine }: SimilarImage): string {
   const text = escapeHtml(`${className}, cosine ${cosine.toFixed(3)}`);
   return `<img${sameClass ? ' class="same"' : ''} src="${image}" alt="${text}" title="${text}">`;
 }

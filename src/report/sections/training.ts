@@ -1,6 +1,6 @@
 import { slimStartEpoch } from '../../config/techniques.js';
 import type { WidthLoss } from '../../training/events.js';
-import { seriesOf, stepChart, widthSeries, type LineChart, type Rule } from '../charts.js';
+import { seriesOf, stepChart, widthSeries, type LineChart, type ChartRule } from '../charts.js';
 import { imagesPerStep, type History, type StepEvent } from '../history.js';
 import { chartsOr, type Section } from '../section.js';
 import { seriesColor } from '../style.js';
@@ -24,7 +24,7 @@ export function trainingSection(history: History): Section {
 }
 
 /** The step from which all widths train, for charts over steps; none before it is reached. */
-export function slowStartRule({ start, steps }: History): Rule[] {
+export function slowStartRule({ start, steps }: History): ChartRule[] {
   if (start === undefined) return [];
   const { config, stepsPerEpoch } = start;
   const at = slimStartEpoch(config.techniques.slowStart) * stepsPerEpoch;

@@ -1,6 +1,7 @@
 import { SlimclrError } from '../../errors.js';
 import type { Session } from '../../runtime/session.js';
-import type { Diagnostics, WidthLoss } from '../events.js';
+import type { Diagnostics } from '../../diagnostics/measured.js';
+import type { WidthLoss } from '../events.js';
 
 /** Images of one micro-batch. */
 export interface MicroBatch {

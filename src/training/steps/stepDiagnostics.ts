@@ -2,7 +2,7 @@ import { averaged } from '../../diagnostics/average.js';
 import { featureStatistics, type FeatureStatistics } from '../../diagnostics/featureStatistics.js';
 import { queueAge } from '../../diagnostics/queueAge.js';
 import type { Tensor } from '../../runtime/session.js';
-import type { Diagnostics } from '../events.js';
+import type { Diagnostics } from '../../diagnostics/measured.js';
 import { MeasuredGradients } from '../measuredGradients.js';
 import type { StepRunner } from './stepRunner.js';
 

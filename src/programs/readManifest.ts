@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { manifestFile } from '../programs/folder.js';
-import { manifestSchema, type Manifest } from '../programs/manifest.js';
+import { manifestFile } from './folder.js';
+import { manifestSchema, type Manifest } from './manifest.js';
 import { readJsonIfThere } from '../readJson.js';
 
 /**

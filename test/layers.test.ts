@@ -1,0 +1,47 @@
+import { expect } from 'chai';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, normalize } from 'node:path';
+
+/**
+ * The rooms of src/ from the bottom to the top; a room imports rooms below it only. `.` is the files beside the rooms,
+ * which every room uses; the entry points are rooms of their own.
+ */
+const layers = [
+  ...['.', 'config', 'onnx', 'graph', 'ops', 'autodiff.ts', 'targets', 'graphBuilder.ts'],
+  ...['nn', 'losses', 'optimizers', 'encoders', 'programs', 'methods'],
+  ...['data', 'runtime', 'profile', 'tuning', 'diagnostics', 'training', 'tensorboard'],
+  ...['evaluation', 'export', 'golden', 'report', 'ablation', 'index.ts', 'cli'],
+];
+
+/** The one file that puts a training run together; nothing but an `import()` in the process of the run leads to it. */
+const composition = 'training/trainingJob.ts';
+
+/** `from '...'`, `import '...'`, `import('...')`; of types, too. */
+const imported = /\b(?:from|import)\s*\(?\s*'(\.[^']+)\.js'/g;
+
+function roomOf(path: string): string {
+  const slash = path.indexOf('/');
+  if (slash >= 0) return path.slice(0, slash);
+  return layers.includes(path) ? path : '.';
+}
+
+describe('layers of src/', () => {
+  it('a room imports rooms below it only', async () => {
+    const files = (await readdir('src', { recursive: true })).filter((path) => path.endsWith('.ts'));
+    const upwards: string[] = [];
+    let count = 0;
+    for (const file of files) {
+      expect(layers, file).to.include(roomOf(file));
+      const text = await readFile(join('src', file), 'utf8');
+      for (const [, path] of text.matchAll(imported)) {
+        const other = `${normalize(join(dirname(file), path!))}.ts`;
+        count++;
+        if (file !== composition && layers.indexOf(roomOf(other)) > layers.indexOf(roomOf(file))) {
+          upwards.push(`${file} imports ${other}`);
+        }
+      }
+    }
+    expect(count).to.be.greaterThan(500);
+    expect(upwards).to.deep.equal([]);
+  });
+});
