@@ -147,13 +147,15 @@ function bound(origin: string, relation: string, limit: number | bigint): string
   return `${origin === 'array' ? 'a list' : `a ${origin}`} of a length ${relation} ${limit}`;
 }
 
-function valueText(value: unknown): string {
+/** A value as a message shows it: JSON, cut where it is long. */
+export function valueText(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   return short.replace(/\p{Cc}/gu, ' ');
 }
 
-function pathText(path: readonly PropertyKey[]): string {
+/** A place in a JSON file: `runs[2].seed`. */
+export function pathText(path: readonly PropertyKey[]): string {
   const text = path
     .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`))
     .join('');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
-import { withAbsoluteSources } from '../data/absoluteSource.js';
+import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import type { TrainingEvent } from '../training/events.js';
 import { FolderLock } from '../training/folderLock.js';
@@ -81,7 +81,7 @@ export async function ablate(options: AblateOptions): Promise<AblationResult> {
 /** `checkAlone` throws when the folder is another process's meanwhile. */
 async function ablateAlone(options: AblateOptions, checkAlone: () => void): Promise<AblationResult> {
   const { folder, seeds = defaultSeeds, table = defaultTable, signal } = options;
-  const config = withAbsoluteSources(options.config);
+  const config = withAbsolutePaths(options.config);
   const { testLimit, testSource, limit } = options.evaluation ?? {};
   // In a fixed order, and without what is undefined: the file is compared as text.
   const evaluation = {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
-import { withAbsoluteSources } from '../data/absoluteSource.js';
+import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { UsageError } from '../errors.js';
 import { readJsonIfThere } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
@@ -35,7 +35,7 @@ export async function finishedRuns(
     }
     return [];
   }
-  const differences = trainingDifferences(withAbsoluteSources(saved.config), subject.config);
+  const differences = trainingDifferences(withAbsolutePaths(saved.config), subject.config);
   if (differences.length > 0) {
     throw new UsageError(`${folder} is of another base config: ${listDifferences(differences)}`);
   }

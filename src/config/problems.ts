@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { pathText, valueText } from '../readJson.js';
 import { closest } from './closest.js';
 import { kindOf, rootNode, type SchemaNode } from './schemaNode.js';
 
@@ -127,15 +128,4 @@ function valueAt(path: readonly (string | number)[], input: unknown): unknown {
     (value, key) => (value as Record<string | number, unknown> | null)?.[key],
     input,
   );
-}
-
-function valueText(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
-function pathText(path: readonly (string | number)[]): string {
-  return path
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${key}`))
-    .join('');
 }

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SlimclrError, UsageError } from '../errors.js';
+import { isRunning } from '../replaceFile.js';
 import { defaultCacheDirectory } from './cacheDirectory.js';
 import { cifar10 } from './cifar10.js';
 import { fashionMnist } from './fashionMnist.js';
@@ -169,14 +170,5 @@ async function removeAbandoned(directory: string): Promise<void> {
   for (const entry of await readdir(parent)) {
     if (!entry.startsWith(prefix) || isRunning(Number(entry.slice(prefix.length)))) continue;
     await rm(join(parent, entry), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

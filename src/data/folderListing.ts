@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { UsageError } from '../errors.js';
 import type { SkippedFile } from './imageStore.js';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 
 /** File name extensions, lower case, that count as images: what sharp decodes, other than vector graphics. */
 export const imageExtensions: readonly string[] = [

@@ -7,7 +7,7 @@ import { decodeWithSharp } from './imageDecoder.js';
 import { contentBudget } from './imageFiles.js';
 import type { RawImage, ReadOptions, SkippedFile } from './imageStore.js';
 import { decodeOrdinaryJpeg } from './jpeg.js';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 import { scanFiles, type Inspection } from './scanFiles.js';
 import { selectionOrder } from './selection.js';
 import { throttled } from './throttled.js';

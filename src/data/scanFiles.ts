@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { inspectImageFile } from './imageFiles.js';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 import type { ScanReply, ScanSetup } from './scanWorker.js';
 
 /** What came of a file: why it is not used, or what identifies it. */

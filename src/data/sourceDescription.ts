@@ -4,7 +4,7 @@ import { decodeLanes, forEachConcurrently } from './concurrency.js';
 import { decodeFile, headerOf } from './imageDecoder.js';
 import { describeIgnored } from './imageFolder.js';
 import { PixelCheck } from './pixelCheck.js';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 import type { ImageSource, SkippedFile } from './source.js';
 import { throttled } from './throttled.js';
 

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.js';
-import { absoluteSource } from '../data/absoluteSource.js';
+import { absoluteSource } from '../data/absolutePaths.js';
 import { datasetNames } from '../data/dataset.js';
 import { openSource, select, subset } from '../data/source.js';
 import { UsageError } from '../errors.js';

@@ -161,7 +161,7 @@ function runTrial(provider: Provider): Promise<TrialMessage> {
 
 /** What is wrong with a trial; undefined when it gives the numbers of the cpu. */
 function compare(trial: TrialMessage, expected: TrialMessage): string | undefined {
-  if ('error' in trial) return reasonOf(trial.error);
+  if ('error' in trial) return withoutPlace(trial.error);
   if ('error' in expected) return 'the cpu provider gives nothing to compare with';
   const scale = Math.max(...expected.values.map(Math.abs));
   const error = Math.max(...expected.values.map((value, i) => Math.abs(value - trial.values[i]!))) / scale;
@@ -169,7 +169,7 @@ function compare(trial: TrialMessage, expected: TrialMessage): string | undefine
 }
 
 /** The part of a message of ONNX Runtime that is about the cause, without source positions, in one line. */
-function reasonOf(message: string): string {
+function withoutPlace(message: string): string {
   return message
     .replace(/^.*was false\. /s, '')
     .replace(/\s+/g, ' ')

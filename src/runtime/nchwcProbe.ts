@@ -6,6 +6,7 @@ import {
   type OnnxNode,
 } from '../onnx/model.js';
 import { Random } from '../random.js';
+import { reasonOf } from '../reason.js';
 import { convWeightLayout } from '../targets/cpu/guard.js';
 import { pack } from '../targets/parameterLayout.js';
 import { createSession, type Tensor } from './onnxRuntime.js';
@@ -224,9 +225,4 @@ function close(actual: Float32Array, expected: Float32Array): boolean {
     actual.length === expected.length &&
     expected.every((e, i) => Math.abs(actual[i]! - e) <= tolerance * Math.max(1, Math.abs(e)))
   );
-}
-
-/** The first line of an error's message. */
-function reasonOf(error: unknown): string {
-  return String((error as Error).message).split('\n')[0]!;
 }

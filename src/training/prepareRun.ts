@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig } from '../config/format.js';
 import type { Config } from '../config/schema.js';
-import { withAbsoluteSources } from '../data/absoluteSource.js';
+import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { pixelNotices } from '../data/pixelCheck.js';
 import { openSource, type ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
@@ -48,7 +48,7 @@ export async function prepareRun(
   { config: given, runFolder, resume = false, cacheDirectory, profile = false }: RunOptions,
   { onProgress, onNotice, signal }: RunReport,
 ): Promise<PreparedRun> {
-  const config = withAbsoluteSources(given);
+  const config = withAbsolutePaths(given);
   const { data, method, seed } = config;
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(

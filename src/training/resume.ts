@@ -1,5 +1,6 @@
 import { diffConfigs, type ConfigDifference } from '../config/format.js';
 import type { Config } from '../config/schema.js';
+import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { isOfContent } from '../data/imageFolder.js';
 import type { ImageSource } from '../data/source.js';
 import { UsageError } from '../errors.js';
@@ -46,7 +47,8 @@ export function checkResumable(
   config: Config,
   { fingerprint, earlierFingerprint }: ImageIdentity,
 ): void {
-  const differences = trainingDifferences(saved.config, config).filter(
+  // Checkpoints made before may hold a relative path of a teacher.
+  const differences = trainingDifferences(withAbsolutePaths(saved.config), withAbsolutePaths(config)).filter(
     ({ path }) => !ofTheMachine.includes(path),
   );
   if (differences.length > 0) {

@@ -10,6 +10,7 @@ import { ViewLoader } from '../../src/data/loader.js';
 import { openSource } from '../../src/data/source.js';
 import { PillowRival, type RivalSettings } from './pillow/rival.js';
 import { writePacked, writePhotographs } from './pillow/testImages.js';
+import { median } from './median.js';
 
 interface Options {
   readonly python: string;
@@ -170,10 +171,6 @@ function medians(speeds: readonly Speed[]): Speed {
     imagesPerSecond: median(speeds.map(({ imagesPerSecond }) => imagesPerSecond)),
     processorTime: median(speeds.map(({ processorTime }) => processorTime)),
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 function parse(args: string[]): Options {

@@ -16,6 +16,7 @@ import { createSession, type InferenceSession } from '../../src/runtime/onnxRunt
 import { floatTensor, type Tensor } from '../../src/runtime/session.js';
 import { formatCase, formatSummary, type InferCase, type Side } from './inferReport.js';
 import { PytorchServer } from './pytorchInfer/pytorchServer.js';
+import { median } from './median.js';
 
 interface Options {
   readonly python: readonly string[];
@@ -207,10 +208,6 @@ async function takeTurns(contenders: readonly Contender[], seconds: number): Pro
     }
   }
   return times.map(median);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 /**
