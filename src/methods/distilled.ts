@@ -1,7 +1,12 @@
 import type { Config } from '../config/schema.js';
 import type { Value } from '../graph/graph.js';
 import { distillationLoss, type DistillationTarget } from '../losses/distillation.js';
-import { lessonOf, type Predictions, type QueryPass, type QueryResult } from '../programs/query.js';
+import {
+  distilledPrediction,
+  type Predictions,
+  type QueryPass,
+  type QueryResult,
+} from '../programs/query.js';
 
 /**
  * A width's loss: the method's own for the full width, `(1 - a) own + a distillation` for a sub-network that has
@@ -17,7 +22,7 @@ export function distilled(
   if (distillation.kind === 'none' || teachers.length === 0) {
     return { loss: own.loss, terms: { [own.name]: own.loss }, predictions };
   }
-  const student = predictions[lessonOf(distillation)]!;
+  const student = predictions[distilledPrediction(distillation)]!;
   const lessons = teachers.map((label) => graph.input(`teacher.${label}`, student.type));
   const taught = distillationLoss(b, student, lessons, target, distillation);
   const { weight } = distillation;

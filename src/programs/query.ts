@@ -38,8 +38,11 @@ export interface QueryResult {
 /** Builds a method's inputs and loss. */
 export type Objective = (pass: QueryPass) => QueryResult;
 
-/** Which of its predictions a width gives away to those it teaches. */
-export function lessonOf({ kind }: Distillation): keyof Predictions {
+/**
+ * Which of its predictions a width is distilled by: `logits`, or `embedding` for the kinds on features. E.g. with
+ * `kd-logits` at widths 1, 0.5 the logits of 1.0 are an input `teacher.w1.00` of the graph of 0.5.
+ */
+export function distilledPrediction({ kind }: Distillation): keyof Predictions {
   return kind === 'kd-features' || kind === 'mse-features' ? 'embedding' : 'logits';
 }
 

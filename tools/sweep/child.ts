@@ -1,4 +1,4 @@
-import type { SweepCase } from './cases.js';
+import type { SweepCase } from './sweepCase.js';
 import { KernelTrial, type BlockSize } from './trial.js';
 
 /*

@@ -7,7 +7,8 @@
 import { availableParallelism } from 'node:os';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
 import { imageKinds } from '../reference/inputs.js';
-import { guardProblem, sweepCases, type SweepCase } from './cases.js';
+import { sweepCases } from './cases.js';
+import { guardProblem, type SweepCase } from './sweepCase.js';
 import { sweep } from './sweep.js';
 import { sweepConfigs } from './sweepConfigs.js';
 

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import type { SweepCase } from './cases.js';
+import type { SweepCase } from './sweepCase.js';
 import type { Task } from './child.js';
 
 /**

@@ -9,7 +9,7 @@ import {
 import { convWeightLayout } from '../../src/targets/cpu/guard.js';
 import { pack } from '../../src/targets/parameterLayout.js';
 import { blockImage } from './blockImage.js';
-import type { ConvCase, SweepCase } from './cases.js';
+import type { ConvCase, SweepCase } from './sweepCase.js';
 
 const blockedDomain = 'com.microsoft.nchwc';
 /** Elements before and after each buffer: what a kernel reads or writes outside lands there. */

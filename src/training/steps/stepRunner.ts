@@ -3,7 +3,7 @@ import { lossWeights } from '../../losses/reweighting.js';
 import { once } from '../../once.js';
 import { keyPrefix } from '../../programs/key.js';
 import { widthLabel, type GraphKind, type Manifest } from '../../programs/manifest.js';
-import { lessonOf, teachersOf } from '../../programs/query.js';
+import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
 import {
   float64Scalar,
@@ -349,7 +349,7 @@ export class StepRunner {
   /** What a width is taught by: predictions of its teachers from the same pass, e.g. of 1 for 0.5, as `teacher.w1.00`. */
   #teacherOutputs(index: number): Tensors {
     const { widths, techniques } = this.config;
-    const kind = lessonOf(techniques.distillation);
+    const kind = distilledPrediction(techniques.distillation);
     return Object.fromEntries(
       teachersOf(widths[index]!, this.config)
         .map(widthLabel)

@@ -2,7 +2,7 @@ import type { Config } from '../../config/schema.js';
 import type { DistillationOf } from '../../config/techniques.js';
 import { softmaxEntropy } from '../../diagnostics/softmaxEntropy.js';
 import { widthLabel } from '../../programs/manifest.js';
-import { lessonOf, teachersOf } from '../../programs/query.js';
+import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import type { WidthOutputs } from './stepRunner.js';
 
 /**
@@ -31,7 +31,7 @@ export class TeacherEntropy {
   /** Takes what a width predicted in a pass, where it teaches another. */
   record(label: string, outputs: WidthOutputs): void {
     if (!this.#soft || ![...this.#teachers.values()].some((teachers) => teachers.includes(label))) return;
-    const { data, dims } = outputs[lessonOf(this.#soft)]!;
+    const { data, dims } = outputs[distilledPrediction(this.#soft)]!;
     this.#entropies.set(label, softmaxEntropy(data as Float32Array, dims[1]!, this.#soft.teacherTemperature));
   }
 

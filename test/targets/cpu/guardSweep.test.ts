@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { probeBlockedKernels } from '../../../src/runtime/nchwcProbe.js';
-import { guardProblem, sweepCases, type SweepCase } from '../../../tools/sweep/cases.js';
+import { sweepCases } from '../../../tools/sweep/cases.js';
+import { guardProblem, type SweepCase } from '../../../tools/sweep/sweepCase.js';
 import { sweep } from '../../../tools/sweep/sweep.js';
 
 /** A part of what `npm run sweep` runs in full, on the block size of this machine. */
