@@ -1,5 +1,5 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
-import { channelMean, scaleCentred } from './channels.js';
+import { meanPerChannel, scaleCentred } from './channels.js';
 import type { CompositeOperator } from './operator.js';
 import { countedElements, floating, rank, required } from './shapes.js';
 
@@ -38,9 +38,9 @@ export const BatchNormTrain: CompositeOperator<BatchNormalizationAttributes> = {
   lower(b, [x, gamma, beta], { epsilon }) {
     const [, c] = x!.dims as [number, number];
     // Two passes, mean first: E[x^2] - mean^2 cancels where |mean| >> std.
-    const mean = channelMean(b, x!);
+    const mean = meanPerChannel(b, x!);
     const centred = b.op('Sub', [x!, b.reshape(mean, [1, c, 1, 1])]);
-    const variance = channelMean(b, b.op('Mul', [centred, centred]));
+    const variance = meanPerChannel(b, b.op('Mul', [centred, centred]));
     const y = scaleCentred(b, centred, { scale: gamma!, bias: beta!, variance, epsilon });
     return [y, mean, variance];
   },

@@ -6,7 +6,7 @@ import type { Builder } from './builder.js';
  * map in parts and are up to four times as fast that way. In one step some of them, ReduceSumSquare's among them, add
  * all N H W values to one float32, which is off by 7e-5 for 256 maps of 32x32.
  */
-export function channelMean(b: Builder, x: Value): Value {
+export function meanPerChannel(b: Builder, x: Value): Value {
   return overBatch(b, 'ReduceMean', x);
 }
 

@@ -9,7 +9,7 @@ import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { version } from '../version.js';
 import { layerGraph, layerPlaces, type Layer } from './layer.js';
-import { race, type Run } from './race.js';
+import { race, type Candidate } from './race.js';
 
 /** Answers what tuning wants to know of a layer. */
 export interface LayerBench {
@@ -35,7 +35,7 @@ export class OrtLayerBench implements LayerBench {
   async times(layer: Layer, candidates: readonly Choices[]): Promise<number[]> {
     const sessions: InferenceSession[] = [];
     try {
-      const runs: Run[] = [];
+      const runs: Candidate[] = [];
       for (const choices of candidates) {
         const graph = this.#lowered(layer, choices);
         const { opset, optimization } = cpuTarget(this.kernels.block);

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 
-/** One run of a candidate. */
-export type Run = () => Promise<unknown>;
+/** Runs a candidate once. */
+export type Candidate = () => Promise<unknown>;
 
 /** Milliseconds since some moment. */
 export type Clock = () => number;
@@ -17,7 +17,10 @@ const hopeless = 1.2;
  * Median milliseconds of each candidate. They run in turns, so that a machine that changes its speed changes it for
  * all of them; each runs once before, unmeasured. One that falls far behind runs no more.
  */
-export async function race(runs: readonly Run[], now: Clock = () => performance.now()): Promise<number[]> {
+export async function race(
+  runs: readonly Candidate[],
+  now: Clock = () => performance.now(),
+): Promise<number[]> {
   for (const run of runs) await run();
   const times = runs.map((): number[] => []);
   let rounds = fewestRounds;

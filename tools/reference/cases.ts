@@ -16,7 +16,7 @@ export const encoders = {
   resnet18: { encoder: { name: 'resnet18', stem: 'cifar' }, data: { imageSize: 32 }, batchSize: 16 },
   resnet50: { encoder: { name: 'resnet50', stem: 'imagenet' }, data: { imageSize: 64 }, batchSize: 16 },
 } as const satisfies Record<string, ConfigInput>;
-export type EncoderName = keyof typeof encoders;
+export type ReferenceEncoder = keyof typeof encoders;
 
 /**
  * Queues are short and heads narrow, which changes nothing but time. Momentum and decay are such that a wrong one moves
@@ -35,7 +35,7 @@ const shared = { epochs: 10, optimizer: { kind: 'sgd', weightDecay: 0.01 } } as 
 
 /** One step of a method on an encoder; `set` are assignments, as of `slimclr --set`, that win over what is usual here. */
 export function caseOf(
-  encoder: EncoderName,
+  encoder: ReferenceEncoder,
   method: MethodName,
   set: readonly string[] = [],
   { title = '', slowStart = false } = {},
@@ -51,7 +51,7 @@ function assignments(config: ConfigInput): string[] {
 }
 
 /** Every method, and what `--all` varies of each. */
-export function allCases(encoder: EncoderName): Case[] {
+export function allCases(encoder: ReferenceEncoder): Case[] {
   const small = encoder === 'resnet20' ? ['batchSize=16'] : [];
   const vary = (
     method: MethodName,

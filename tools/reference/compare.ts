@@ -8,7 +8,15 @@ import type { Config } from '../../src/config/schema.js';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { readManifest } from '../../src/programs/readManifest.js';
 import { targets } from '../../src/targets/index.js';
-import { allCases, caseOf, encoders, methodNames, momentOf, type Case, type EncoderName } from './cases.js';
+import {
+  allCases,
+  caseOf,
+  encoders,
+  methodNames,
+  momentOf,
+  type Case,
+  type ReferenceEncoder,
+} from './cases.js';
 import {
   compareCase,
   compareFolders,
@@ -21,7 +29,7 @@ import { asExact, printCase, printHeading, printLine } from './printCase.js';
 
 interface Options extends Omit<CompareOptions, 'images'> {
   readonly images: readonly ImageKind[];
-  readonly encoder?: readonly EncoderName[];
+  readonly encoder?: readonly ReferenceEncoder[];
   readonly method: readonly MethodName[];
   readonly all: boolean;
   readonly only?: string;
@@ -63,7 +71,7 @@ async function main(options: Options): Promise<void> {
 function casesOf({
   all,
   only = '',
-  encoder = all ? ['resnet20'] : (Object.keys(encoders) as EncoderName[]),
+  encoder = all ? ['resnet20'] : (Object.keys(encoders) as ReferenceEncoder[]),
   method,
   preset,
   set = [],

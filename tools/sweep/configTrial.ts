@@ -47,7 +47,7 @@ interface Run {
   readonly moves: readonly Float32Array[];
 }
 
-export interface Difference {
+export interface TargetDifference {
   readonly target: string;
   /** Largest part of its bound that a difference reaches; above 1 the target is wrong. */
   readonly badness: number;
@@ -60,13 +60,13 @@ export interface Difference {
  * says how far they are apart. Whole configs amplify rounding by what their batch norms of few values and their
  * losses make of it, so `portable` runs once more on weights moved by a millionth: what it answers is the measure.
  */
-export async function tryConfig(drawn: DrawnConfig, targets: readonly Target[]): Promise<Difference[]> {
+export async function tryConfig(drawn: DrawnConfig, targets: readonly Target[]): Promise<TargetDifference[]> {
   const { config, images } = drawn;
   const reference = await OpenConfig.open(config, portable);
   const inputs = drawInputs(reference.manifest, config, { seed: config.seed, images });
   const expected = await reference.run(inputs);
   const moved = [await reference.run(movedWeights(inputs, 1))];
-  const differences: Difference[] = [];
+  const differences: TargetDifference[] = [];
   for (const target of targets) {
     const opened = await OpenConfig.open(config, target);
     const run = await opened.run(inputs);
@@ -168,7 +168,7 @@ function termsOf(
   return terms;
 }
 
-function compare(run: Run, expected: Run, moved: readonly Run[]): Omit<Difference, 'target'> {
+function compare(run: Run, expected: Run, moved: readonly Run[]): Omit<TargetDifference, 'target'> {
   let worst = { badness: 0, place: 'nowhere' };
   const note = (badness: number, place: string) => {
     // Not `badness > worst`: a NaN is the worst.
