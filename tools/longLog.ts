@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { formatConfig } from '../src/config/format.js';
 import { presets } from '../src/config/presets.js';
 import { loadConfig } from '../src/config/load.js';
-import { widthLabel } from '../src/programs/manifest.js';
+import { widthLabel } from '../src/nn/widthLabel.js';
 import { logFile } from '../src/training/eventLog.js';
 import { logFormat } from '../src/training/logFormat.js';
 

@@ -1,5 +1,5 @@
 import type { WidthAccuracy } from '../evaluation/results.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { History } from '../report/history.js';
 import type { AblationRun, GradientMeans, Spread, VariantSummary } from './results.js';
 

@@ -1,4 +1,4 @@
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import {
   openEvaluation,
   subject,

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { writeClassifiers } from './classifiers.js';
 import {
   openEvaluation,

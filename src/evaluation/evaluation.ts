@@ -1,4 +1,4 @@
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { FeatureCache } from './featureCache.js';
 import { openLabelledImages, type LabelledImages, type LabelledImagesOptions } from './labelledImages.js';
 import type { Accuracy, KnnResult, WidthAccuracy } from './results.js';

@@ -4,7 +4,7 @@ import { rewrite } from '../graph/rewrite.js';
 import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { classifierInputs, finetuneProgram } from '../programs/finetune.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from '../programs/network.js';
 import { Arena } from '../runtime/arena.js';
 import { scalarTensor, type Session, type Tensor } from '../runtime/session.js';

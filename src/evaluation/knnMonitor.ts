@@ -7,7 +7,7 @@ import { networkOf } from '../methods/index.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import { bindWeights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Monitor, MonitorOptions } from '../training/monitor.js';
 import { extractFeatures, FrozenEncoder } from './features.js';
 import { knnAccuracy } from './knn.js';

@@ -1,5 +1,5 @@
 import { cut } from '../graph/region.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { probeProgram, sharedProbeProgram, type SharedProbeOptions } from '../programs/probe.js';
 import type { InferenceSession } from '../runtime/onnxRuntime.js';
 import { floatTensor, type RuntimeOptions, type Tensor } from '../runtime/session.js';

@@ -4,7 +4,7 @@ import { bytesOf, formatType } from '../onnx/model.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { initialWeights } from '../programs/initialWeights.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { calibrate } from './calibrate.js';
 import type { Evaluation } from './evaluation.js';
 import { cacheKey, FeatureCache, type FeatureSlot } from './featureCache.js';

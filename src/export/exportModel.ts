@@ -6,7 +6,7 @@ import type { TensorData } from '../onnx/safetensors.js';
 import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { emitFrozen } from '../programs/emitFrozen.js';
 import { countMultiplyAdds } from '../programs/flops.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from '../programs/network.js';
 import { portable } from '../targets/portable.js';
 import { version } from '../version.js';

@@ -3,7 +3,7 @@ import { SlimclrError } from '../errors.js';
 import { writeResult } from '../evaluation/resultFiles.js';
 import { exportSchema, type ExportedModelRecord, type ExportResult } from '../evaluation/results.js';
 import type { Notices } from '../keep.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { readJsonIfThere } from '../readJson.js';
 
 /** What sets a model apart from the others of a run. */

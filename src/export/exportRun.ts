@@ -10,7 +10,7 @@ import { replaceFile } from '../replaceFile.js';
 import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
 import { openRunImages } from '../evaluation/runImages.js';
 import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { floatTensor, threadCount } from '../runtime/session.js';
 import { exportModel, type ExportClassifier, type ExportSubject } from './exportModel.js';
 import { modelFile, recordModels } from './exportRecord.js';

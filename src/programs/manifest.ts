@@ -7,7 +7,6 @@ import { sha256Schema, type Json } from '../readJson.js';
 import { parameterLayouts } from '../targets/parameterLayout.js';
 
 export type { ParameterRole };
-export { widthLabel } from '../nn/widthLabel.js';
 
 /** `manifest.json` of a program folder. README.md beside this file explains every field and name. */
 

@@ -6,7 +6,7 @@ import { openLabelledImages } from '../evaluation/labelledImages.js';
 import type { KnnResult } from '../evaluation/results.js';
 import { cachedFeatures } from '../evaluation/runFeatures.js';
 import { openTrainedRun } from '../evaluation/trainedRun.js';
-import { widthLabel } from '../programs/manifest.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import type { ReportOptions } from './options.js';
 import { thumbnail } from './thumbnail.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Config } from '../../src/config/schema.js';
 import { calibrateProgram } from '../../src/programs/embed.js';
-import { widthLabel } from '../../src/programs/manifest.js';
+import { widthLabel } from '../../src/nn/widthLabel.js';
 import { Random } from '../../src/random.js';
 import { expectClose } from '../support/expectClose.js';
 import { forEachTap } from '../support/naiveConvolution.js';

@@ -1,5 +1,5 @@
 import { formatTable } from '../../src/cli/table.js';
-import { widthLabel } from '../../src/programs/manifest.js';
+import { widthLabel } from '../../src/nn/widthLabel.js';
 
 /** Who runs a model: this package's export, PyTorch's export, both on ONNX Runtime, or PyTorch itself. */
 export const sides = ['slimclr', 'torch.onnx', 'eager', 'frozen'] as const;

@@ -1,6 +1,6 @@
 import { percent } from '../../evaluation/resultFiles.js';
 import type { WidthAccuracy } from '../../evaluation/results.js';
-import { widthLabel } from '../../programs/manifest.js';
+import { widthLabel } from '../../nn/widthLabel.js';
 import { seriesOf, type LineChart } from '../charts.js';
 import { escapeHtml } from '../html.js';
 import type { Run } from '../run.js';

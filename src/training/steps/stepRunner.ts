@@ -2,7 +2,8 @@ import { viewSize, type Config } from '../../config/schema.js';
 import { lossWeights } from '../../losses/reweighting.js';
 import { once } from '../../once.js';
 import { keyPrefix } from '../../programs/key.js';
-import { widthLabel, type GraphKind, type Manifest } from '../../programs/manifest.js';
+import { widthLabel } from '../../nn/widthLabel.js';
+import type { GraphKind, Manifest } from '../../programs/manifest.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
 import {

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/schema.js';
 import type { DistillationOf } from '../../config/techniques.js';
 import { softmaxEntropy } from '../../diagnostics/softmaxEntropy.js';
-import { widthLabel } from '../../programs/manifest.js';
+import { widthLabel } from '../../nn/widthLabel.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import type { WidthOutputs } from './stepRunner.js';
 
