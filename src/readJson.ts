@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SlimclrError } from './errors.js';
 import { readPlainFile } from './plainFile.js';
+import { printable } from './printable.js';
 
 /** What a schema's file holds, read only; `Whole` are types that stay as they are. */
 export type Json<Schema extends z.ZodType, Whole = never> = ReadOnly<z.infer<Schema>, Whole>;
@@ -151,7 +152,7 @@ function bound(origin: string, relation: string, limit: number | bigint): string
 export function valueText(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return short.replace(/\p{Cc}/gu, ' ');
+  return printable(short);
 }
 
 /** A place in a JSON file: `runs[2].seed`. */
@@ -159,5 +160,5 @@ export function pathText(path: readonly PropertyKey[]): string {
   const text = path
     .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i === 0 ? '' : '.'}${String(key)}`))
     .join('');
-  return (text.length > 120 ? `${text.slice(0, 117)}...` : text).replace(/\p{Cc}/gu, ' ');
+  return printable(text.length > 120 ? `${text.slice(0, 117)}...` : text);
 }
