@@ -13,6 +13,25 @@ export const parameterLayouts = ['plain', 'OIHW16i16o', 'OIHW16o', 'OIHW8i8o', '
  */
 export type ParameterLayout = (typeof parameterLayouts)[number];
 
+/** A layout whatever its block, B: `OIHWBiBo` is `OIHW16i16o` or `OIHW8i8o`. */
+export type ParameterForm = keyof typeof layouts;
+
+const layouts = {
+  OIHWBiBo: { 8: 'OIHW8i8o', 16: 'OIHW16i16o' },
+  OIHWBo: { 8: 'OIHW8o', 16: 'OIHW16o' },
+} as const;
+
+/** The layout of a form with blocks of B channels. */
+export function layoutOf(form: ParameterForm, block: 8 | 16): ParameterLayout {
+  return layouts[form][block];
+}
+
+/** The form of a layout; `plain` has none and stays as it is. */
+export function formOf(layout: ParameterLayout): ParameterForm | 'plain' {
+  if (layout === 'plain') return layout;
+  return blocksOf(layout).inputs === 1 ? 'OIHWBo' : 'OIHWBiBo';
+}
+
 /** Channels of a block of inputs and of outputs; 1 where they are not blocked. */
 export function blocksOf(layout: ParameterLayout): { readonly inputs: number; readonly outputs: number } {
   switch (layout) {

@@ -1,5 +1,12 @@
 import { expect } from 'chai';
-import { pack, storedShape, unpack, type ParameterLayout } from '../../src/targets/parameterLayout.js';
+import {
+  formOf,
+  layoutOf,
+  pack,
+  storedShape,
+  unpack,
+  type ParameterLayout,
+} from '../../src/targets/parameterLayout.js';
 
 /** 0, 1, 2 ... of a shape. */
 const counted = (...shape: number[]) =>
@@ -36,6 +43,14 @@ describe('targets/parameterLayout', () => {
       expect(Float32Array.from(packed).sort()).to.deep.equal(values);
     });
   }
+
+  it('a form and a block give a layout, and the layout the form', () => {
+    const forms = ['OIHWBiBo', 'OIHWBo'] as const;
+    const layouts = ([8, 16] as const).flatMap((block) => forms.map((form) => layoutOf(form, block)));
+    expect(layouts).to.deep.equal(['OIHW8i8o', 'OIHW8o', 'OIHW16i16o', 'OIHW16o']);
+    expect(layouts.map(formOf)).to.deep.equal([...forms, ...forms]);
+    expect(formOf('plain')).to.equal('plain');
+  });
 
   it('storedShape rounds a narrow block up to whole blocks of both channel axes', () => {
     expect(storedShape([12, 24, 3, 3], 'OIHW16i16o')).to.deep.equal([1, 32 * 9, 16]);

@@ -76,16 +76,16 @@ export const conv: Rule = (l, node) => {
   const w = l.of(weight);
   const output = node.outputs[0]!;
   const logical = geometryOf(x.type.shape, w.dims, output.shape, node.attributes as ConvAttributes);
-  const form = w.has('stem') ? 'stem' : 'kernel';
-  const g = logical && packed(l, logical, form === 'stem');
+  const form = w.has('OIHWBo') ? 'OIHWBo' : 'OIHWBiBo';
+  const g = logical && packed(l, logical, form === 'OIHWBo');
   if (!g || bias || !x.zeroPadded || !w.has(form)) return null;
   // A 1x1 window with a stride reads every second position of a blocked map, which a plain image is not.
-  if (form === 'stem' && g.kernel === 1 && g.stride > 1) return null;
+  if (form === 'OIHWBo' && g.kernel === 1 && g.stride > 1) return null;
   const { k } = l;
-  const spread = form === 'kernel' && g.samples === 1 && spreadPays(l, x, g);
-  const layout = spread ? 'folded' : form === 'stem' ? 'blocked' : convLayout(l, logical);
+  const spread = form === 'OIHWBiBo' && g.samples === 1 && spreadPays(l, x, g);
+  const layout = spread ? 'folded' : form === 'OIHWBo' ? 'blocked' : convLayout(l, logical);
   const image =
-    form === 'stem'
+    form === 'OIHWBo'
       ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
       : mapOf(l, inputOf(l, x, logical, layout), layout, [g.batch, g.inputs]);
   const kernel = packedWeights(l, w, form, g);

@@ -1,4 +1,4 @@
-import type { ParameterLayout } from '../parameterLayout.js';
+import { layoutOf, type ParameterLayout } from '../parameterLayout.js';
 
 /*
  * Which nodes of ONNX Runtime's domain `com.microsoft.nchwc` may be emitted. Its kernels check little: a wrong
@@ -53,8 +53,7 @@ export function convMode({ inputs, outputs, group }: Channels, blockSize: number
 
 /** The order in memory of the weights `[K, C/group, kh, kw]` that nchwc.Conv reads, given C/group. */
 export function convWeightLayout(inputsPerGroup: number, blockSize: 8 | 16): ParameterLayout {
-  if (inputsPerGroup < blockSize) return blockSize === 16 ? 'OIHW16o' : 'OIHW8o';
-  return blockSize === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
+  return layoutOf(inputsPerGroup < blockSize ? 'OIHWBo' : 'OIHWBiBo', blockSize);
 }
 
 type Channels = Pick<BlockedConv, 'inputs' | 'outputs' | 'group'>;

@@ -6,6 +6,7 @@ import { conv } from './convolution.js';
 import { add, relu, reluGrad } from './elementwise.js';
 import type { KernelRules } from './guard.js';
 import { convInputGrad } from './inputGradient.js';
+import { layoutOf } from '../parameterLayout.js';
 import { LayoutPass, type Rule } from './layoutPass.js';
 import { addBlock, slice } from './parameterBlock.js';
 import { expand, globalAveragePool, maxPool, maxPoolGrad } from './pooling.js';
@@ -53,9 +54,8 @@ export function cpuTarget(
     optimization: 'disabled',
     layout([outputs = 0, inputs = 0, ...window]) {
       if (window.length !== 2 || outputs % block !== 0) return 'plain';
-      if (inputs <= 4) return block === 16 ? 'OIHW16o' : 'OIHW8o';
-      if (inputs % block !== 0) return 'plain';
-      return block === 16 ? 'OIHW16i16o' : 'OIHW8i8o';
+      if (inputs <= 4) return layoutOf('OIHWBo', block);
+      return inputs % block === 0 ? layoutOf('OIHWBiBo', block) : 'plain';
     },
     rewrite: (graph, places) =>
       new LayoutPass(graph, choices, { block, plainGroups }, onDeclined).run(rules, places),

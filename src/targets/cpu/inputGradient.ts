@@ -28,7 +28,7 @@ export const convInputGrad: Rule = (l, node) => {
   const attributes = node.attributes as ConvInputGradAttributes;
   const logical = geometryOf(output.shape, w.dims, gradient.shape, attributes);
   const g = logical && packed(l, logical, false);
-  if (!g || !w.has('kernel') || (dy.pending?.kind !== 'scaled' && !dy.zeroPadded)) return null;
+  if (!g || !w.has('OIHWBiBo') || (dy.pending?.kind !== 'scaled' && !dy.zeroPadded)) return null;
   const layout = convLayout(l, logical);
   const { k } = l;
   const { u, scale } = openFactor(dy, w.dims);
@@ -37,7 +37,7 @@ export const convInputGrad: Rule = (l, node) => {
   // The weight gradient first: afterwards nobody needs the layer's input.
   const image = last ? k.after(raw, last) : raw;
   const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
-  const turned = turnedBlocks(l, k.after(packedWeights(l, w, 'kernel', g), raw), factor);
+  const turned = turnedBlocks(l, k.after(packedWeights(l, w, 'OIHWBiBo', g), raw), factor);
   const pending = pendingGradient(l, image, turned, layout, g, logical);
   return [LaidOutValue.open(k, output.type, pending, l.whole(output))];
 };

@@ -1,5 +1,6 @@
 import type { TensorType, Value } from '../../graph/graph.js';
 import { once } from '../../once.js';
+import type { ParameterForm } from '../parameterLayout.js';
 import type { BlockedConvOptions, Kernels } from './kernels.js';
 
 /**
@@ -7,10 +8,9 @@ import type { BlockedConvOptions, Kernels } from './kernels.js';
  * `plain`: row-major; `blocked`: `[N, C/B, H, W, B]`, declared `[N, C, H, W]`; `folded`: `[C/B, H, W, N, B]`, declared
  * `[1, C, H, W N]`, which turns the batch into a part of the width of small maps. Samples of few channels share a
  * block (`Kernels.pack`): N and C are then those of `Kernels.mapDims`. How a parameter `[K, C, kh, kw]`
- * lies: `kernel` is OIHW{B}i{B}o of parameterLayout.ts with both channel axes rounded up, `stem` OIHW{B}o.
+ * lies: in a form of parameterLayout.ts, its blocked channel axes rounded up.
  */
 export type Layout = 'plain' | 'blocked' | 'folded' | ParameterForm;
-export type ParameterForm = 'kernel' | 'stem';
 export type MapLayout = 'blocked' | 'folded';
 
 /** An activation as it was computed. */
@@ -176,12 +176,12 @@ export class LaidOutValue {
     const value = this.#held.get(from)!;
     const k = this.kernels;
     if (layout === 'plain') {
-      if (from === 'kernel' || from === 'stem') return plainParameter(k, value, this.dims, from);
+      if (from === 'OIHWBiBo' || from === 'OIHWBo') return plainParameter(k, value, this.dims, from);
       const samples = k.pack(this.dims[0]!, this.dims[1]!);
       const map = this.get('blocked');
       return k.reshape(k.reorderOutput(map, samples * this.dims[1]!), this.dims);
     }
-    if (layout === 'kernel' || layout === 'stem') return blockedParameter(k, this.get('plain'), layout);
+    if (layout === 'OIHWBiBo' || layout === 'OIHWBo') return blockedParameter(k, this.get('plain'), layout);
     const [n, c, h, w] = k.mapDims(this.dims);
     const [blocks, block] = [c / k.block, k.block];
     if (layout === 'blocked' && from === 'plain') {
@@ -308,7 +308,7 @@ function plainParameter(k: Kernels, value: Value, dims: readonly number[], form:
   const [outputs, inputs] = dims as [number, number];
   const [rows, columns, kh, kw] = value.dims as [number, number, number, number];
   const { block } = k;
-  const inner = form === 'kernel' ? block : 1;
+  const inner = form === 'OIHWBiBo' ? block : 1;
   const split = k.reshape(value, [rows / block, columns / inner, kh * kw, inner, block]);
   const whole = k.reshape(k.transpose(split, [0, 4, 1, 3, 2]), value.dims);
   return k.cut(whole, [0, outputs], [0, inputs]);
@@ -318,7 +318,7 @@ function plainParameter(k: Kernels, value: Value, dims: readonly number[], form:
 function blockedParameter(k: Kernels, value: Value, form: ParameterForm): Value {
   const [outputs, inputs, kh, kw] = value.dims as [number, number, number, number];
   const { block } = k;
-  const inner = form === 'kernel' ? block : 1;
+  const inner = form === 'OIHWBiBo' ? block : 1;
   const rows = k.padded(outputs);
   const columns = Math.ceil(inputs / inner) * inner;
   const whole = k.pad(value, [0, 0, 0, 0], [rows - outputs, columns - inputs, 0, 0]);

@@ -5,7 +5,7 @@ import type { ConvAttributes } from '../../ops/conv.js';
 import type { OpName } from '../../ops/operator.js';
 import { verify } from '../../ops/verify.js';
 import { lowerNode } from '../lowerNode.js';
-import { blocksOf, storedShape, wholeBlocks, type ParameterLayout } from '../parameterLayout.js';
+import { formOf, storedShape, wholeBlocks } from '../parameterLayout.js';
 import type { ParameterPlaces } from '../target.js';
 import type { NormRecord } from './batchNorm.js';
 import type { Choices, ConvSize, MapSize } from './choices.js';
@@ -151,11 +151,6 @@ export class LayoutPass {
     const values = lowerNode(this.b, node, inputs, 'cpu');
     return values.map((value, i) => value && this.laidOut(node.outputs[i]!, 'plain', value));
   }
-}
-
-function formOf(layout: ParameterLayout): Layout {
-  if (layout === 'plain') return 'plain';
-  return blocksOf(layout).inputs === 1 ? 'stem' : 'kernel';
 }
 
 /** The size of a convolution that the blocked kernels may take. */

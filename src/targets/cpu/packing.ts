@@ -2,7 +2,8 @@ import type { Value } from '../../graph/graph.js';
 import { elementCount } from '../../onnx/model.js';
 import type { Geometry } from './convolution.js';
 import type { LayoutPass } from './layoutPass.js';
-import type { ParameterForm, LaidOutValue } from './laidOutValue.js';
+import type { ParameterForm } from '../parameterLayout.js';
+import type { LaidOutValue } from './laidOutValue.js';
 
 /*
  * Samples that share a block of channels (`Kernels.pack`) go through a convolution together: as one sample of
@@ -66,7 +67,7 @@ export function unpackedWeights(
 ): Value {
   if (g.samples === 1) return value;
   const { k } = l;
-  const shape = [k.padded(outputs!), form === 'kernel' ? k.padded(inputs!) : inputs!, kh!, kw!];
+  const shape = [k.padded(outputs!), form === 'OIHWBiBo' ? k.padded(inputs!) : inputs!, kh!, kw!];
   const size = elementCount(shape);
   const from: number[] = [];
   const kept: number[] = [];
@@ -97,7 +98,7 @@ type Visit = (row: number, column: number, tap: number) => void;
 /** Every element of a parameter of this shape in the order of its blocks. */
 function eachElement(block: number, form: ParameterForm, shape: readonly number[], visit: Visit): void {
   const [outputs, inputs, kh, kw] = shape as [number, number, number, number];
-  const inner = form === 'kernel' ? block : 1;
+  const inner = form === 'OIHWBiBo' ? block : 1;
   for (let rows = 0; rows < outputs; rows += block) {
     for (let columns = 0; columns < inputs; columns += inner) {
       for (let tap = 0; tap < kh * kw; tap++) {
@@ -116,7 +117,7 @@ function place(
   column: number,
   tap: number,
 ): number {
-  const inner = form === 'kernel' ? block : 1;
+  const inner = form === 'OIHWBiBo' ? block : 1;
   const blockOf = Math.floor(row / block) * (inputs! / inner) + Math.floor(column / inner);
   return ((blockOf * kh! * kw! + tap) * inner + (column % inner)) * block + (row % block);
 }

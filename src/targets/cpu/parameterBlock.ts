@@ -4,7 +4,8 @@ import type { AddBlockAttributes } from '../../ops/addBlock.js';
 import type { SliceAttributes } from '../../ops/slice.js';
 import type { Kernels } from './kernels.js';
 import type { Rule } from './layoutPass.js';
-import type { Layout, ParameterForm, LaidOutValue } from './laidOutValue.js';
+import type { ParameterForm } from '../parameterLayout.js';
+import type { Layout, LaidOutValue } from './laidOutValue.js';
 
 type Pair = readonly [number, number];
 
@@ -77,7 +78,7 @@ interface Order {
 
 /** Null for an activation. */
 function orderOf(k: Kernels, x: LaidOutValue): Order | null {
-  const form = x.has('kernel') ? 'kernel' : x.has('stem') ? 'stem' : null;
+  const form = x.has('OIHWBiBo') ? 'OIHWBiBo' : x.has('OIHWBo') ? 'OIHWBo' : null;
   if (form) return blockedOrder(k, form, x.dims);
   if (!x.has('plain')) return null;
   const matrix = ([rows = 1, ...others]: readonly number[]): Pair => [rows, elementCount(others)];
@@ -92,7 +93,7 @@ function orderOf(k: Kernels, x: LaidOutValue): Order | null {
 
 /** `[K/B, C kh kw B]` (`storedShape` of parameterLayout.ts). */
 function blockedOrder(k: Kernels, form: ParameterForm, [, , ...window]: readonly number[]): Order {
-  const inner = form === 'kernel' ? k.block : 1;
+  const inner = form === 'OIHWBiBo' ? k.block : 1;
   const matrix = ([outputs, inputs]: readonly number[]): Pair => [
     outputs! / k.block,
     inputs! * elementCount(window) * k.block,
@@ -102,7 +103,7 @@ function blockedOrder(k: Kernels, form: ParameterForm, [, , ...window]: readonly
     matrix,
     wholeBlocks: ([outputs, inputs]) => [
       k.padded(outputs!),
-      form === 'kernel' ? k.padded(inputs!) : inputs!,
+      form === 'OIHWBiBo' ? k.padded(inputs!) : inputs!,
       ...window,
     ],
     origin: ([output = 0, input = 0]) =>

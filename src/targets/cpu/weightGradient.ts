@@ -15,7 +15,8 @@ import { diagonals, openFactor, unitMatrix } from './inputGradient.js';
 import type { BlockedConvOptions } from './kernels.js';
 import type { LayoutPass, Rule } from './layoutPass.js';
 import { packed, unpackedWeights } from './packing.js';
-import { depthwise, ones, type MapLayout, type ParameterForm, type LaidOutValue } from './laidOutValue.js';
+import type { ParameterForm } from '../parameterLayout.js';
+import { depthwise, ones, type MapLayout, type LaidOutValue } from './laidOutValue.js';
 import { winogradTakesSamples, winogradWeightGradient } from './winograd.js';
 
 /**
@@ -29,9 +30,9 @@ export const convWeightGrad: Rule = (l, node) => {
   const dy = l.of(gradient);
   const attributes = node.attributes as ConvWeightGradAttributes;
   const logical = geometryOf(input.shape, output.dims, gradient.shape, attributes);
-  const form = x.native === 'plain' ? 'stem' : 'kernel';
-  const g = logical && packed(l, logical, form === 'stem');
-  if (!g || !x.zeroPadded || (form === 'stem' && g.inputs >= l.k.block)) return null;
+  const form = x.native === 'plain' ? 'OIHWBo' : 'OIHWBiBo';
+  const g = logical && packed(l, logical, form === 'OIHWBo');
+  if (!g || !x.zeroPadded || (form === 'OIHWBo' && g.inputs >= l.k.block)) return null;
   if (dy.pending?.kind !== 'scaled' && !dy.zeroPadded) return null;
   const { u, scale } = openFactor(dy, output.dims);
   const { k } = l;
@@ -41,7 +42,7 @@ export const convWeightGrad: Rule = (l, node) => {
   const factor = scale && k.repeated(scale, g.outputs / scale.dims[0]!);
   const diagonal = factor && diagonals(l, factor);
   const image =
-    form === 'stem'
+    form === 'OIHWBo'
       ? k.reshape(x.get('plain'), [g.batch, g.inputs, g.height, g.width])
       : k.after(mapOf(l, inputOf(l, x, logical, layout), layout, [g.batch, g.inputs]), du);
   const sums = recipe(l, form, layout, g)(l, image, du, diagonal, g);
@@ -52,7 +53,7 @@ export const convWeightGrad: Rule = (l, node) => {
 
 /** Where the map is folded that it reads, and maps of its size are, a window with a stride is folded here. */
 function gradientLayout(l: LayoutPass, x: LaidOutValue, g: Geometry, form: ParameterForm): MapLayout {
-  if (form === 'stem') return 'blocked';
+  if (form === 'OIHWBo') return 'blocked';
   const { kernel, stride, batch, rows, columns } = g;
   const packs = l.k.pack(batch, g.inputs) > 1 || l.k.pack(batch, g.outputs) > 1;
   if (kernel > 1 && stride > 1 && x.has('folded') && !packs) return mapLayout(l, batch, rows, columns);
@@ -69,7 +70,7 @@ type Recipe = (l: LayoutPass, x: Value, dy: Value, diagonal: Value | null, g: Ge
 
 function recipe(l: LayoutPass, form: ParameterForm, layout: MapLayout, g: Geometry): Recipe {
   const { kernel, batch } = g;
-  if (form === 'stem') return stemGradient;
+  if (form === 'OIHWBo') return stemGradient;
   if (layout === 'blocked') return kernel === 1 ? pointwise : windowed;
   if (kernel === 1) return foldedPointwise;
   if (winogradTakesSamples(l, batch) && byWinograd(l, g, 'weightGradient')) return winogradTiles;

@@ -27,7 +27,7 @@ interface Extra {
   readonly sum?: Value | null;
 }
 
-/** Conv of folded `x` with a parameter in kernel layout. */
+/** Conv of folded `x` with a parameter as `OIHWBiBo`. */
 export function winogradConv(l: LayoutPass, x: Value, w: Value, g: Geometry, { bias, sum }: Extra): Value {
   const { k, b } = l;
   const f = winogradFor(g);
