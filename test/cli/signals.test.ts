@@ -10,8 +10,9 @@ import { slimclr, start, written, writeTinyConfig } from './slimclr.js';
 
 const long = ['--set', 'epochs=1000', '--set', 'checkpoint.everyEpochs=1000'];
 
+/** Without the line that a run may be writing. */
 function eventsOf(run: string): LoggedEvent[] {
-  const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').trim().split('\n');
+  const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as LoggedEvent);
 }
 
