@@ -23,6 +23,8 @@ describe('profile of ResNet-20 at widths 1 and 0.5, 18 steps', function () {
       config: tinyConfig(images, {
         techniques: { slowStart: { kind: 'none' } },
         runtime: { target: 'portable' },
+        // Kernels of smaller images are so short that what is between them takes as long.
+        data: { imageSize: 32 },
       }),
       runFolder: folder,
       profile: true,
@@ -75,12 +77,11 @@ describe('profile of ResNet-20 at widths 1 and 0.5, 18 steps', function () {
     expect(passes('key', 'encoder.layer1.0.conv1')).to.have.all.keys('forward');
   });
 
-  it('kernels take a good part of the time of their graph, and no more than it', () => {
+  it('kernels take most of the time of their graph, and no more than it', () => {
     for (const name of ['query.w1.00', 'query.w0.50', 'key']) {
       const { kernels, milliseconds } = graph(name);
       const inKernels = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
-      // What is between them counts for more where the graphs are small, as here, and others use the cores.
-      expect(inKernels, name).to.be.within(0.2 * milliseconds, milliseconds);
+      expect(inKernels, name).to.be.within(0.5 * milliseconds, milliseconds);
     }
   });
 
