@@ -67,16 +67,12 @@ const ownLimits = () => (limits ??= processLimits());
  * limited, a part of a CPU counting as one.
  */
 export function usableThreads(): number {
-  return threadsWithin(ownLimits(), allowedCpus());
+  return threadsWithin(allowedCpus());
 }
 
-/** Of so many workers asked for, those that time is left for: more would only hold memory. */
-export function workersWithin(workers: number, { cpus }: Pick<Limits, 'cpus'> = ownLimits()): number {
-  return cpus === undefined ? workers : Math.min(workers, Math.max(1, Math.ceil(cpus)));
-}
-
-export function threadsWithin({ cpus }: Pick<Limits, 'cpus'>, parallelism: number): number {
-  return cpus === undefined ? parallelism : Math.min(parallelism, Math.max(1, Math.ceil(cpus)));
+/** Of so many threads or workers, those that time is left for: more would only hold memory. */
+export function threadsWithin(count: number, { cpus }: Pick<Limits, 'cpus'> = ownLimits()): number {
+  return cpus === undefined ? count : Math.min(count, Math.max(1, Math.ceil(cpus)));
 }
 
 /**
@@ -84,7 +80,7 @@ export function threadsWithin({ cpus }: Pick<Limits, 'cpus'>, parallelism: numbe
  * process whose time is limited would spend it all at once. At least two: files are read there, too.
  */
 export function poolThreads({ cpus }: Pick<Limits, 'cpus'> = processLimits(), parallelism = allowedCpus()) {
-  return Math.max(cpus === undefined ? 4 : 2, threadsWithin({ cpus }, parallelism));
+  return Math.max(cpus === undefined ? 4 : 2, threadsWithin(parallelism, { cpus }));
 }
 
 function hierarchies(root: string): Hierarchy[] {

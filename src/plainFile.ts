@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { SlimclrError } from './errors.js';
 
+/** Whether an error of the system says that a path does not exist. */
+export function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
 /** A name that a file of ours gives to another one: it stays in the folder of the file that names it. */
 export const plainNameSchema = z
   .string()
@@ -45,6 +50,7 @@ export async function readNamedFile(folder: string, name: string): Promise<Buffe
   }
 }
 
-function notPlain(path: string, what: string): SlimclrError {
+/** Of a path that is `what` instead of a file. */
+export function notPlain(path: string, what: 'a link' | 'no file'): SlimclrError {
   return new SlimclrError(`${path} is ${what}; accepted: a regular file`);
 }

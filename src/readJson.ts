@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SlimclrError } from './errors.js';
-import { readPlainFile } from './plainFile.js';
+import { isAbsent, readPlainFile } from './plainFile.js';
 import { printable } from './printable.js';
 
 /** What a schema's file holds, read only; `Whole` are types that stay as they are. */
@@ -46,7 +46,7 @@ export async function readJsonIfThere<T>(path: string, schema: z.ZodType<T>): Pr
   try {
     text = (await readPlainFile(path)).toString('utf8');
   } catch (cause) {
-    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (isAbsent(cause)) return undefined;
     if (cause instanceof SlimclrError) throw cause;
     throw new SlimclrError(`${path} cannot be read (${(cause as Error).message})`, { cause });
   }

@@ -16,7 +16,7 @@ export async function replaceFile(
   write: (partial: string) => Promise<void>,
   { durable = false }: ReplaceOptions = {},
 ): Promise<void> {
-  const partial = `${path}.partial-${process.pid}@${hostname()}`;
+  const partial = partialPath(path);
   const folder = dirname(path);
   // With `recursive`, a read-only file system is called ENOENT; a plain mkdir says what it is.
   await mkdir(folder, { recursive: true }).catch(() => mkdir(folder));
@@ -32,6 +32,11 @@ export async function replaceFile(
   }
   // The rename itself is durable only when the folder is.
   if (durable) await sync(folder);
+}
+
+/** The temporary name of a file while this process writes it, by which `removePartials` knows its writer. */
+export function partialPath(path: string): string {
+  return `${path}.partial-${process.pid}@${hostname()}`;
 }
 
 /** Removes the temporary files in a folder whose writers, processes of this machine, have ended. */

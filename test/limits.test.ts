@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { allowedCpus, poolThreads, processLimits, threadsWithin, workersWithin } from '../src/limits.js';
+import { allowedCpus, poolThreads, processLimits, threadsWithin } from '../src/limits.js';
 
 describe('limits of control groups', () => {
   let root: string;
@@ -92,12 +92,12 @@ describe('limits of control groups', () => {
   });
 
   it('threads: a part of a CPU counts as one, never more than there are', () => {
-    const threads = (cpus: number | undefined) => threadsWithin({ cpus }, 8);
+    const threads = (cpus: number | undefined) => threadsWithin(8, { cpus });
     expect([0.5, 1, 1.5, 2, 16, undefined].map(threads)).to.deep.equal([1, 1, 2, 2, 8, 8]);
     const pool = (cpus: number | undefined) => poolThreads({ cpus }, 8);
     expect([0.5, 1.5, 6, undefined].map(pool)).to.deep.equal([2, 2, 6, 8]);
     expect(poolThreads({ cpus: undefined }, 2)).to.equal(4);
-    const workers = (cpus: number | undefined) => workersWithin(4, { cpus });
+    const workers = (cpus: number | undefined) => threadsWithin(4, { cpus });
     expect([0.5, 1.5, 6, undefined].map(workers)).to.deep.equal([1, 2, 4, 4]);
   });
 });

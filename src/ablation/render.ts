@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import type { LineChart, Series } from '../report/charts.js';
 import { escapeHtml } from '../report/html.js';
 import { renderConfig, renderPage } from '../report/htmlPage.js';
@@ -51,8 +52,8 @@ function described({ complete, config, failures, runs, table }: AblationResult):
     ({ variant, seed, message }) => ` ${variant}, seed ${seed}, failed: ${message}.`,
   );
   return (
-    `${method.kind}, ${epochs} epoch${epochs === 1 ? '' : 's'}; ${Object.keys(table).length} variants, ` +
-    `${runs.length} runs of ${seeds} seed${seeds === 1 ? '' : 's'}. ` +
+    `${method.kind}, ${counted(epochs, 'epoch')}; ${Object.keys(table).length} variants, ` +
+    `${runs.length} runs of ${counted(seeds, 'seed')}. ` +
     `± is the standard deviation over the seeds.${state}${failed.join('')}`
   );
 }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { diffConfigs } from '../config/format.js';
+import { isRecord } from '../config/layers.js';
 import { withAssignments } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { decodeText } from '../config/text.js';
-import { oneLine, UsageError } from '../errors.js';
+import { decodeText, unreadableJson } from '../config/text.js';
+import { UsageError } from '../errors.js';
 import type { Json } from '../readJson.js';
 
 /** Assignments `key.sub=value` on top of the base config, by the name of the variant that they make. */
@@ -41,13 +42,10 @@ export async function readTable(file: string): Promise<AblationTable> {
   try {
     content = JSON.parse(decodeText(await readFile(file)));
   } catch (cause) {
-    const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    throw new UsageError(`table ${file} ${reason} (${oneLine(cause as Error)})`, { cause });
+    throw unreadableJson(`table ${file}`, cause);
   }
   const accepted = 'accepted: {"name": ["key=value", ...], ...}';
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new UsageError(`table ${file} holds no JSON object; ${accepted}`);
-  }
+  if (!isRecord(content)) throw new UsageError(`table ${file} holds no JSON object; ${accepted}`);
   for (const [name, assignments] of Object.entries(content)) {
     if (Array.isArray(assignments) && assignments.every((item) => typeof item === 'string')) continue;
     throw new UsageError(`table ${file}: "${name}" is ${JSON.stringify(assignments)}; ${accepted}`);

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { DatasetSplit } from '../data/dataset.js';
+import { counted } from '../counted.js';
 import { printable } from '../printable.js';
 import { cacheOption, libraryOptions, type CacheOption } from './options.js';
 import { StatusLine } from './statusLine.js';
@@ -70,8 +71,4 @@ function infoCommand(): Command {
       if (ignored !== null) console.log(`\nnot used: ${printable(ignored)}`);
       for (const notice of notices) console.log(`\n${printable(notice)}`);
     });
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { oneLine, SlimclrError } from '../errors.js';
+import { isRefusal } from '../keep.js';
 import { printable } from '../printable.js';
 import { createProgram } from './program.js';
 
@@ -32,7 +33,7 @@ function fail(error: Error): void {
   process.exitCode = error instanceof SlimclrError ? error.exitCode : 1;
   const message = printable(oneLine(error));
   // What the operating system refuses (permissions, a full disk) is no defect.
-  const expected = error instanceof SlimclrError || 'syscall' in error;
+  const expected = isRefusal(error);
   const hint = expected
     ? ''
     : isOfInstallation(error)

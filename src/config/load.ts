@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { oneLine, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import { readAssignments } from './assignments.js';
 import { checkConfig } from './check.js';
 import { kinds, layered, setKeys, isRecord, type ConfigKeys } from './layers.js';
 import { findPreset } from './presets.js';
 import { describeIssues } from './problems.js';
 import { configSchema, type Config } from './schema.js';
-import { decodeText } from './text.js';
+import { decodeText, unreadableJson } from './text.js';
 
 export interface ConfigSources {
   /** Name of a preset; wins over the one a file names. */
@@ -60,8 +60,7 @@ function readConfigFile(file: string): Record<string, unknown> {
   try {
     content = JSON.parse(decodeText(readFileSync(file)));
   } catch (cause) {
-    const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
-    throw new UsageError(`config: ${file} ${reason} (${oneLine(cause as Error)})`, { cause });
+    throw unreadableJson(`config: ${file}`, cause);
   }
   if (!isRecord(content))
     throw new UsageError(`config: ${file} holds no JSON object; accepted: {"key": value, ...}`);

@@ -1,3 +1,11 @@
+import { oneLine, UsageError } from '../errors.js';
+
+/** Why a JSON file that a person wrote is not used, in one line; `file` begins with what it is. */
+export function unreadableJson(file: string, cause: unknown): UsageError {
+  const reason = cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read';
+  return new UsageError(`${file} ${reason} (${oneLine(cause as Error)})`, { cause });
+}
+
 /** The text of a file that a person wrote: UTF-8, or UTF-16 where a byte order mark says so; without the mark. */
 export function decodeText(bytes: Uint8Array): string {
   const encoding =

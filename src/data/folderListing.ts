@@ -1,9 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { UsageError } from '../errors.js';
+import { reasonOf, UsageError } from '../errors.js';
 import type { SkippedFile } from './imageStore.js';
-import { reasonOf } from '../reason.js';
 
 /** File name extensions, lower case, that count as images: what sharp decodes, other than vector graphics. */
 export const imageExtensions: readonly string[] = [
@@ -12,70 +11,16 @@ export const imageExtensions: readonly string[] = [
 ];
 
 /** Extensions of images that are not decoded. NOTE: SVG would be, but is of no size and no photograph. */
-const otherExtensions: readonly string[] = [
-  ...[
-    '.bmp',
-    '.dib',
-    '.heic',
-    '.heif',
-    '.hif',
-    '.jxl',
-    '.jp2',
-    '.j2k',
-    '.j2c',
-    '.jpx',
-    '.jpf',
-    '.jpm',
-    '.jxr',
-  ],
-  ...[
-    '.wdp',
-    '.hdp',
-    '.svg',
-    '.svgz',
-    '.eps',
-    '.psd',
-    '.psb',
-    '.xcf',
-    '.tga',
-    '.pcx',
-    '.ico',
-    '.cur',
-    '.dds',
-  ],
-  ...[
-    '.exr',
-    '.hdr',
-    '.ppm',
-    '.pgm',
-    '.pbm',
-    '.pnm',
-    '.pam',
-    '.pfm',
-    '.btf',
-    '.avifs',
-    '.bpg',
-    '.fits',
-    '.fit',
-  ],
-  ...[
-    '.fts',
-    '.dcm',
-    '.dicom',
-    '.nii',
-    '.svs',
-    '.ndpi',
-    '.mrxs',
-    '.scn',
-    '.vms',
-    '.bif',
-    '.czi',
-    '.lif',
-    '.nd2',
-  ],
-  ...['.dng', '.cr2', '.cr3', '.crw', '.nef', '.nrw', '.arw', '.srf', '.sr2', '.orf', '.rw2', '.raf', '.pef'],
-  ...['.srw', '.x3f', '.3fr', '.iiq', '.rwl'],
-];
+const otherExtensions: ReadonlySet<string> = new Set(
+  `
+    .bmp .dib .heic .heif .hif .jxl .jp2 .j2k .j2c .jpx .jpf .jpm .jxr .wdp .hdp .svg .svgz .eps
+    .psd .psb .xcf .tga .pcx .ico .cur .dds .exr .hdr .ppm .pgm .pbm .pnm .pam .pfm .btf .avifs .bpg
+    .fits .fit .fts .dcm .dicom .nii .svs .ndpi .mrxs .scn .vms .bif .czi .lif .nd2 .dng .cr2 .cr3
+    .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq .rwl
+  `
+    .trim()
+    .split(/\s+/),
+);
 
 /** Folders that systems and programs put beside images, lower case: thumbnails, what was deleted, metadata. */
 const systemFolders: ReadonlySet<string> = new Set([
@@ -202,7 +147,7 @@ class Walk implements FolderListing {
     } else if (isImage) {
       if (name.includes(replacement)) await this.#checkName(path);
       this.files.push(path);
-    } else if (otherExtensions.includes(extension)) {
+    } else if (otherExtensions.has(extension)) {
       count(this.#extensions, extension);
     }
     return null;

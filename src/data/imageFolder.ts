@@ -1,13 +1,12 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SlimclrError, UsageError } from '../errors.js';
+import { reasonOf, SlimclrError, UsageError } from '../errors.js';
 import { imageExtensions, listFolder, type FolderListing, type IgnoredFiles } from './folderListing.js';
 import { hashLines } from './hashLines.js';
 import { decodeWithSharp } from './imageDecoder.js';
 import { contentBudget } from './imageFiles.js';
 import type { RawImage, ReadOptions, SkippedFile } from './imageStore.js';
 import { decodeOrdinaryJpeg } from './jpeg.js';
-import { reasonOf } from '../reason.js';
 import { scanFiles, type Inspection } from './scanFiles.js';
 import { selectionOrder } from './selection.js';
 import { throttled } from './throttled.js';

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ViewAugmentation } from '../config/augmentation.js';
 import { SlimclrError } from '../errors.js';
-import { workersWithin } from '../limits.js';
+import { threadsWithin } from '../limits.js';
 import { Random } from '../random.js';
 import type { Job, Reply, WorkerSetup } from './loaderWorker.js';
 import { openSource, type ImageSource, type SkippedFile } from './source.js';
@@ -116,7 +116,7 @@ export class ViewLoader {
     this.#skipped = new Map(source.skipped.map((file) => [file.path, file]));
     const { seed, imageSize, mean, std, augmentations } = options;
     const setup: WorkerSetup = { store: source.store, seed, imageSize, mean, std, augmentations };
-    this.#lanes = Array.from({ length: workersWithin(options.workers) }, () => this.#startLane(setup));
+    this.#lanes = Array.from({ length: threadsWithin(options.workers) }, () => this.#startLane(setup));
   }
 
   /** Files passed over so far. */

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { inspectImageFile } from './imageFiles.js';
-import { reasonOf } from '../reason.js';
 import type { ScanReply, ScanSetup } from './scanWorker.js';
+import { reasonOf } from '../errors.js';
 
 /** What came of a file: why it is not used, or what identifies it. */
 export type Inspection =

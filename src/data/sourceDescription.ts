@@ -4,9 +4,9 @@ import { decodeLanes, forEachConcurrently } from './concurrency.js';
 import { decodeFile, headerOf } from './imageDecoder.js';
 import { describeIgnored } from './imageFolder.js';
 import { PixelCheck } from './pixelCheck.js';
-import { reasonOf } from '../reason.js';
 import type { ImageSource, SkippedFile } from './source.js';
 import { throttled } from './throttled.js';
+import { reasonOf } from '../errors.js';
 
 export interface SourceDescription {
   readonly name: string;

@@ -9,6 +9,7 @@ import { readManifest } from '../programs/readManifest.js';
 import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../diagnostics/measured.js';
 import { openLoader } from '../training/openLoader.js';
+import { TrainingPlan } from '../training/plan.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
 import { openMethodStep } from '../training/steps/openMethodStep.js';
@@ -59,8 +60,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     checkResumable(path, saved, config, loader);
     const state = new TrainingState(manifest, config);
     state.restore(saved.tensors, saved.step);
-    const stepsPerEpoch = Math.floor(loader.stepsPerEpoch / config.accumulation);
-    const total = config.epochs * stepsPerEpoch;
+    const plan = new TrainingPlan(config, loader.stepsPerEpoch);
     // A step moves the key network before it runs: each starts from that of the checkpoint.
     const keys = state.keys?.data.slice();
     const single = { ...config, runtime: { ...config.runtime, replicas: 1 } };
@@ -69,18 +69,16 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     try {
       for (let i = 0; i < batches; i++) {
         onProgress?.(`measuring gradients and features, step ${i + 1} of ${batches}`);
-        const index = saved.step + i;
-        const epoch = Math.floor(index / stepsPerEpoch);
-        const first = (index % stepsPerEpoch) * config.accumulation;
+        const { epoch, firstBatch } = plan.step(saved.step + i);
         const views: ViewBatch[] = [];
-        for (let j = 0; j < config.accumulation; j++) views.push(await loader.batch(epoch, first + j));
+        for (let j = 0; j < config.accumulation; j++) views.push(await loader.batch(epoch, firstBatch + j));
         if (keys) state.keys!.data.set(keys);
         const input = {
           batches: views,
           learningRate: 0,
           allWidths: true,
           // Schedules end with training, which may be over.
-          steps: { all: Math.min(saved.step, total - 1), narrow: 0, total },
+          steps: { all: Math.min(saved.step, plan.total - 1), narrow: 0, total: plan.total },
           diagnose: true,
           update: false,
         };

@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import { longestCommonSubsequence } from './alignment.js';
 import type { OnnxModel } from './model.js';
 import { describeModel, formatNode, parseText } from './text.js';
@@ -41,18 +42,14 @@ export function formatDifference(difference: ModelDifference, graph: string): st
   const lines = changes.map(formatChange);
   if (consequences.length > 0) {
     lines.push(
-      `${count(consequences, 'node')} with other types in consequence, first ${formatChange(consequences[0]!)}`,
+      `${counted(consequences.length, 'node')} with other types in consequence, first ${formatChange(consequences[0]!)}`,
     );
   }
-  if (moved.length > 0) lines.push(`${count(moved, 'node')} moved, first ${moved[0]}`);
+  if (moved.length > 0) lines.push(`${counted(moved.length, 'node')} moved, first ${moved[0]}`);
   if (renamed.length > 0) {
-    lines.push(`${count(renamed, 'value')} renamed, first ${renamed[0]![0]} -> ${renamed[0]![1]}`);
+    lines.push(`${counted(renamed.length, 'value')} renamed, first ${renamed[0]![0]} -> ${renamed[0]![1]}`);
   }
   return lines.map((line) => `${graph}: ${line}`).join('\n');
-}
-
-function count(items: readonly unknown[], noun: string): string {
-  return `${items.length} ${noun}${items.length === 1 ? '' : 's'}`;
 }
 
 function formatChange({ subject, name, aspect, before, after }: Change): string {

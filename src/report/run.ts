@@ -15,7 +15,7 @@ import {
   type ProbeResult,
   type Result,
 } from '../evaluation/results.js';
-import { readPlainFile } from '../plainFile.js';
+import { isAbsent, readPlainFile } from '../plainFile.js';
 import { parseJson } from '../readJson.js';
 import { logFile } from '../training/eventLog.js';
 import { readHistory, trainingHistory, type History } from './history.js';
@@ -99,11 +99,6 @@ async function readText(folder: string, file: string, notes: string[]): Promise<
     if (!isAbsent(error)) notes.push(`${file} was left out: ${(error as Error).message}.`);
     return undefined;
   }
-}
-
-/** Whether a path does not exist. */
-function isAbsent(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** The history of the log; undefined when there is none. Lines that are no events are noted. */

@@ -7,6 +7,7 @@ import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { SlimclrError } from '../errors.js';
 import { processLimits, usableThreads } from '../limits.js';
+import { isAbsent } from '../plainFile.js';
 import { version } from '../version.js';
 import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
 import { executionProviders, onnxRuntimeVersion } from './onnxRuntime.js';
@@ -218,7 +219,7 @@ async function namesIn(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort();
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!)) return [];
+    if (isAbsent(error)) return [];
     throw error;
   }
 }

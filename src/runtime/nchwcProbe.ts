@@ -6,11 +6,11 @@ import {
   type OnnxNode,
 } from '../onnx/model.js';
 import { Random } from '../random.js';
-import { reasonOf } from '../reason.js';
 import { convWeightLayout } from '../targets/cpu/guard.js';
 import { pack } from '../targets/parameterLayout.js';
 import { createSession, type Tensor } from './onnxRuntime.js';
 import { floatTensor, sessionOptions, type RuntimeOptions } from './session.js';
+import { reasonOf } from '../errors.js';
 
 /** Channels of a block of ONNX Runtime's blocked kernels, or one line that says why they are not to be used. */
 export type BlockedKernels =

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import type * as OnnxRuntime from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { SlimclrError } from '../errors.js';
+import { reasonOf, SlimclrError } from '../errors.js';
 
 /*
  * The one door to ONNX Runtime: nothing else imports onnxruntime-node. The library is loaded at first use, so that
@@ -103,7 +103,7 @@ export function loadFailure(
     platform === 'win32'
       ? 'Windows with the Microsoft Visual C++ Redistributable'
       : 'a system with the libraries that it names, as new as it asks for';
-  return `onnxruntime-node cannot be loaded (${message.split('\n')[0]}); accepted: ${needs}`;
+  return `onnxruntime-node cannot be loaded (${reasonOf(message)}); accepted: ${needs}`;
 }
 
 function thisPlatform(): Platform {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -122,10 +121,8 @@ async function describe(folder: string, file: string): Promise<IndexEntry | null
 
 /** Empty when there is no index, or none that can be read. */
 async function readIndex(folder: string): Promise<readonly IndexEntry[]> {
-  const path = join(folder, indexFile);
-  if (!existsSync(path)) return [];
   try {
-    return (await readJsonIfThere(path, indexSchema))?.checkpoints ?? [];
+    return (await readJsonIfThere(join(folder, indexFile), indexSchema))?.checkpoints ?? [];
   } catch (error) {
     if (error instanceof SlimclrError) return [];
     throw error;

@@ -2,7 +2,7 @@ import { appendFileSync, closeSync, lstatSync, openSync, readSync } from 'node:f
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SlimclrError } from '../errors.js';
-import { openPlainFile } from '../plainFile.js';
+import { notPlain, openPlainFile } from '../plainFile.js';
 import { checkJson, parseJson } from '../readJson.js';
 import { eventSchema, isPlainStep, type LoggedEvent, type TrainingEvent } from './events.js';
 import { logUpgrade } from './logFormat.js';
@@ -37,11 +37,7 @@ export class EventLog {
 function endsInLine(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (!stat) return false;
-  if (!stat.isFile()) {
-    throw new SlimclrError(
-      `${path} is ${stat.isSymbolicLink() ? 'a link' : 'no file'}; accepted: a regular file`,
-    );
-  }
+  if (!stat.isFile()) throw notPlain(path, stat.isSymbolicLink() ? 'a link' : 'no file');
   const file = openSync(path, 'r');
   try {
     const last = Buffer.alloc(1);

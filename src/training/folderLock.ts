@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, rmdirSync, unlinkSync } from 'node:fs';
 import { link, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { SlimclrError } from '../errors.js';
 import { sha256 } from '../onnx/hash.js';
+import { partialPath } from '../replaceFile.js';
 import { identify, runs, thisMachine } from './processes.js';
 
 /*
@@ -227,7 +227,7 @@ async function look(path: string): Promise<Found | null> {
 }
 
 function asideOf(path: string): string {
-  return `${path}.${randomUUID().slice(0, 8)}.partial-${process.pid}@${hostname()}`;
+  return partialPath(`${path}.${randomUUID().slice(0, 8)}`);
 }
 
 function parse(text: string): Lock | null {

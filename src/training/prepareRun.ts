@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig } from '../config/format.js';
 import type { Config } from '../config/schema.js';
+import { counted } from '../counted.js';
 import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { pixelNotices } from '../data/pixelCheck.js';
 import { openSource, type ImageSource } from '../data/source.js';
@@ -106,7 +107,7 @@ function checkImages({ accumulation, batchSize, data, method }: Config, source: 
   if (source.length < total) {
     const batch = accumulation === 1 ? `batchSize ${batchSize}` : `batchSize times accumulation, ${total}`;
     throw new UsageError(
-      `${data.source}: ${source.length} image${source.length === 1 ? '' : 's'}, fewer than ${batch}; ` +
+      `${data.source}: ${counted(source.length, 'image')}, fewer than ${batch}; ` +
         'accepted: at least one batch',
     );
   }

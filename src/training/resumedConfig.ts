@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig, withAssignments } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { decodeText } from '../config/text.js';
 import { UsageError } from '../errors.js';
 import { latestCheckpoint, listCheckpoints, readCheckpointInfo } from './checkpoint.js';
 
@@ -36,7 +37,7 @@ export async function resumedConfig(runFolder: string, options: ResumedConfigOpt
 
 function isJson(file: string): boolean {
   try {
-    JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    JSON.parse(decodeText(readFileSync(file)));
     return true;
   } catch (error) {
     return !(error instanceof SyntaxError);

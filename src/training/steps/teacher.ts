@@ -1,5 +1,5 @@
 import { sameShape } from '../../graph/graph.js';
-import { SlimclrError, UsageError } from '../../errors.js';
+import { reasonOf, SlimclrError, UsageError } from '../../errors.js';
 import { createSession, type InferenceSession } from '../../runtime/onnxRuntime.js';
 import { sessionOptions, type RuntimeOptions, type Tensor } from '../../runtime/session.js';
 
@@ -25,7 +25,7 @@ export class Teacher {
     } catch (cause) {
       if (cause instanceof SlimclrError) throw cause;
       throw new UsageError(
-        `method.teacher ${path} cannot be opened (${(cause as Error).message.split('\n')[0]}); ` +
+        `method.teacher ${path} cannot be opened (${reasonOf(cause)}); ` +
           'accepted: an ONNX file, such as one of `slimclr export --head`',
         { cause },
       );
