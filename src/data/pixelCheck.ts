@@ -70,7 +70,10 @@ export class PixelCheck {
     }
     const blank = [...this.#blank.values()].reduce((a, b) => a + b, 0);
     if (this.#images > 0 && 2 * blank >= this.#images) {
-      const kinds = [...this.#blank].sort(([, a], [, b]) => b - a).map(([kind, n]) => `${n} nearly ${kind}`);
+      // Images arrive in any order, as their decoding ends: equal counts are ordered by name.
+      const kinds = [...this.#blank]
+        .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+        .map(([kind, n]) => `${n} nearly ${kind}`);
       const share = Math.round((100 * blank) / this.#images);
       lines.push(
         `${name}: ${blank} of ${this.#images} images that were looked at, ${share} %, are nearly constant ` +

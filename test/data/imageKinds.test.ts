@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import { decodeImage } from '../../src/data/imageDecoder.js';
-import { pixelNotices } from '../../src/data/pixelCheck.js';
+import { PixelCheck, pixelNotices } from '../../src/data/pixelCheck.js';
 import { openSource } from '../../src/data/source.js';
 import { describeSource } from '../../src/data/sourceDescription.js';
 import { rejection } from '../support/rejection.js';
@@ -248,6 +248,24 @@ describe('kinds of image files', () => {
     ];
     expect(await pixelNotices(source)).to.deep.equal(expected);
     expect((await describeSource(source)).notices).to.deep.equal(expected);
+  });
+
+  it('as many of two kinds of blank images: told in the same order, whichever is decoded first', () => {
+    const image = (value: number) => ({
+      width: 32,
+      height: 32,
+      data: new Uint8Array(3 * 32 * 32).fill(value),
+    });
+    const [first, second] = [
+      [0, 255],
+      [255, 0],
+    ].map((values) => {
+      const check = new PixelCheck();
+      for (const value of values) check.add(image(value), 8);
+      return check.notices('images');
+    });
+    expect(first![0]).to.contain('(1 nearly black, 1 nearly white)');
+    expect(second).to.deep.equal(first);
   });
 
   it('half of the images blank: a notice with the share; fewer, or with contrast: none', async () => {
