@@ -16,7 +16,7 @@ export default tseslint.config(
   },
   // One door to ONNX Runtime: it turns telemetry off before the library loads and says why it does not.
   {
-    ignores: ['src/runtime/onnxRuntime.ts'],
+    ignores: ['src/runtime/onnxRuntime.ts', 'src/engines/**'],
     rules: {
       'no-restricted-imports': [
         'error',

@@ -9,7 +9,7 @@ import { dirname, join, normalize } from 'node:path';
 const layers = [
   ...['.', 'config', 'onnx', 'graph', 'ops', 'autodiff.ts', 'targets', 'graphBuilder.ts'],
   ...['nn', 'losses', 'optimizers', 'encoders', 'programs', 'methods'],
-  ...['data', 'runtime', 'profile', 'tuning', 'diagnostics', 'training', 'tensorboard'],
+  ...['data', 'engines', 'runtime', 'profile', 'tuning', 'diagnostics', 'training', 'tensorboard'],
   ...['evaluation', 'export', 'golden', 'report', 'ablation', 'index.ts', 'cli'],
 ];
 

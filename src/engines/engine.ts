@@ -16,6 +16,13 @@ export interface Memory<T extends ElementType = ElementType> {
   readonly count: number;
 }
 
+/** A memory as other threads of this process are told of it: a structured clone says the same. */
+export interface SharedMemory<T extends ElementType = ElementType> {
+  readonly type: T;
+  readonly count: number;
+  readonly address: bigint;
+}
+
 /** A tensor in an engine's memory: as many elements as `shape` holds, from element `offset` on. */
 export interface Place<T extends ElementType = ElementType> {
   readonly memory: Memory<T>;
@@ -29,7 +36,7 @@ export type Places = Readonly<Record<string, Place>>;
 /** A model that an engine has loaded. */
 export interface LoadedGraph {
   readonly name: string;
-  /** In the order of the model, those with a default too. */
+  /** In the order of the model, those with a default after the others. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** Ends the trace that a graph loaded with a `traceFolder` writes; gives its path. */
@@ -73,7 +80,16 @@ export interface Engine {
   readonly placesAnywhere: boolean;
   /** Zeros, aligned to 64 bytes or more. */
   allocate<T extends ElementType>(type: T, count: number): Memory<T>;
+  /** Takes effect after all calls before; bindings to it end with it. */
   free(memory: Memory): void;
+  /**
+   * What engines of other threads of this process open as the same memory, while it is there; absent where the host does
+   * not share it.
+   */
+  share?(memory: Memory): SharedMemory;
+  /** Memory that an engine of another thread has shared, which stays that engine's: freed, it is only forgotten here. */
+  openShared?<T extends ElementType>(shared: SharedMemory<T>): Memory<T>;
+  /** `values` are not to change before it has ended. */
   write<T extends ElementType>(memory: Memory<T>, values: ElementArrays[T], offset?: number): Promise<void>;
   /**
    * Elements `offset` to `offset + count` as they are after all calls before: the memory itself where the host shares
@@ -84,7 +100,8 @@ export interface Engine {
   load(model: Uint8Array | string, options: LoadOptions): Promise<LoadedGraph>;
   /**
    * Ties inputs and outputs to places. An input with a default may be left out. An output may take the place of an
-   * input where the graph treats every element for itself; one that is left out is not given out.
+   * input where the graph treats every element for itself; one that is left out is not given out. Throws what the
+   * caller has got wrong: a name that the graph does not have, a place outside its memory.
    */
   bind(graph: LoadedGraph, inputs: Places, outputs: Places): Binding;
   /** Runs bindings one after the other. */

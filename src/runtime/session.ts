@@ -8,7 +8,7 @@ import { decodeModel, encodeModel } from '../onnx/model.js';
 import { repeated } from '../onnx/repeated.js';
 import { readNamedFile } from '../plainFile.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
-import { sharesFreedMemory } from './memory.js';
+import { sharesFreedMemory } from '../engines/memoryEnvironment.js';
 import { createSession, newTensor, type InferenceSession, type Tensor } from './onnxRuntime.js';
 import { sentinel, stoppedAtSentinel, withSentinel } from './outputsInPlace.js';
 

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { SlimclrError } from '../errors.js';
-import { memoryEnvironment } from '../runtime/memory.js';
+import { memoryEnvironment } from '../engines/memoryEnvironment.js';
 import { listCheckpoints } from './checkpoint.js';
 import type { TrainingEvent } from './events.js';
 import type { RunOptions } from './prepareRun.js';

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
 import { SlimclrError } from '../../src/errors.js';
-import { memoryEnvironment } from '../../src/runtime/memory.js';
+import { memoryEnvironment } from '../../src/engines/memoryEnvironment.js';
 
 const readySchema = z.object({ ready: z.string() });
 const stepSchema = z.object({ seconds: z.number().positive(), losses: z.array(z.number()) });

@@ -5,7 +5,7 @@ import { scalarTensor, type Session } from '../../src/runtime/session.js';
 import { openSession } from '../support/openSession.js';
 
 /*
- * The child process of memory.test.ts: runs three sessions in turns, each of which needs at least 64 MiB while
+ * The child process of memoryEnvironment.test.ts: runs three sessions in turns, each of which needs at least 64 MiB while
  * it runs, and sends the largest memory that the process ever had, in MiB.
  */
 

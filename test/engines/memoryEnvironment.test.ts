@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { memoryEnvironment, sharesFreedMemory } from '../../src/runtime/memory.js';
+import { memoryEnvironment, sharesFreedMemory } from '../../src/engines/memoryEnvironment.js';
 
 describe('memory of several sessions', () => {
   /** Peak memory of three sessions that run in turns, MiB. */

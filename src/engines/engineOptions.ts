@@ -1,0 +1,20 @@
+import type { Config } from '../config/schema.js';
+import { usableThreads } from '../limits.js';
+
+/** What an engine is to run on. */
+export interface EngineOptions extends Pick<Config['runtime'], 'provider' | 'threads'> {
+  /** Which of several devices, from 0. */
+  readonly device?: number;
+}
+
+/** Threads that a config asks for: 0 means one a core, or fewer where a control group limits the process. */
+export function threadCount({ threads }: Pick<EngineOptions, 'threads'>): number {
+  return threads === 0 ? usableThreads() : threads;
+}
+
+/** What one replica runs on: its share of the cores, or the CUDA device of its rank. */
+export function replicaOptions(runtime: Config['runtime'], rank = 0): EngineOptions {
+  const { provider, replicas, threads } = runtime;
+  const share = threads === 0 ? Math.max(1, Math.floor(threadCount(runtime) / replicas)) : threads;
+  return { provider, threads: share, device: rank };
+}

@@ -1,0 +1,166 @@
+import type Koffi from 'koffi';
+import type { KoffiFunc, TypeObject } from 'koffi';
+
+/*
+ * The part of ONNX Runtime's C API that is in use. Struct OrtApi is a table of functions to which versions only append,
+ * so that a member is found by its place in every version that has it (onnxruntime_c_api.h).
+ */
+
+/** A handle, an address: nothing but the functions here looks behind it. */
+export type Pointer = bigint;
+
+/** `API version n` is that of ONNX Runtime 1.n: the newest member in use is of 1.13, opset 21 of 1.18. */
+export const oldestMinor = 18;
+
+/** What a function of ONNX Runtime has refused, in its words. */
+export class OrtError extends Error {
+  override name = 'OrtError';
+}
+
+export type OrtApi = ReturnType<typeof bindOrtApi>;
+
+type Type = string | TypeObject;
+
+/** The functions of a table, which lies at `table`. Those that give a status throw an OrtError where it is not null. */
+export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
+  const any = 'void *';
+  /** ORTCHAR_T: paths are UTF-16 on Windows. */
+  const path = process.platform === 'win32' ? 'str16' : 'str';
+  const strings = koffi.pointer('str');
+  const outAny = koffi.out(koffi.pointer('void *')) as unknown as TypeObject;
+  const outCount = koffi.out(koffi.pointer('size_t')) as unknown as TypeObject;
+
+  const member = (place: number, result: Type, ...parameters: Type[]) => {
+    const address = koffi.decode(table, 8 * place, any) as Pointer;
+    return koffi.decode(address, koffi.proto(result, parameters)) as KoffiFunc<
+      (...args: unknown[]) => Pointer | null
+    >;
+  };
+  const errorMessage = member(2, 'str', any) as unknown as (status: Pointer) => string;
+  const releaseStatus = member(93, 'void', any);
+  const refusal = (status: Pointer | null): OrtError | null => {
+    if (status === null) return null;
+    const message = errorMessage(status);
+    releaseStatus(status);
+    return new OrtError(message);
+  };
+  const check = (status: Pointer | null) => {
+    const refused = refusal(status);
+    if (refused) throw refused;
+  };
+
+  /** A function that gives nothing but its status. */
+  const call = <A extends unknown[]>(place: number, ...parameters: Type[]) => {
+    const f = member(place, any, ...parameters);
+    return (...args: A): void => check(f(...args));
+  };
+  /** A function that also writes one value: what its last parameter points to. */
+  const get = <A extends unknown[], R = Pointer>(place: number, out: Type, ...parameters: Type[]) => {
+    const f = member(place, any, ...parameters, out);
+    return (...args: A): R => {
+      const result: [unknown] = [null];
+      check(f(...args, result));
+      return result[0] as R;
+    };
+  };
+  /** The same, away from the JavaScript thread. What `args` point to stays where it is until then. */
+  const later = <A extends unknown[]>(place: number, ...parameters: Type[]) => {
+    const f = member(place, any, ...parameters);
+    return (...args: A): Promise<void> =>
+      new Promise((resolve, reject) => {
+        f.async(...args, (error: Error | null, status: Pointer | null) => {
+          // What they point to must not be collected before.
+          args.length = 0;
+          const refused = error ?? refusal(status);
+          if (refused) reject(refused);
+          else resolve();
+        });
+      });
+  };
+  const getLater = <A extends unknown[]>(place: number, ...parameters: Type[]) => {
+    const f = later<unknown[]>(place, ...parameters, outAny);
+    return async (...args: A): Promise<Pointer> => {
+      const result: [Pointer | null] = [null];
+      await f(...args, result);
+      return result[0]!;
+    };
+  };
+  const release = (place: number) => member(place, 'void', any) as unknown as (handle: Pointer) => void;
+
+  const api = {
+    /** `level`: of messages that go to stderr, 0 verbose to 4 fatal. The environment is one a process, counted. */
+    createEnv: get<[level: number, id: string]>(3, outAny, 'int', 'str'),
+    disableTelemetryEvents: call<[env: Pointer]>(6, any),
+
+    createSessionOptions: get<[]>(10, outAny),
+    releaseSessionOptions: release(100),
+    enableProfiling: call<[options: Pointer, prefix: string]>(14, any, path),
+    disableMemPattern: call<[options: Pointer]>(17, any),
+    disableCpuMemArena: call<[options: Pointer]>(19, any),
+    setSessionLogSeverityLevel: call<[options: Pointer, level: number]>(22, any, 'int'),
+    /** 0: none, 99: all. */
+    setSessionGraphOptimizationLevel: call<[options: Pointer, level: number]>(23, any, 'int'),
+    setIntraOpNumThreads: call<[options: Pointer, threads: number]>(24, any, 'int'),
+    addSessionConfigEntry: call<[options: Pointer, key: string, value: string]>(130, any, 'str', 'str'),
+
+    createSession: getLater<[env: Pointer, path: string, options: Pointer]>(7, any, path, any),
+    createSessionFromArray: getLater<[env: Pointer, model: Uint8Array, bytes: number, options: Pointer]>(
+      ...([8, any, any, 'size_t', any] as const),
+    ),
+    releaseSession: release(95),
+    sessionInputCount: get<[session: Pointer], number>(30, outCount, any),
+    sessionOutputCount: get<[session: Pointer], number>(31, outCount, any),
+    /** Of initializers that are inputs, too. */
+    sessionDefaultCount: get<[session: Pointer], number>(32, outCount, any),
+    sessionInputName: get<[session: Pointer, i: number, allocator: Pointer]>(36, outAny, any, 'size_t', any),
+    sessionOutputName: get<[session: Pointer, i: number, allocator: Pointer]>(37, outAny, any, 'size_t', any),
+    sessionDefaultName: get<[session: Pointer, i: number, allocator: Pointer]>(
+      ...([38, outAny, any, 'size_t', any] as const),
+    ),
+    /** Gives the path of the trace. */
+    sessionEndProfiling: get<[session: Pointer, allocator: Pointer]>(110, outAny, any, any),
+
+    /** The CPU's; nobody releases it. */
+    defaultAllocator: get<[]>(78, outAny),
+    createAllocator: get<[session: Pointer, memory: Pointer]>(131, outAny, any, any),
+    releaseAllocator: release(132),
+    allocatorAlloc: get<[allocator: Pointer, bytes: number], Pointer | null>(75, outAny, any, 'size_t'),
+    allocatorFree: call<[allocator: Pointer, memory: Pointer]>(76, any, any),
+    /** `allocator`: 0 of the device, 1 an arena; `type`: 0 default. */
+    createMemoryInfo: get<[name: string, allocator: number, device: number, type: number]>(
+      ...([68, outAny, 'str', 'int', 'int', 'int'] as const),
+    ),
+    createCpuMemoryInfo: get<[allocator: number, type: number]>(69, outAny, 'int', 'int'),
+    releaseMemoryInfo: release(94),
+    /** A tensor over memory that stays the caller's. */
+    createTensor: get<
+      [memory: Pointer, data: Pointer, bytes: number, shape: BigInt64Array, rank: number, type: number]
+    >(49, outAny, any, any, 'size_t', koffi.pointer('int64_t'), 'size_t', 'int'),
+    releaseValue: release(96),
+
+    createIoBinding: get<[session: Pointer]>(134, outAny, any),
+    releaseIoBinding: release(135),
+    /** Keeps the value, which may be released. */
+    bindInput: call<[binding: Pointer, name: string, value: Pointer]>(136, any, 'str', any),
+    bindOutput: call<[binding: Pointer, name: string, value: Pointer]>(137, any, 'str', any),
+    runWithBinding: later<[session: Pointer, options: null, binding: Pointer]>(133, any, any, any),
+
+    createCudaOptions: get<[]>(205, outAny),
+    updateCudaOptions: call<
+      [options: Pointer, keys: readonly string[], values: readonly string[], count: number]
+    >(...([206, any, strings, strings, 'size_t'] as const)),
+    releaseCudaOptions: release(208),
+    appendCuda: call<[session: Pointer, cuda: Pointer]>(204, any, any),
+  };
+  return {
+    ...api,
+    /** The text at an address that an allocator gave, which gets it back. */
+    takeString(allocator: Pointer, text: Pointer): string {
+      const value = koffi.decode.string(text);
+      api.allocatorFree(allocator, text);
+      return value;
+    },
+    /** Memory as JavaScript sees it, for as long as it is there. */
+    view: (memory: Pointer, bytes: number): ArrayBuffer => koffi.view(memory, bytes),
+  };
+}
