@@ -1,3 +1,5 @@
+import type { Value } from '../graph/graph.js';
+import type { Builder } from './builder.js';
 import { convFlops, type ConvAttributes } from './conv.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
 import { fixed, rank, required, windowed } from './shapes.js';
@@ -46,19 +48,30 @@ export const ConvInputGrad: CompositeOperator<ConvInputGradAttributes> = {
       }
       return [b.op('Conv', [dy!, turned], { strides, pads: mirrored, dilations })];
     }
-    // Input rows and columns that the strided window never reached get no gradient.
-    const unreached = (axis: 0 | 1, kernel: number) => {
-      const padded = inputShape[axis]! + pads[axis] + pads[axis + 2]!;
-      const windows = windowed(
-        inputShape[axis]!,
-        kernel,
-        strides[axis],
-        pads[axis] + pads[axis + 2]!,
-        dilations[axis],
-      );
-      return padded - (strides[axis] * (windows - 1) + dilations[axis] * (kernel - 1) + 1);
-    };
-    const outputPadding = [unreached(0, kh), unreached(1, kw)] as const;
-    return [b.op('ConvTranspose', [dy!, w!], { strides, pads, dilations, group, outputPadding })];
+    return [transposedConv(b, dy!, w!, { strides, pads, dilations, group, inputShape })];
   },
 };
+
+/** The gradient of Conv with respect to X as a ConvTranspose of dY with W as it is, of any strides and groups. */
+export function transposedConv(
+  b: Builder,
+  dy: Value,
+  w: Value,
+  { strides, pads, dilations = [1, 1], group = 1, inputShape }: ConvInputGradAttributes,
+): Value {
+  const [, , kh, kw] = w.dims as [number, number, number, number];
+  // Input rows and columns that the strided window never reached get no gradient.
+  const unreached = (axis: 0 | 1, kernel: number) => {
+    const padded = inputShape[axis]! + pads[axis] + pads[axis + 2]!;
+    const windows = windowed(
+      inputShape[axis]!,
+      kernel,
+      strides[axis],
+      pads[axis] + pads[axis + 2]!,
+      dilations[axis],
+    );
+    return padded - (strides[axis] * (windows - 1) + dilations[axis] * (kernel - 1) + 1);
+  };
+  const outputPadding = [unreached(0, kh), unreached(1, kw)] as const;
+  return b.op('ConvTranspose', [dy, w], { strides, pads, dilations, group, outputPadding });
+}

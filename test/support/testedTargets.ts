@@ -1,6 +1,8 @@
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
 import { builtIn, type Choices, type ConvSize, type MapSize } from '../../src/targets/cpu/choices.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
+import { cudaBuiltIn, openForms, type CudaChoices } from '../../src/targets/cuda/choices.js';
+import { cudaTarget } from '../../src/targets/cuda/index.js';
 import { portable } from '../../src/targets/portable.js';
 import type { Target } from '../../src/targets/target.js';
 
@@ -26,9 +28,31 @@ const small = ({ height, width }: MapSize) => height * width <= 784;
 const byTiles = ({ kernel, stride, height, width }: ConvSize) =>
   kernel === 3 && stride === 1 && Math.min(height, width) >= 4;
 
+const cuda = (choices: Partial<CudaChoices> = {}) => cudaTarget({ ...cudaBuiltIn, ...choices });
+/** The first of `wanted` that a convolution can take. */
+const first = <F>(open: readonly F[], ...wanted: F[]) =>
+  wanted.find((form) => open.includes(form)) ?? open[0]!;
+
 /** Every target that tests of operators run on. Another one is a line here. */
 export const testedTargets: readonly TestedTarget[] = [
   { title: 'portable', target: portable },
+  { title: 'cuda', target: cuda() },
+  {
+    title: 'cuda, by rows',
+    target: cuda({
+      forward: (conv) => first(openForms(conv).forward, 'product'),
+      inputGradient: (conv) => first(openForms(conv).inputGradient, 'product', 'convolution'),
+      weightGradient: (conv) => first(openForms(conv).weightGradient, 'rows'),
+    }),
+  },
+  {
+    title: 'cuda, by columns',
+    target: cuda({
+      inputGradient: () => 'transposed',
+      weightGradient: (conv) => first(openForms(conv).weightGradient, 'columns'),
+    }),
+  },
+  { title: 'cuda, by samples', target: cuda({ weightGradient: () => 'samples' }) },
   ...(machineBlock === null
     ? []
     : [
