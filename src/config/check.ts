@@ -103,11 +103,24 @@ function scheduleProblems({ epochs, schedule, techniques: { slowStart } }: Confi
   return problems;
 }
 
+/** The providers that execute what a target's graphs are made of. */
+const providersOf: {
+  readonly [T in Config['runtime']['target']]: readonly Config['runtime']['provider'][];
+} = {
+  auto: ['cpu', 'webgpu', 'cuda'],
+  portable: ['cpu', 'webgpu', 'cuda'],
+  cpu: ['cpu'],
+  // On the CPU to try what a GPU is to run.
+  cuda: ['cuda', 'cpu'],
+};
+
 function runtimeProblems({ accumulation, runtime: { target, provider, replicas } }: Config): string[] {
   const problems: string[] = [];
-  if (target === 'cpu' && provider !== 'cpu') {
+  if (!providersOf[target].includes(provider)) {
+    const accepted = Object.entries(providersOf).filter(([, providers]) => providers.includes(provider));
     problems.push(
-      `runtime.target "cpu" does not run on runtime.provider "${provider}"; accepted: "auto", "portable"`,
+      `runtime.target "${target}" does not run on runtime.provider "${provider}"; ` +
+        `accepted: ${accepted.map(([name]) => `"${name}"`).join(', ')}`,
     );
   }
   if (accumulation % replicas !== 0) {

@@ -115,11 +115,12 @@ export const configSchema = z.strictObject({
     .strictObject({
       /**
        * What the training graphs are made of. `portable`: standard ONNX operators. `cpu`: ONNX Runtime's blocked
-       * kernels, several times as fast on x64 processors. `auto`: `cpu` where the provider is `cpu`, else `portable`.
+       * kernels, several times as fast on x64 processors. `cuda`: standard operators that reach cuBLAS and cuDNN.
+       * `auto`: `cpu` where the provider is `cpu`, `cuda` where it is `cuda`, else `portable`.
        */
-      target: z.enum(['auto', 'portable', 'cpu']).default('auto'),
+      target: z.enum(['auto', 'portable', 'cpu', 'cuda']).default('auto'),
       /**
-       * Where lowerings of the cpu target compete: `auto` measures them at first use of a config on a machine, which
+       * Where lowerings of the cpu and cuda targets compete: `auto` measures them at first use of a config on a machine, which
        * takes seconds; `off` takes the built-in choices.
        */
       tune: z.enum(['auto', 'off']).default('auto'),
@@ -146,6 +147,7 @@ export function viewSize({ data }: Pick<Config, 'data'>): number {
 }
 
 /** The target that training graphs are lowered for. */
-export function targetName({ target, provider }: Config['runtime']): 'portable' | 'cpu' {
-  return target !== 'auto' ? target : provider === 'cpu' ? 'cpu' : 'portable';
+export function targetName({ target, provider }: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
+  if (target !== 'auto') return target;
+  return provider === 'webgpu' ? 'portable' : provider;
 }

@@ -1,9 +1,14 @@
 import { cpuTarget } from './cpu/index.js';
+import { cudaTarget } from './cuda/index.js';
 import { portable } from './portable.js';
 import type { Target } from './target.js';
 
 /** The targets by name, each as it is on any machine: `cpu` for processors with AVX-512, with the built-in choices. */
-export const targets: Readonly<Record<'portable' | 'cpu', Target>> = { portable, cpu: cpuTarget(16) };
+export const targets: Readonly<Record<'portable' | 'cpu' | 'cuda', Target>> = {
+  portable,
+  cpu: cpuTarget(16),
+  cuda: cudaTarget(),
+};
 
 /**
  * ONNX Runtime's blocked kernels on x64 processors: `block` 16 where it uses AVX-512, 8 elsewhere (`doctor` of

@@ -16,7 +16,8 @@ export interface RunTargetOptions extends ChooseOptions {
  */
 export async function runTarget(config: Config, options: RunTargetOptions): Promise<TargetRecord> {
   const { recorded, onNotice, probe = probeBlockedKernels } = options;
-  if (recorded?.target === 'portable') return recorded;
+  // What they are made of runs anywhere that the config's provider does.
+  if (recorded && recorded.target !== 'cpu') return recorded;
   if (recorded) {
     const kernels = await probe(config.runtime);
     if ('blockSize' in kernels && runs(recorded, kernels)) return recorded;

@@ -13,8 +13,10 @@ import {
   type ChoiceTable,
 } from '../targets/cpu/choices.js';
 import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
+import { cudaTarget } from '../targets/cuda/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
+import { builtInCuda } from './chooseCuda.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 import { tune, type MapQuestion } from './tune.js';
@@ -32,7 +34,9 @@ export interface ChooseOptions {
 
 /** The target of training graphs on this machine, with the built-in choices: nothing is measured. */
 export async function builtInTarget(runtime: Config['runtime']): Promise<Target> {
-  if (targetName(runtime) === 'portable') return portable;
+  const name = targetName(runtime);
+  if (name === 'portable') return portable;
+  if (name === 'cuda') return cudaTarget();
   const kernels = await probeBlockedKernels(runtime);
   if ('reason' in kernels) return portable;
   const { blockSize, plainGroups } = kernels;
@@ -48,7 +52,9 @@ const budget = 60_000;
  */
 export async function chooseTarget(config: Config, options: ChooseOptions = {}): Promise<TargetRecord> {
   const { probe = probeBlockedKernels } = options;
-  if (targetName(config.runtime) === 'portable') return { ...recordHead, target: 'portable' };
+  const name = targetName(config.runtime);
+  if (name === 'portable') return { ...recordHead, target: name };
+  if (name === 'cuda') return builtInCuda(config);
   const probed = await probe(config.runtime);
   if ('reason' in probed) return { ...recordHead, target: 'portable', reason: probed.reason };
   const kernels = { block: probed.blockSize, plainGroups: probed.plainGroups };

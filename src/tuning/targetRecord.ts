@@ -4,6 +4,13 @@ import type { Graph, Node } from '../graph/graph.js';
 import { readJsonIfThere } from '../readJson.js';
 import { replaceFile } from '../replaceFile.js';
 import { tableChoices } from '../targets/cpu/choices.js';
+import {
+  cudaTableChoices,
+  forwardForms,
+  inputGradientForms,
+  weightGradientForms,
+} from '../targets/cuda/choices.js';
+import { cudaTarget } from '../targets/cuda/index.js';
 import { cpuTarget } from '../targets/cpu/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
@@ -12,6 +19,12 @@ export const choiceTableSchema = z.strictObject({
   folded: z.record(z.string(), z.boolean()),
   winograd: z.record(z.string(), z.boolean()),
   chunk: z.record(z.string(), z.int().positive()),
+});
+
+export const cudaChoiceTableSchema = z.strictObject({
+  forward: z.record(z.string(), z.enum(forwardForms)),
+  inputGradient: z.record(z.string(), z.enum(inputGradientForms)),
+  weightGradient: z.record(z.string(), z.enum(weightGradientForms)),
 });
 
 const head = { format: z.literal('slimclr-tuning'), version: z.literal(1) };
@@ -32,6 +45,12 @@ const recordSchema = z.discriminatedUnion('target', [
     /** Every choice that the programs of a training step rest on. */
     choices: choiceTableSchema,
   }),
+  z.strictObject({
+    ...head,
+    target: z.literal('cuda'),
+    /** Every choice that the programs of a training step rest on. */
+    choices: cudaChoiceTableSchema,
+  }),
 ]);
 
 /** What the programs of a run are lowered for, completely: the same record and config give the same programs. */
@@ -45,6 +64,7 @@ export const recordHead = { format: 'slimclr-tuning', version: 1 } as const;
 /** The target of a record. `onDeclined` is told of each convolution that takes the portable lowering. */
 export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node: Node) => void): Target {
   if (record.target === 'portable') return portable;
+  if (record.target === 'cuda') return cudaTarget(cudaTableChoices(record.choices));
   const { block, plainGroups, choices } = record;
   return cpuTarget(block, tableChoices(choices), { plainGroups, onDeclined });
 }

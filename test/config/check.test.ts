@@ -43,10 +43,20 @@ describe('checkConfig', () => {
     expect(check({ widths: [1, 0.05], encoder: { name: 'resnet18' } })).to.be.empty;
   });
 
-  it('the cpu target on another provider: refused, auto accepted', () => {
+  it('a target on a provider that does not execute its graphs: refused, those that it does accepted', () => {
     expect(check({ runtime: { target: 'cpu', provider: 'webgpu' } })).to.deep.equal([
       'runtime.target "cpu" does not run on runtime.provider "webgpu"; accepted: "auto", "portable"',
     ]);
+    expect(check({ runtime: { target: 'cpu', provider: 'cuda' } })).to.deep.equal([
+      'runtime.target "cpu" does not run on runtime.provider "cuda"; accepted: "auto", "portable", "cuda"',
+    ]);
+    expect(check({ runtime: { target: 'cuda', provider: 'webgpu' } })).to.deep.equal([
+      'runtime.target "cuda" does not run on runtime.provider "webgpu"; accepted: "auto", "portable"',
+    ]);
+    for (const provider of ['cuda', 'cpu'] as const) {
+      expect(check({ runtime: { target: 'cuda', provider } })).to.be.empty;
+      expect(check({ runtime: { target: 'portable', provider } })).to.be.empty;
+    }
     expect(check({ runtime: { target: 'cpu' } })).to.be.empty;
     expect(check({ runtime: { provider: 'webgpu' } })).to.be.empty;
     expect(check({ accumulation: 4, runtime: { replicas: 3 } })).to.deep.equal([

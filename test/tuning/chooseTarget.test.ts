@@ -44,12 +44,21 @@ describe('chooseTarget: ResNet-20, 8x8', function () {
     }
   });
 
-  it('the config names portable, or a provider other than cpu: portable without a reason, nothing probed', async () => {
+  it('the config names portable, or provider webgpu: portable without a reason, nothing probed', async () => {
     const probe = () => expect.fail('probed');
     for (const runtime of [{ target: 'portable' }, { provider: 'webgpu' }] as const) {
       const record = await chooseTarget(config(runtime), { cacheDirectory, probe, bench: noBench });
       expect(record).to.deep.equal({ format: 'slimclr-tuning', version: 1, target: 'portable' });
     }
+  });
+
+  it('provider cuda without measurements: the built-in choices of the cuda target, nothing probed', async () => {
+    const probe = () => expect.fail('probed');
+    const onCuda = config({ provider: 'cuda', tune: 'off' });
+    const record = await chooseTarget(onCuda, { cacheDirectory, probe, bench: noBench });
+    expect(record.target).to.equal('cuda');
+    const builtIn = emitMethod(onCuda, targets.cuda).manifest.graphs.map(({ sha256 }) => sha256);
+    expect(hashes(onCuda, record)).to.deep.equal(builtIn);
   });
 
   it('a failed probe: portable, with the reason', async () => {
