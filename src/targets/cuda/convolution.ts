@@ -40,8 +40,7 @@ export function forward(choices: CudaChoices): Lowering<ConvAttributes> {
 /** ConvInputGrad by the form that is chosen; the window of a transposed convolution is that of the forward one. */
 export function inputGradient(choices: CudaChoices): Lowering<ConvInputGradAttributes> {
   return (b, [dy, weight], attributes, [dx]) => {
-    const { inputShape, ...window } = attributes;
-    const conv = cudaConv(dx!, weight!.dims, dy!.type, window);
+    const conv = cudaConv(dx!, weight!.dims, dy!.type, attributes);
     const asked = conv && openForms(conv).inputGradient.length > 1;
     const form = asked ? choices.inputGradient(conv) : 'transposed';
     if (form === 'convolution') return ConvInputGrad.lower(b, [dy!, weight!], attributes, [dx!]);

@@ -64,7 +64,7 @@ function met(b: Builder, x: Value, conv: CudaConv, axis: 1 | 2): Value[] {
   const padded = pads.some((pad) => pad > 0)
     ? b.op('Pad', [x], {
         pads: [
-          ...sides.map((side) => (side === null ? 0 : pads[side]!)),
+          ...sides.map((side) => (side === null ? 0 : pads[side])),
           ...sides.map((side) => (side === null ? 0 : pads[side + 2]!)),
         ],
       })
