@@ -1,6 +1,6 @@
 import type { Value } from './graph/graph.js';
 import { sameShape, sameType } from './graph/graph.js';
-import { formatType } from './onnx/model.js';
+import { formatType, isFloating } from './onnx/model.js';
 import type { Builder } from './ops/builder.js';
 import { operatorOf } from './ops/index.js';
 import { notDifferentiable } from './ops/operator.js';
@@ -32,7 +32,9 @@ export function gradients(b: Builder, loss: Value, parameters: readonly Value[],
 
   const gradientOf = new Map<Value, Value>([[loss, seed ?? b.scalarLike(1, loss)]]);
   for (const node of nodes.reverse()) {
-    const needs = node.inputs.map((input) => input !== null && influenced.has(input) && isFloating(input));
+    const needs = node.inputs.map(
+      (input) => input !== null && influenced.has(input) && isFloating(input.dtype),
+    );
     const incoming = node.outputs.map((output) => gradientOf.get(output) ?? null);
     if (!needs.includes(true) || incoming.every((gradient) => gradient === null)) continue;
 
@@ -67,18 +69,19 @@ export function gradients(b: Builder, loss: Value, parameters: readonly Value[],
   });
 }
 
-function isFloating(value: Value): boolean {
-  return value.dtype === 'float32' || value.dtype === 'float64';
-}
-
-/** Sums a gradient over the axes along which its value was broadcast, and checks that it fits then. */
+/**
+ * Sums a gradient over the axes along which its value was broadcast, and checks that it fits then. float16 is summed in
+ * float32: float16 has 11 bits, too few for a running sum.
+ */
 function unbroadcast(b: Builder, gradient: Value, value: Value, node: string, index: number): Value {
   let fitted = gradient;
   if (!sameShape(gradient.shape, value.shape)) {
     const extra = gradient.shape.length - value.shape.length;
     const axes = gradient.shape.flatMap((_, i) => (i < extra || value.shape[i - extra] === 1 ? [i] : []));
     if (extra >= 0 && axes.length > 0) {
-      fitted = b.reshape(b.op('ReduceSum', [gradient], { axes, keepdims: false }), value.dims);
+      const terms = gradient.dtype === 'float16' ? b.cast(gradient, 'float32') : gradient;
+      const sum = b.op('ReduceSum', [terms], { axes, keepdims: false });
+      fitted = b.reshape(b.cast(sum, gradient.dtype), value.dims);
     }
   }
   if (!sameType(fitted.type, value.type)) {

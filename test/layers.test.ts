@@ -7,7 +7,7 @@ import { dirname, join, normalize } from 'node:path';
  * which every room uses; the entry points are rooms of their own.
  */
 const layers = [
-  ...['.', 'config', 'onnx', 'graph', 'ops', 'autodiff.ts', 'targets', 'graphBuilder.ts'],
+  ...['.', 'config', 'onnx', 'graph', 'ops', 'autodiff.ts', 'precision', 'targets', 'graphBuilder.ts'],
   ...['nn', 'losses', 'optimizers', 'encoders', 'programs', 'methods'],
   ...['data', 'engines', 'runtime', 'profile', 'tuning', 'diagnostics', 'training', 'tensorboard'],
   ...['evaluation', 'export', 'golden', 'report', 'ablation', 'index.ts', 'cli'],

@@ -11,6 +11,7 @@ export function checkConfig(config: Config): string[] {
     ...techniqueProblems(config),
     ...scheduleProblems(config),
     ...runtimeProblems(config),
+    ...precisionProblems(config),
     ...encoderProblems(config),
     ...batchNormProblems(config),
   ];
@@ -187,5 +188,25 @@ function batchNormProblems(config: Config): string[] {
       `batchSize ${batchSize} leaves batch norm one value per channel in the heads of moco-v3; accepted: at least 2`,
     );
   }
+  return problems;
+}
+
+/** What float16 graphs are made for: the other targets and providers know float32 alone. */
+const float16: {
+  readonly targets: readonly Config['runtime']['target'][];
+  readonly providers: readonly Config['runtime']['provider'][];
+} = { targets: ['auto', 'portable', 'cuda'], providers: ['cpu', 'cuda'] };
+
+function precisionProblems({ runtime }: Config): string[] {
+  const { target, provider, precision } = runtime;
+  const problems: string[] = [];
+  if (precision === 'float32') return problems;
+  const refuse = (key: string, value: string, accepted: readonly string[]) =>
+    problems.push(
+      `runtime.precision "${precision}" does not go with runtime.${key} "${value}"; ` +
+        `accepted: "float32", or runtime.${key} ${accepted.map((name) => `"${name}"`).join(', ')}`,
+    );
+  if (!float16.targets.includes(target)) refuse('target', target, float16.targets);
+  if (!float16.providers.includes(provider)) refuse('provider', provider, float16.providers);
   return problems;
 }

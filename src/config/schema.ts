@@ -116,7 +116,8 @@ export const configSchema = z.strictObject({
       /**
        * What the training graphs are made of. `portable`: standard ONNX operators. `cpu`: ONNX Runtime's blocked
        * kernels, several times as fast on x64 processors. `cuda`: standard operators that reach cuBLAS and cuDNN.
-       * `auto`: `cpu` where the provider is `cpu`, `cuda` where it is `cuda`, else `portable`.
+       * `auto`: `cpu` where the provider is `cpu` and the precision `float32`, `cuda` where the
+       * provider is `cuda`, else `portable`.
        */
       target: z.enum(['auto', 'portable', 'cpu', 'cuda']).default('auto'),
       /**
@@ -125,6 +126,25 @@ export const configSchema = z.strictObject({
        */
       tune: z.enum(['auto', 'off']).default('auto'),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+      /**
+       * Of activations and matrix products in training. `float16` is mixed precision (docs/method.md): twice as fast or
+       * more on GPUs with tensor cores, slower on CPUs, which compute in float32 between casts. Weights, losses,
+       * statistics, the optimiser and all of evaluation stay float32.
+       */
+      precision: z.enum(['float32', 'float16']).default('float32'),
+      /** Of `float16`: what losses are multiplied by so that small gradients do not vanish. */
+      lossScale: z
+        .strictObject({
+          initial: z
+            .number()
+            .min(1)
+            .max(2 ** 126)
+            .refine((scale) => Number.isInteger(Math.log2(scale)), 'must be a power of 2')
+            .default(2 ** 16),
+          /** Steps in a row without an overflow after which it doubles; an overflow halves it. */
+          growthSteps: positiveInteger.default(2000),
+        })
+        .prefault({}),
       /** Threads of ONNX Runtime; 0 means one a core, or what a CPU limit of a container leaves. With replicas: of each, 0 an equal share of the cores. */
       threads: z.int().min(0).default(0),
       /**
@@ -147,7 +167,8 @@ export function viewSize({ data }: Pick<Config, 'data'>): number {
 }
 
 /** The target that training graphs are lowered for. */
-export function targetName({ target, provider }: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
+export function targetName({ target, provider, precision }: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
   if (target !== 'auto') return target;
+  if (provider === 'cpu' && precision === 'float16') return 'portable';
   return provider === 'webgpu' ? 'portable' : provider;
 }

@@ -192,6 +192,8 @@ function readValues(tensor: onnx.ITensorProto, dtype: ElementType): TypedArray |
       return Float32Array.from(tensor.floatData ?? []);
     case 'float64':
       return Float64Array.from(tensor.doubleData ?? []);
+    case 'float16':
+      return Uint16Array.from(tensor.int32Data ?? []);
     case 'int64':
       return BigInt64Array.from((tensor.int64Data ?? []).map(toBigInt));
     case 'int32':

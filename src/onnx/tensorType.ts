@@ -1,7 +1,8 @@
 import { SlimclrError } from '../errors.js';
+import { toFloat16 } from './float16.js';
 
 /** Element types this package reads and writes. */
-export type ElementType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool' | 'uint8' | 'int8';
+export type ElementType = 'float32' | 'float64' | 'float16' | 'int64' | 'int32' | 'bool' | 'uint8' | 'int8';
 
 /** A string is a symbolic dimension; the empty string one that is unknown and has no name. */
 export type Dimension = number | string;
@@ -11,8 +12,9 @@ export interface TensorType {
   readonly shape: readonly Dimension[];
 }
 
-/** Elements of a tensor in row-major order. `bool` is a Uint8Array of 0 and 1. */
-export type TypedArray = Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
+/** Elements of a tensor in row-major order. `bool` is a Uint8Array of 0 and 1, `float16` the bits (float16.ts). */
+export type TypedArray =
+  Float32Array | Float64Array | Uint16Array | BigInt64Array | Int32Array | Uint8Array | Int8Array;
 
 interface ElementFormat {
   /** `TensorProto.DataType` of onnx.proto. */
@@ -26,6 +28,7 @@ interface ElementFormat {
 export const elementFormats: Readonly<Record<ElementType, ElementFormat>> = {
   float32: { onnx: 1, safetensors: 'F32', bytes: 4, array: Float32Array },
   float64: { onnx: 11, safetensors: 'F64', bytes: 8, array: Float64Array },
+  float16: { onnx: 10, safetensors: 'F16', bytes: 2, array: Uint16Array },
   int64: { onnx: 7, safetensors: 'I64', bytes: 8, array: BigInt64Array },
   int32: { onnx: 6, safetensors: 'I32', bytes: 4, array: Int32Array },
   bool: { onnx: 9, safetensors: 'BOOL', bytes: 1, array: Uint8Array },
@@ -34,6 +37,25 @@ export const elementFormats: Readonly<Record<ElementType, ElementFormat>> = {
 };
 
 export const elementTypes = Object.keys(elementFormats) as readonly ElementType[];
+
+/** The types of floating-point numbers. */
+export type FloatType = 'float32' | 'float64' | 'float16';
+
+export function isFloating(dtype: ElementType): dtype is FloatType {
+  return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+}
+
+/** Numbers as elements of a floating-point type, rounded to the nearest. */
+export function floatsOf(dtype: FloatType, values: ArrayLike<number>): TypedArray {
+  switch (dtype) {
+    case 'float32':
+      return Float32Array.from(values);
+    case 'float64':
+      return Float64Array.from(values);
+    case 'float16':
+      return toFloat16(values);
+  }
+}
 
 /** `TensorProto.DataType` of an element type, which attributes such as `to` of `Cast` hold. */
 export function elementTypeCode(dtype: ElementType): number {

@@ -1,9 +1,11 @@
 import { SlimclrError } from '../errors.js';
+import { fromFloat16 } from './float16.js';
 import { sha256 } from './hash.js';
 import {
   bytesOf,
   elementCount,
   formatType,
+  isFloating,
   type AttributeValue,
   type Initializer,
   type OnnxModel,
@@ -245,7 +247,7 @@ function formatAttribute(value: AttributeValue): string {
 function formatLiteral({ type, data }: Initializer): string | undefined {
   if (data.kind === 'external') return undefined;
   const count = elementCount(type.shape);
-  const isFloat = type.dtype === 'float32' || type.dtype === 'float64';
+  const isFloat = isFloating(type.dtype);
   // The brackets of an empty tensor do not tell its shape, unless it has one dimension.
   const isWritable = count === 0 ? type.shape.length === 1 : count <= (isFloat ? 1 : literalElements);
   if (!isWritable) return undefined;
@@ -270,6 +272,8 @@ function elementsOf({ dtype }: TensorType, values: TypedArray): string[] {
       return elements.map((element) => formatFloat(Number(element)));
     case 'float64':
       return elements.map((element) => withPoint(Number(element)));
+    case 'float16':
+      return [...fromFloat16(elements as number[])].map(withPoint);
     default:
       return elements.map(String);
   }

@@ -1,7 +1,7 @@
 import type { BatchNormalizationAttributes } from './batchNormalization.js';
-import { channelSum, scaleCentred } from './channels.js';
+import { channelSum, scaleCentred, sumType } from './channels.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
-import { countedElements, required } from './shapes.js';
+import { countedElements, required, sameTypes } from './shapes.js';
 
 /**
  * Gradient of BatchNormTrain: (dY, X, gamma, mean, variance) -> dX, dgamma, dbeta.
@@ -13,12 +13,14 @@ export const BatchNormTrainGrad: CompositeOperator<BatchNormalizationAttributes>
   domain: 'slimclr',
   infer([dy, x, gamma]) {
     const vector = required(gamma, 'gamma');
-    required(dy, 'dY');
-    return [required(x, 'X'), vector, vector];
+    const input = required(x, 'X');
+    sameTypes(required(dy, 'dY'), input);
+    return [input, vector, vector];
   },
   gradient: notDifferentiable,
   flops: ([, x]) => 10 * countedElements(x!.shape),
-  lower(b, [dy, x, gamma, mean, variance], { epsilon }) {
+  lower(b, [gradient, input, gamma, mean, variance], { epsilon }) {
+    const [dy, x] = [gradient, input].map((value) => b.cast(value!, sumType(value!.dtype)));
     const [n, c, h, w] = x!.dims as [number, number, number, number];
     const column = [1, c, 1, 1];
     const std = b.op('Sqrt', [b.op('Add', [variance!, b.scalarLike(epsilon, variance!)])]);
@@ -36,6 +38,7 @@ export const BatchNormTrainGrad: CompositeOperator<BatchNormalizationAttributes>
       epsilon,
     });
     const scale = b.reshape(b.op('Mul', [gamma!, r]), column);
-    return [b.op('Mul', [b.op('Add', [dy!, correction]), scale]), dgamma, dbeta];
+    const dx = b.op('Mul', [b.op('Add', [dy!, correction]), scale]);
+    return [b.cast(dx, input!.dtype), dgamma, dbeta];
   },
 };

@@ -1,5 +1,5 @@
 import { notDifferentiable, type StandardOperator } from './operator.js';
-import { required } from './shapes.js';
+import { required, sameTypes } from './shapes.js';
 
 export interface BatchNormalizationAttributes {
   readonly epsilon: number;
@@ -18,6 +18,7 @@ export const BatchNormalization: StandardOperator<BatchNormalizationAttributes> 
       if (v.shape.length !== 1 || v.shape[0] !== x.shape[1]) {
         throw new Error(`${name} is [${v.shape.join(',')}], [${x.shape[1]}] is accepted`);
       }
+      sameTypes(x, v);
     }
     return [x];
   },

@@ -1,8 +1,10 @@
-import { sameShape, type Graph, type TensorType, type Value } from '../graph/graph.js';
+import { sameShape, type ElementType, type Graph, type TensorType, type Value } from '../graph/graph.js';
+import { floatsOf, isFloating, type FloatType } from '../onnx/model.js';
 import { operators, type NodeOperator } from './index.js';
 import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';
 
-type Arguments<K extends OpName> = OperatorAttributes[K] extends NoAttributes
+/** What follows the inputs of an operator: its attributes, where it has any. */
+export type Arguments<K extends OpName> = OperatorAttributes[K] extends NoAttributes
   ? NoAttributes extends OperatorAttributes[K]
     ? [attributes?: OperatorAttributes[K]]
     : [attributes: OperatorAttributes[K]]
@@ -41,18 +43,19 @@ export class Builder {
     return this.graph.scope(name, body);
   }
 
-  /** A float scalar of the given value's dtype (float32 unless told). */
-  scalar(value: number, dtype: 'float32' | 'float64' = 'float32'): Value {
-    return this.graph.constant(
-      dtype === 'float32' ? Float32Array.of(value) : Float64Array.of(value),
-      [],
-      dtype,
-    );
+  /** A float scalar (float32 unless told). */
+  scalar(value: number, dtype: FloatType = 'float32'): Value {
+    return this.graph.constant(floatsOf(dtype, [value]), [], dtype);
   }
 
-  /** A scalar with the dtype of `like`. */
+  /** A scalar with the dtype of `like`; float32 where that is no float. */
   scalarLike(value: number, like: Value): Value {
-    return this.scalar(value, like.dtype === 'float64' ? 'float64' : 'float32');
+    return this.scalar(value, isFloating(like.dtype) ? like.dtype : 'float32');
+  }
+
+  /** Cast; `x` itself where it has that type. */
+  cast(x: Value, to: ElementType): Value {
+    return x.dtype === to ? x : this.op('Cast', [x], { to });
   }
 
   /** Reshape; `x` itself where it has that shape. */

@@ -1,5 +1,11 @@
-import type { Value } from '../graph/graph.js';
+import type { ElementType, Value } from '../graph/graph.js';
+import { floatsOf, type FloatType } from '../onnx/model.js';
 import type { Builder } from './builder.js';
+
+/** The type in which a map of a type is summed: float32 for float16, which has 11 bits and ends at 65504. */
+export function sumType(dtype: ElementType): ElementType {
+  return dtype === 'float16' ? 'float32' : dtype;
+}
 
 /**
  * Mean of each channel, `[N, C, H, W]` -> `[C]`: of each map, then over the batch. ONNX Runtime's CPU kernels add up a
@@ -30,7 +36,7 @@ export function scaleCentred(
   { scale, bias, variance, epsilon }: { scale: Value; bias: Value; variance: Value; epsilon: number },
 ): Value {
   const channels = scale.dims[0]!;
-  const values = scale.dtype === 'float64' ? new Float64Array(channels) : new Float32Array(channels);
-  const mean = b.graph.constant(values, scale.dims, scale.dtype);
+  const dtype = scale.dtype as FloatType;
+  const mean = b.graph.constant(floatsOf(dtype, new Float32Array(channels)), scale.dims, dtype);
   return b.op('BatchNormalization', [x, scale, bias, mean, variance], { epsilon });
 }

@@ -30,6 +30,7 @@ export const Conv: StandardOperator<ConvAttributes> = {
         `X has ${channels} channels, W [${w.shape.join(',')}] with group ${group} accepts ${c * group}`,
       );
     }
+    if (bias) sameTypes(x, bias);
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== k)) throw new Error(`bias is not [${k}]`);
     const h = windowed(fixed(x.shape[2], 'height'), kh, strides[0], pads[0] + pads[2], dilations[0]);
     const wd = windowed(fixed(x.shape[3], 'width'), kw, strides[1], pads[1] + pads[3], dilations[1]);

@@ -2,7 +2,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import { convFlops, type ConvAttributes } from './conv.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
-import { fixed, rank, required, windowed } from './shapes.js';
+import { fixed, rank, required, sameTypes, windowed } from './shapes.js';
 import { reverseEnd } from './slice.js';
 
 export interface ConvInputGradAttributes extends ConvAttributes {
@@ -21,6 +21,7 @@ export const ConvInputGrad: CompositeOperator<ConvInputGradAttributes> = {
   infer([dy, weight], { inputShape, group = 1 }) {
     const y = rank(required(dy, 'dY'), 4, 'dY');
     const w = rank(required(weight, 'W'), 4, 'W');
+    sameTypes(y, w);
     return [
       { dtype: y.dtype, shape: [y.shape[0]!, fixed(w.shape[1], 'channels of W') * group, ...inputShape] },
     ];

@@ -2,7 +2,7 @@ import type { Value } from '../graph/graph.js';
 import type { Builder } from './builder.js';
 import { convFlops, type ConvAttributes } from './conv.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
-import { fixed, rank, required } from './shapes.js';
+import { fixed, rank, required, sameTypes } from './shapes.js';
 
 export interface ConvWeightGradAttributes extends ConvAttributes {
   /** [kh, kw]. */
@@ -20,6 +20,7 @@ export const ConvWeightGrad: CompositeOperator<ConvWeightGradAttributes> = {
   infer([input, dy], { kernelShape, group = 1 }) {
     const x = rank(required(input, 'X'), 4, 'X');
     const y = rank(required(dy, 'dY'), 4, 'dY');
+    sameTypes(x, y);
     const channels = fixed(x.shape[1], 'channels of X') / group;
     return [{ dtype: x.dtype, shape: [y.shape[1]!, channels, ...kernelShape] }];
   },

@@ -18,6 +18,7 @@ export const Gemm: StandardOperator<GemmAttributes> = {
     const [k2, n] = transB ? [b.shape[1], b.shape[0]] : [b.shape[0], b.shape[1]];
     if (k !== k2) throw new Error(`inner dimensions ${k} and ${k2} differ`);
     const shape = [m!, n!];
+    if (bias) sameTypes(a, bias);
     if (bias && !sameShape(broadcast(bias.shape, shape), shape)) {
       throw new Error(`C [${bias.shape.join(',')}] does not broadcast to [${shape.join(',')}]`);
     }

@@ -1,7 +1,8 @@
 import { elementCount } from '../onnx/model.js';
+import { sumType } from './channels.js';
 import type { MaxPoolAttributes } from './maxPool.js';
 import { notDifferentiable, type CompositeOperator } from './operator.js';
-import { required } from './shapes.js';
+import { required, sameTypes } from './shapes.js';
 
 /**
  * Gradient of MaxPool: (dY, X, Y, Indices) -> dX. Each output's gradient goes to the first maximum of its
@@ -9,13 +10,18 @@ import { required } from './shapes.js';
  */
 export const MaxPoolGrad: CompositeOperator<MaxPoolAttributes> = {
   domain: 'slimclr',
-  infer: ([, x]) => [required(x, 'X')],
+  infer([dy, x]) {
+    sameTypes(required(dy, 'dY'), required(x, 'X'));
+    return [required(x, 'X')];
+  },
   gradient: notDifferentiable,
   lower(b, [dy, x, , indices]) {
     const size = elementCount(x!.shape);
-    const zeros = b.op('Expand', [b.reshape(b.scalarLike(0, dy!), [1])], { shape: [size] });
+    // ONNX Runtime's CPU kernel does not add float16, and windows that overlap are summed.
+    const terms = b.cast(dy!, sumType(dy!.dtype));
+    const zeros = b.op('Expand', [b.reshape(b.scalarLike(0, terms), [1])], { shape: [size] });
     const count = elementCount(dy!.shape);
-    const dx = b.op('ScatterElements', [zeros, b.reshape(indices!, [count]), b.reshape(dy!, [count])]);
-    return [b.reshape(dx, x!.dims)];
+    const dx = b.op('ScatterElements', [zeros, b.reshape(indices!, [count]), b.reshape(terms, [count])]);
+    return [b.cast(b.reshape(dx, x!.dims), x!.dtype)];
   },
 };

@@ -1,13 +1,15 @@
 import { sameShape } from '../graph/graph.js';
 import { notDifferentiable, type CompositeOperator, type NoAttributes } from './operator.js';
-import { required } from './shapes.js';
+import { required, sameTypes } from './shapes.js';
 
 /** Gradient of Relu from its output: (dY, Y) -> dY where Y > 0, else 0. */
 export const ReluGrad: CompositeOperator<NoAttributes> = {
   domain: 'slimclr',
   infer([dy, y]) {
     const gradient = required(dy, 'dY');
-    if (!sameShape(gradient.shape, required(y, 'Y').shape)) throw new Error('dY and Y differ in shape');
+    const output = required(y, 'Y');
+    sameTypes(gradient, output);
+    if (!sameShape(gradient.shape, output.shape)) throw new Error('dY and Y differ in shape');
     return [gradient];
   },
   gradient: notDifferentiable,

@@ -1,4 +1,5 @@
 import type { Dimension, TensorType } from '../graph/graph.js';
+import { isFloating } from '../onnx/model.js';
 
 /** Shape rules that several operators share. */
 
@@ -31,8 +32,7 @@ export function sameTypes(a: TensorType, b: TensorType): void {
 }
 
 export function floating(type: TensorType): TensorType {
-  if (type.dtype !== 'float32' && type.dtype !== 'float64')
-    throw new Error(`dtype ${type.dtype} is not floating point`);
+  if (!isFloating(type.dtype)) throw new Error(`dtype ${type.dtype} is not floating point`);
   return type;
 }
 

@@ -1,4 +1,5 @@
 import type { Value } from '../graph/graph.js';
+import { floatsOf, type FloatType } from '../onnx/model.js';
 import type { Builder } from './builder.js';
 import type { CompositeOperator } from './operator.js';
 import { fixed, floating, rank, required } from './shapes.js';
@@ -73,9 +74,9 @@ function oneHot(b: Builder, labels: Value, logits: Value): Value {
 /** `[1, C]`. */
 function firstClass(b: Builder, logits: Value): Value {
   const classes = logits.dims[1]!;
-  const values = new (logits.dtype === 'float64' ? Float64Array : Float32Array)(classes);
-  values[0] = 1;
-  return b.graph.constant(values, [1, classes], logits.dtype);
+  const dtype = logits.dtype as FloatType;
+  const isFirst = Array.from({ length: classes }, (_, i) => (i === 0 ? 1 : 0));
+  return b.graph.constant(floatsOf(dtype, isFirst), [1, classes], dtype);
 }
 
 /** Labels int64 `[N]` -> bool `[N, C]`, true in the column of each row's label. */

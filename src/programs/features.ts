@@ -2,6 +2,7 @@ import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
+import { networkBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import type { Program } from './program.js';
@@ -15,8 +16,8 @@ export function featuresProgram(network: Network, config: Config, width: number)
   const b = new Builder(graph);
   const size = viewSize(config);
   const images = graph.input('images', { dtype: 'float32', shape: [2 * config.batchSize, 3, size, size] });
-  const f = new Forward(b, width, 'train');
-  const output = network.head.forward(f, network.encoder.forward(f, images));
+  const f = new Forward(networkBuilder(b, config.runtime.precision), width, 'train');
+  const output = b.cast(network.head.forward(f, network.encoder.forward(f, images)), 'float32');
   graph.output('embedding', b.op('L2Normalize', [output]));
   return { name: graph.name, kind: 'features', width: widthLabel(width), graph };
 }

@@ -37,7 +37,7 @@ export function finetuneProgram(
   graph.output('loss', loss);
   graph.output('logits', logits);
 
-  const outputsOf = new Map(outputStatistics(b, f));
+  const outputsOf = new Map(outputStatistics(b, f, 'float32'));
   const trained: (readonly [string, Value])[] = [
     ...Array.from(f.parameters, ([{ name }, block]) => [name, block] as const),
     [classifierInputs.weight, weight],

@@ -2,6 +2,7 @@ import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
+import { networkBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
@@ -14,17 +15,21 @@ export const keyPrefix = 'key.';
  * gradient (docs/method.md, one training step, 2).
  */
 export function keyProgram(network: Network, config: Config): Program {
-  const { batchSize, widths } = config;
+  const {
+    batchSize,
+    widths,
+    runtime: { precision },
+  } = config;
   const graph = new Graph('key');
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
     shape: [batchSize, 3, viewSize(config), viewSize(config)],
   });
-  const f = new Forward(b, widths[0]!, 'train', keyPrefix);
-  const embedding = network.keyHead.forward(f, network.encoder.forward(f, images));
+  const f = new Forward(networkBuilder(b, precision), widths[0]!, 'train', keyPrefix);
+  const embedding = b.cast(network.keyHead.forward(f, network.encoder.forward(f, images)), 'float32');
   graph.output('keys', b.op('L2Normalize', [embedding]));
-  const outputsOf = new Map(outputStatistics(b, f, keyPrefix));
+  const outputsOf = new Map(outputStatistics(b, f, precision, keyPrefix));
   return { name: 'key', kind: 'key', width: widthLabel(widths[0]!), graph, outputsOf };
 }
 

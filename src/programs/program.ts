@@ -3,6 +3,8 @@ import type { Graph } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 import { batchNormMomentum } from '../nn/switchableBatchNorm.js';
 import type { Forward } from '../nn/forward.js';
+import type { Precision } from '../precision/autocast.js';
+import { whereFinite } from '../precision/lossScaling.js';
 import type { GraphKind } from './manifest.js';
 
 /** A graph with its place in the set: not lowered yet, its inputs and outputs named as README.md says. */
@@ -24,9 +26,15 @@ export interface Program {
 /**
  * Declares `new.<statistic>` outputs: running statistics moved towards the batch's by batch norm's momentum.
  * Returns output names with the statistic each replaces. `prefix` is the pass's. All move as one vector: a hundred
- * statistics, each for itself, would be a tenth of a graph's nodes.
+ * statistics, each for itself, would be a tenth of a graph's nodes. In float16 those stay whose batch overflowed: what
+ * is not finite would never leave a running mean.
  */
-export function outputStatistics(b: Builder, f: Forward, prefix = ''): [string, string][] {
+export function outputStatistics(
+  b: Builder,
+  f: Forward,
+  precision: Precision,
+  prefix = '',
+): [string, string][] {
   const statistics = [...f.batch.keys()];
   const batch = [...f.batch.values()];
   const sizes = statistics.map(({ shape }) => elementCount(shape));
@@ -46,7 +54,8 @@ export function outputStatistics(b: Builder, f: Forward, prefix = ''): [string, 
   );
   const kept = b.op('Mul', [running, b.scalar(1 - batchNormMomentum)]);
   const moved = b.op('Add', [kept, b.op('Mul', [seen, share])]);
-  const parts = b.node('Split', [moved], { axis: 0, sizes });
+  const next = precision === 'float16' ? whereFinite(b, seen, moved, running) : moved;
+  const parts = b.node('Split', [next], { axis: 0, sizes });
   return statistics.map((statistic, i) => {
     const name = prefix + statistic.name;
     b.graph.output(`new.${name}`, parts[i]!);

@@ -5,6 +5,8 @@ import { Graph, type Value } from '../graph/graph.js';
 import { lossWeights } from '../losses/reweighting.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
+import { networkBuilder } from '../precision/autocast.js';
+import { lossScaleInput, lossScaling } from '../precision/lossScaling.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
@@ -57,7 +59,8 @@ export function teachersOf(
 
 /**
  * Forward and backward of the query network at one width (docs/method.md, one training step, 3 and 4).
- * `batch`: images of one run. Gradients are those of `loss_weight * loss`; README.md lists inputs and outputs.
+ * `batch`: images of one run. Gradients are those of `loss_weight * loss`, in float16
+ * of `loss_scale` times that before they are divided by it in float32; README.md lists inputs and outputs.
  */
 export function queryProgram(
   network: Network,
@@ -66,16 +69,20 @@ export function queryProgram(
   batch: number,
   objective: Objective,
 ): Program {
-  const { techniques, widths } = config;
+  const {
+    techniques,
+    widths,
+    runtime: { precision },
+  } = config;
   const graph = new Graph(`query.${widthLabel(width)}`);
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
     shape: [batch, 3, viewSize(config), viewSize(config)],
   });
-  const f = new Forward(b, width, 'train');
+  const f = new Forward(networkBuilder(b, precision), width, 'train');
   const features = network.encoder.forward(f, images); // [N, C_w]
-  const output = network.head.forward(f, features); // [N, D]
+  const output = b.cast(network.head.forward(f, features), 'float32'); // [N, D]
   const teachers = teachersOf(width, config).map(widthLabel);
   const { loss, terms, predictions } = b.scope('loss', () =>
     objective({ b, graph, width, output, teachers }),
@@ -92,12 +99,14 @@ export function queryProgram(
   graph.output('logits', predictions.logits);
   if (predictions.embedding) graph.output('embedding', predictions.embedding);
 
-  const outputsOf = new Map(outputStatistics(b, f));
+  const outputsOf = new Map(outputStatistics(b, f, precision));
   const trained = [...f.parameters];
   const blocks: Value[] = trained.map(([, block]) => block);
-  for (const [i, gradient] of gradients(b, loss, blocks, lossWeight).entries()) {
+  const scaling = precision === 'float16' ? lossScaling(b, config.runtime.lossScale.initial) : null;
+  const seed = scaling ? scaling.scaled(lossWeight) : lossWeight;
+  for (const [i, gradient] of gradients(b, loss, blocks, seed).entries()) {
     const { name } = trained[i]![0];
-    graph.output(`grad.${name}`, gradient);
+    graph.output(`grad.${name}`, scaling ? scaling.unscaled(gradient) : gradient);
     outputsOf.set(`grad.${name}`, name);
   }
   return {
@@ -105,7 +114,7 @@ export function queryProgram(
     kind: 'query',
     width: widthLabel(width),
     graph,
-    scalars: ['loss_weight'],
+    scalars: ['loss_weight', ...(scaling ? [lossScaleInput] : [])],
     outputsOf,
   };
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { checkConfig } from '../../src/config/check.js';
-import { configSchema, type Config, type ConfigInput } from '../../src/config/schema.js';
+import { configSchema, targetName, type Config, type ConfigInput } from '../../src/config/schema.js';
 import { UsageError } from '../../src/errors.js';
 import { Graph, type Value } from '../../src/graph/graph.js';
 import { networkOf } from '../../src/methods/index.js';
@@ -66,6 +66,32 @@ describe('checkConfig', () => {
       'runtime.replicas 2 on runtime.provider "webgpu", which has one device; accepted: 1',
     ]);
     expect(check({ accumulation: 4, runtime: { replicas: 4 } })).to.be.empty;
+  });
+
+  it('float16 on the cpu target or on WebGPU: refused; on auto it is portable', () => {
+    expect(check({ runtime: { precision: 'float16', target: 'cpu' } })).to.deep.equal([
+      'runtime.precision "float16" does not go with runtime.target "cpu"; ' +
+        'accepted: "float32", or runtime.target "auto", "portable", "cuda"',
+    ]);
+    expect(check({ runtime: { precision: 'float16', provider: 'webgpu' } })).to.deep.equal([
+      'runtime.precision "float16" does not go with runtime.provider "webgpu"; ' +
+        'accepted: "float32", or runtime.provider "cpu", "cuda"',
+    ]);
+    for (const provider of ['cpu', 'cuda'] as const) {
+      const { runtime } = configSchema.parse({ runtime: { precision: 'float16', provider } });
+      expect(check({ runtime })).to.be.empty;
+      expect(targetName(runtime)).to.equal(provider === 'cpu' ? 'portable' : 'cuda');
+    }
+    expect(targetName(configSchema.parse({}).runtime)).to.equal('cpu');
+  });
+
+  it('a loss scale that is no power of 2, or below 1: refused', () => {
+    for (const initial of [3, 0.5, 0, 2 ** 127, Infinity]) {
+      expect(configSchema.safeParse({ runtime: { lossScale: { initial } } }).success, `${initial}`).to.equal(
+        false,
+      );
+    }
+    expect(configSchema.safeParse({ runtime: { lossScale: { initial: 1 } } }).success).to.equal(true);
   });
 
   it('a data limit below one batch, and a warm-up from above the peak', () => {

@@ -108,6 +108,7 @@ describe('onnx/model', () => {
     const cases = [
       { dataType: 1, floatData: [0.5, -2], expected: Float32Array.of(0.5, -2) },
       { dataType: 11, doubleData: [0.1, -2], expected: Float64Array.of(0.1, -2) },
+      { dataType: 10, int32Data: [0x3c00, 0xfc00], expected: Uint16Array.of(0x3c00, 0xfc00) },
       { dataType: 7, int64Data: [-1, 2 ** 40], expected: BigInt64Array.of(-1n, 2n ** 40n) },
       { dataType: 6, int32Data: [-1, 7], expected: Int32Array.of(-1, 7) },
       { dataType: 9, int32Data: [1, 0], expected: Uint8Array.of(1, 0) },
@@ -120,13 +121,13 @@ describe('onnx/model', () => {
     }
   });
 
-  it('intermediate values without a shape, of sequence type or of float16 are left out', () => {
+  it('intermediate values without a shape, of sequence type or of bfloat16 are left out', () => {
     const model = decodeModel(
       foreign({
         valueInfo: [
           { name: 'untyped' },
           { name: 'unshaped', type: { tensorType: { elemType: 1 } } },
-          { name: 'half', type: { tensorType: { elemType: 10, shape: {} } } },
+          { name: 'half', type: { tensorType: { elemType: 16, shape: {} } } },
           { name: 'sequence', type: { sequenceType: {} } },
           { name: 'scalar', type: { tensorType: { elemType: 1, shape: {} } } },
         ],
@@ -166,9 +167,9 @@ describe('onnx/model', () => {
       ],
       ['a sparse initializer', foreign({ sparseInitializer: [{}] }), /sparse initializers/],
       [
-        'a float16 initializer',
-        foreign({ initializer: [{ name: 'h', dataType: 10 }] }),
-        /initializer h .* FLOAT16/,
+        'a bfloat16 initializer',
+        foreign({ initializer: [{ name: 'h', dataType: 16 }] }),
+        /initializer h .* BFLOAT16/,
       ],
       [
         'an unknown element type',

@@ -148,7 +148,7 @@ describe('onnx/safetensors', () => {
         /w has 8 bytes, but float32\[3\] takes 12/,
       ],
       ['an end before the start', file({ w: entry(8, 0, [2]) }, 8), /w has -8 bytes/],
-      ['an unknown dtype', file({ w: entry(0, 8, [4], 'F16') }, 8), /w has dtype F16; accepted: F32, /],
+      ['an unknown dtype', file({ w: entry(0, 8, [4], 'BF16') }, 8), /w has dtype BF16; accepted: F32, /],
       ['a negative dimension', file({ w: entry(0, 8, [-2]) }, 8), /tensor w has no valid dtype, shape/],
       ['an entry without offsets', file({ w: { dtype: 'F32', shape: [2] } }, 8), /tensor w has no valid/],
     ];

@@ -22,6 +22,26 @@ const refused: Readonly<Record<string, Case>> = {
     /^Add\(in0 float32\[2,3\], in1 float32\[2\]\): shapes \[2,3\] and \[2\] do not broadcast$/,
   ],
   'Mul of two dtypes': [[f(2), f64(2)], (b, x) => b.op('Mul', x), /dtypes float32 and float64 differ/],
+  'Conv of float16 and float32': [
+    [{ dtype: 'float16', shape: [1, 3, 5, 5] }, f(2, 3, 3, 3)],
+    (b, x) => b.op('Conv', x, window),
+    /dtypes float16 and float32 differ/,
+  ],
+  'Gemm of float16 with C of float32': [
+    [{ dtype: 'float16', shape: [2, 3] }, { dtype: 'float16', shape: [3, 4] }, f(4)],
+    (b, x) => b.op('Gemm', x, {}),
+    /dtypes float16 and float32 differ/,
+  ],
+  'BatchNormTrain with gamma of float16': [
+    [{ dtype: 'float16', shape: [2, 3, 4, 4] }, { dtype: 'float16', shape: [3] }, f(3)],
+    (b, x) => b.op('BatchNormTrain', x, { epsilon: 1e-5 }),
+    /dtypes float32 and float16 differ/,
+  ],
+  'ReluGrad of a gradient in float32 and an output in float16': [
+    [f(2), { dtype: 'float16', shape: [2] }],
+    (b, x) => b.op('ReluGrad', x),
+    /dtypes float32 and float16 differ/,
+  ],
   'Exp of integers': [[i64(2)], (b, x) => b.op('Exp', x), /dtype int64 is not floating point/],
   'Add without a second input': [[f(2)], (b, x) => b.op('Add', x), /second input is missing/],
   'Where on a condition that is no bool': [

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { optimizerSchema } from '../../src/config/optimization.js';
+import type { Precision } from '../../src/precision/autocast.js';
 import { updatePrograms } from '../../src/programs/update.js';
 
 describe('programs/update', () => {
-  const listed = (overrides: object, accumulates = false) =>
-    updatePrograms({ optimizer: optimizerSchema.parse(overrides) }, accumulates).map(
+  const listed = (overrides: object, accumulates = false, precision: Precision = 'float32') =>
+    updatePrograms({ optimizer: optimizerSchema.parse(overrides), runtime: { precision } }, accumulates).map(
       ({ name, kind }) => `${kind} ${name}`,
     );
 
@@ -21,9 +22,15 @@ describe('programs/update', () => {
     expect(listed({ kind: 'adamw', clipNorm: 1 }, true)).to.deep.equal(expected);
   });
 
+  it('float16: a norm, which tells whether a gradient overflowed', () => {
+    expect(listed({ kind: 'sgd' }, false, 'float16')).to.deep.equal(['norm norm', 'update update']);
+  });
+
   it('every graph declares the inputs and outputs of README.md', () => {
     const optimizer = optimizerSchema.parse({ kind: 'adamw', clipNorm: 1 });
-    const { graph } = updatePrograms({ optimizer }, false).find(({ kind }) => kind === 'update')!;
+    const { graph } = updatePrograms({ optimizer, runtime: { precision: 'float32' } }, false).find(
+      ({ kind }) => kind === 'update',
+    )!;
     expect(graph.inputs.map(({ name, shape }) => `${name}[${shape.join()}]`)).to.have.members([
       'parameter[n]',
       'gradient[n]',

@@ -59,7 +59,7 @@ async function open(optimizer: OptimizerConfig, entries: readonly ParameterEntry
   const gradients = new Arena(state.parameters.entries);
   const { cpu } = targets;
   const sessions = new Map<string, Session>();
-  for (const program of updatePrograms({ optimizer }, false)) {
+  for (const program of updatePrograms({ optimizer, runtime: { precision: 'float32' } }, false)) {
     const options = { target: cpu, optimization: cpu.optimization };
     sessions.set(program.name, await openSession(program, options));
   }
