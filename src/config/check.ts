@@ -115,8 +115,9 @@ const providersOf: {
   cuda: ['cuda', 'cpu'],
 };
 
-function runtimeProblems({ accumulation, runtime: { target, provider, replicas } }: Config): string[] {
-  const problems: string[] = [];
+function runtimeProblems({ accumulation, runtime }: Config): string[] {
+  const { target, provider, replicas } = runtime;
+  const problems: string[] = engineProblems(runtime);
   if (!providersOf[target].includes(provider)) {
     const accepted = Object.entries(providersOf).filter(([, providers]) => providers.includes(provider));
     problems.push(
@@ -133,6 +134,28 @@ function runtimeProblems({ accumulation, runtime: { target, provider, replicas }
   if (replicas > 1 && provider === 'webgpu') {
     problems.push(
       `runtime.replicas ${replicas} on runtime.provider "webgpu", which has one device; accepted: 1`,
+    );
+  }
+  return problems;
+}
+
+function engineProblems({ engine, python, target, provider }: Config['runtime']): string[] {
+  const problems: string[] = [];
+  if (engine === 'in-process' && python !== 'python3') {
+    problems.push(
+      `runtime.python "${python}" is of no use to runtime.engine "in-process"; accepted: runtime.engine "python"`,
+    );
+  }
+  if (engine === 'python' && provider === 'webgpu') {
+    problems.push(
+      'runtime.provider "webgpu" does not go with runtime.engine "python"; accepted: "cpu", "cuda"',
+    );
+  }
+  // Its kernels, and what is measured of them, are those of one version of ONNX Runtime.
+  if (engine === 'python' && target === 'cpu') {
+    const accepted = Object.keys(providersOf).filter((name) => name !== target);
+    problems.push(
+      `runtime.target "cpu" does not go with runtime.engine "python"; accepted: ${accepted.map((name) => `"${name}"`).join(', ')}`,
     );
   }
   return problems;

@@ -116,8 +116,8 @@ export const configSchema = z.strictObject({
       /**
        * What the training graphs are made of. `portable`: standard ONNX operators. `cpu`: ONNX Runtime's blocked
        * kernels, several times as fast on x64 processors. `cuda`: standard operators that reach cuBLAS and cuDNN.
-       * `auto`: `cpu` where the provider is `cpu` and the precision `float32`, `cuda` where the
-       * provider is `cuda`, else `portable`.
+       * `auto`: `cpu` where the provider is `cpu`, in process, and the precision `float32`, `cuda` where the provider is
+       * `cuda`, else `portable`.
        */
       target: z.enum(['auto', 'portable', 'cpu', 'cuda']).default('auto'),
       /**
@@ -125,6 +125,13 @@ export const configSchema = z.strictObject({
        * takes seconds; `off` takes the built-in choices.
        */
       tune: z.enum(['auto', 'off']).default('auto'),
+      /**
+       * What runs the graphs: `in-process`, the ONNX Runtime that comes with the package; `python`, that of a Python
+       * interpreter, in a process of its own: any wheel of onnxruntime, with CUDA or with training operators.
+       */
+      engine: z.enum(['in-process', 'python']).default('in-process'),
+      /** Name or path of the interpreter of the `python` engine. */
+      python: z.string().min(1).default('python3'),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
       /**
        * Of activations and matrix products in training. `float16` is mixed precision (docs/method.md): twice as fast or
@@ -167,8 +174,9 @@ export function viewSize({ data }: Pick<Config, 'data'>): number {
 }
 
 /** The target that training graphs are lowered for. */
-export function targetName({ target, provider, precision }: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
+export function targetName(runtime: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
+  const { engine, target, provider, precision } = runtime;
   if (target !== 'auto') return target;
-  if (provider === 'cpu' && precision === 'float16') return 'portable';
-  return provider === 'webgpu' ? 'portable' : provider;
+  if (provider === 'cuda') return 'cuda';
+  return provider === 'cpu' && engine === 'in-process' && precision === 'float32' ? 'cpu' : 'portable';
 }

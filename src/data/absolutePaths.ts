@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { datasetNames } from './dataset.js';
 
@@ -7,16 +7,22 @@ export function absoluteSource(source: string): string {
   return datasetNames.includes(source) ? source : resolve(source);
 }
 
+/** The path of an interpreter as an absolute one; a name, which is looked for in PATH, as it is. */
+function absoluteProgram(program: string): string {
+  return basename(program) === program ? program : resolve(program);
+}
+
 /**
- * The config as a run keeps it: with absolute paths of image folders and of a SEED teacher, which mean the same in any
- * working directory.
+ * The config as a run keeps it: with absolute paths of image folders, of a SEED teacher and of an interpreter, which
+ * mean the same in any working directory.
  */
 export function withAbsolutePaths(config: Config): Config {
-  const { data, method, monitor } = config;
+  const { data, method, monitor, runtime } = config;
   return {
     ...config,
     data: { ...data, source: absoluteSource(data.source) },
     ...(method.kind === 'seed' && { method: { ...method, teacher: resolve(method.teacher) } }),
+    runtime: { ...runtime, python: absoluteProgram(runtime.python) },
     // An empty one means that of `data`.
     ...(monitor.kind === 'knn' &&
       monitor.source !== '' && { monitor: { ...monitor, source: absoluteSource(monitor.source) } }),

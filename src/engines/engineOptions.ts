@@ -2,7 +2,10 @@ import type { Config } from '../config/schema.js';
 import { usableThreads } from '../limits.js';
 
 /** What an engine is to run on. */
-export interface EngineOptions extends Pick<Config['runtime'], 'provider' | 'threads'> {
+export interface EngineOptions
+  extends
+    Pick<Config['runtime'], 'provider' | 'threads'>,
+    Partial<Pick<Config['runtime'], 'engine' | 'python'>> {
   /** Which of several devices, from 0. */
   readonly device?: number;
 }
@@ -14,7 +17,7 @@ export function threadCount({ threads }: Pick<EngineOptions, 'threads'>): number
 
 /** What one replica runs on: its share of the cores, or the CUDA device of its rank. */
 export function replicaOptions(runtime: Config['runtime'], rank = 0): EngineOptions {
-  const { provider, replicas, threads } = runtime;
+  const { engine, python, provider, replicas, threads } = runtime;
   const share = threads === 0 ? Math.max(1, Math.floor(threadCount(runtime) / replicas)) : threads;
-  return { provider, threads: share, device: rank };
+  return { engine, python, provider, threads: share, device: rank };
 }

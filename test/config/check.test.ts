@@ -59,6 +59,16 @@ describe('checkConfig', () => {
     }
     expect(check({ runtime: { target: 'cpu' } })).to.be.empty;
     expect(check({ runtime: { provider: 'webgpu' } })).to.be.empty;
+    expect(check({ runtime: { engine: 'python', provider: 'webgpu' } })).to.deep.equal([
+      'runtime.provider "webgpu" does not go with runtime.engine "python"; accepted: "cpu", "cuda"',
+    ]);
+    expect(check({ runtime: { engine: 'python', target: 'cpu' } })).to.deep.equal([
+      'runtime.target "cpu" does not go with runtime.engine "python"; accepted: "auto", "portable", "cuda"',
+    ]);
+    expect(check({ runtime: { python: '/opt/bin/python' } })).to.deep.equal([
+      'runtime.python "/opt/bin/python" is of no use to runtime.engine "in-process"; accepted: runtime.engine "python"',
+    ]);
+    expect(check({ runtime: { engine: 'python', python: '/opt/bin/python' } })).to.be.empty;
     expect(check({ accumulation: 4, runtime: { replicas: 3 } })).to.deep.equal([
       'runtime.replicas 3 cannot share accumulation 4 equally; accepted: divisors of 4',
     ]);

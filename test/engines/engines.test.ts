@@ -1,4 +1,5 @@
 import { openEngine } from '../../src/engines/openEngine.js';
+import { stockPython, trainingPython } from '../support/pythons.js';
 import { engineSuite } from './suite.js';
 
 engineSuite({
@@ -6,3 +7,15 @@ engineSuite({
   absent: () => Promise.resolve(null),
   open: () => openEngine({ provider: 'cpu', threads: 1 }),
 });
+
+for (const [title, find] of [
+  ['python, cpu', stockPython],
+  ['python of onnxruntime-training, cpu', trainingPython],
+] as const) {
+  const { python, missing } = find();
+  engineSuite({
+    title: `${title}${missing}`,
+    absent: () => Promise.resolve(missing || null),
+    open: () => openEngine({ engine: 'python', python, provider: 'cpu', threads: 1 }),
+  });
+}

@@ -13,10 +13,23 @@ interface Model {
   readonly nodes: readonly (readonly [string, readonly string[], readonly string[]])[];
   readonly type?: ElementType;
   readonly initializers?: readonly onnx.ITensorProto[];
+  readonly irVersion?: number;
+  readonly opset?: number;
+  /** Of the operators; default: the standard one. */
+  readonly domain?: string;
 }
 
 /** A model of values of one type, encoded. */
-export function model({ inputs, outputs, nodes, type = 'float32', initializers = [] }: Model): Uint8Array {
+export function model({
+  inputs,
+  outputs,
+  nodes,
+  type = 'float32',
+  initializers = [],
+  irVersion = 8,
+  opset = 17,
+  domain = '',
+}: Model): Uint8Array {
   const infos = (shapes: Readonly<Record<string, Shape>>) =>
     Object.entries(shapes).map(([name, shape]) => ({
       name,
@@ -30,8 +43,8 @@ export function model({ inputs, outputs, nodes, type = 'float32', initializers =
       },
     }));
   return ModelProto.encode({
-    irVersion: 8,
-    opsetImport: [{ domain: '', version: 17 }],
+    irVersion,
+    opsetImport: [{ domain: '', version: opset }, ...(domain === '' ? [] : [{ domain, version: 1 }])],
     graph: {
       name: 'test',
       input: infos(inputs),
@@ -40,6 +53,7 @@ export function model({ inputs, outputs, nodes, type = 'float32', initializers =
       node: nodes.map(([opType, input, output]) => ({
         name: output[0]!,
         opType,
+        domain,
         input: [...input],
         output: [...output],
       })),

@@ -158,9 +158,9 @@ describe('TensorBoardLog', () => {
   });
 
   it('TensorBoard reads it; a resumed run replaces the points it does again, a torn record is skipped', function () {
-    const python = process.env['SLIMCLR_PYTHON'];
+    const python = process.env['SLIMCLR_PYTHON_TENSORBOARD'];
     if (!python) {
-      this.test!.title += ' (set SLIMCLR_PYTHON to a Python with tensorboard)';
+      this.test!.title += ' (set SLIMCLR_PYTHON_TENSORBOARD to a Python with tensorboard)';
       this.skip();
     }
     this.timeout(60000);
