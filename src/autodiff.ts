@@ -2,6 +2,7 @@ import type { Value } from './graph/graph.js';
 import { sameShape, sameType } from './graph/graph.js';
 import { formatType, isFloating } from './onnx/model.js';
 import type { Builder } from './ops/builder.js';
+import { summed } from './ops/channels.js';
 import { operatorOf } from './ops/index.js';
 import { notDifferentiable } from './ops/operator.js';
 
@@ -69,19 +70,14 @@ export function gradients(b: Builder, loss: Value, parameters: readonly Value[],
   });
 }
 
-/**
- * Sums a gradient over the axes along which its value was broadcast, and checks that it fits then. float16 is summed in
- * float32: float16 has 11 bits, too few for a running sum.
- */
+/** Sums a gradient over the axes along which its value was broadcast, and checks that it fits then. */
 function unbroadcast(b: Builder, gradient: Value, value: Value, node: string, index: number): Value {
   let fitted = gradient;
   if (!sameShape(gradient.shape, value.shape)) {
     const extra = gradient.shape.length - value.shape.length;
     const axes = gradient.shape.flatMap((_, i) => (i < extra || value.shape[i - extra] === 1 ? [i] : []));
     if (extra >= 0 && axes.length > 0) {
-      const terms = gradient.dtype === 'float16' ? b.cast(gradient, 'float32') : gradient;
-      const sum = b.op('ReduceSum', [terms], { axes, keepdims: false });
-      fitted = b.reshape(b.cast(sum, gradient.dtype), value.dims);
+      fitted = b.reshape(summed(b, gradient, { axes, keepdims: false }), value.dims);
     }
   }
   if (!sameType(fitted.type, value.type)) {

@@ -1,10 +1,16 @@
 import type { ElementType, Value } from '../graph/graph.js';
 import { floatsOf, type FloatType } from '../onnx/model.js';
 import type { Builder } from './builder.js';
+import type { ReduceAttributes } from './reduction.js';
 
-/** The type in which a map of a type is summed: float32 for float16, which has 11 bits and ends at 65504. */
+/** The type in which elements of a type are summed: float32 for float16, which has 11 bits and ends at 65504. */
 export function sumType(dtype: ElementType): ElementType {
   return dtype === 'float16' ? 'float32' : dtype;
+}
+
+/** ReduceSum, float16 within float32. */
+export function summed(b: Builder, x: Value, attributes: ReduceAttributes): Value {
+  return b.cast(b.op('ReduceSum', [b.cast(x, sumType(x.dtype))], attributes), x.dtype);
 }
 
 /**

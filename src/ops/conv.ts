@@ -1,5 +1,6 @@
 import type { TensorType } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
+import { summed } from './channels.js';
 import type { StandardOperator } from './operator.js';
 import { countedElements, fixed, rank, required, sameTypes, windowed } from './shapes.js';
 
@@ -44,7 +45,7 @@ export const Conv: StandardOperator<ConvAttributes> = {
     return [
       needs[0] ? b.op('ConvInputGrad', [dy!, w!], { ...attributes, inputShape: x!.dims.slice(2) }) : null,
       dw,
-      bias && needs[2] ? b.op('ReduceSum', [dy!], { axes: [0, 2, 3], keepdims: false }) : null,
+      bias && needs[2] ? summed(b, dy!, { axes: [0, 2, 3], keepdims: false }) : null,
     ];
   },
   flops: ([, w], [y]) => convFlops(w!, y!),

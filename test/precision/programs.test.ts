@@ -9,7 +9,9 @@ import { initialWeights } from '../../src/programs/initialWeights.js';
 import type { Program } from '../../src/programs/program.js';
 import { Random } from '../../src/random.js';
 import { lower } from '../../src/targets/lower.js';
+import { targets } from '../../src/targets/index.js';
 import { portable } from '../../src/targets/portable.js';
+import type { Target } from '../../src/targets/target.js';
 import { runProgram } from '../programs/tiny.js';
 import { roundedFloat16 } from '../support/float16.js';
 import { normal } from '../support/samples.js';
@@ -68,12 +70,17 @@ interface RunOptions {
   readonly scale?: number;
   /** Round as a GPU does. */
   readonly rounded?: boolean;
+  readonly target?: Target;
   readonly input?: ConfigInput;
 }
 
-async function run(config: Config, name: string, { feeds = {}, scale, rounded = false }: RunOptions = {}) {
+async function run(
+  config: Config,
+  name: string,
+  { feeds = {}, scale, rounded = false, target = portable }: RunOptions = {},
+) {
   const program = methodPrograms(config).programs.find((program) => program.name === name)!;
-  const executed = rounded ? { ...program, graph: roundedFloat16(program.graph) } : program;
+  const executed = rounded ? { ...program, graph: roundedFloat16(program.graph, target) } : program;
   return runProgram(executed, { ...feedsOf(program, scale), ...feeds }, weightsOf(config));
 }
 
@@ -156,6 +163,12 @@ describe('precision: the programs of float16', () => {
       }
     });
   }
+
+  it('moco-v2 on the cuda target, every operator rounded: as near', async () => {
+    const options = { rounded: true, target: targets.cuda };
+    const { half, single } = await both('moco-v2', 'query.w0.50', options);
+    expectSimilar(half, single, { whole: 0.98, each: 0.85 });
+  });
 
   it('the keys of both precisions agree, and so do the statistics', async () => {
     const { half, single } = await both('moco-v2', 'key', { rounded: true });

@@ -4,14 +4,15 @@ import { Builder } from '../../src/ops/builder.js';
 import type { OpName } from '../../src/ops/operator.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
+import type { Target } from '../../src/targets/target.js';
 
 /**
- * A graph, lowered for `portable`, that computes as a GPU does: each float16 operator in float32 within, its result
+ * A graph, lowered, that computes as a GPU does: each float16 operator in float32 within, its result
  * rounded. ONNX Runtime's CPU provider inserts casts around such operators and then leaves out every pair that cancels
  * out, so that nothing is rounded between convolutions.
  */
-export function roundedFloat16(graph: Graph): Graph {
-  const lowered = lower(graph, portable);
+export function roundedFloat16(graph: Graph, target: Target = portable): Graph {
+  const lowered = lower(graph, target);
   return rewrite(lowered, {
     replace(node, copy) {
       const isHalf = (value: Value | null) => value?.dtype === 'float16';

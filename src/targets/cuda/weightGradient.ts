@@ -1,5 +1,6 @@
 import type { Value } from '../../graph/graph.js';
 import type { Builder } from '../../ops/builder.js';
+import { summed } from '../../ops/channels.js';
 import { ConvWeightGrad, type ConvWeightGradAttributes } from '../../ops/convWeightGrad.js';
 import type { Lowering } from '../../ops/operator.js';
 import type { CudaChoices, CudaConv } from './choices.js';
@@ -50,7 +51,7 @@ function bySamples(b: Builder, x: Value, dy: Value, conv: CudaConv): Value {
     const columns = b.op('Transpose', [b.reshape(tap, [batch, group, inputs / group, size])], {
       perm: [0, 1, 3, 2],
     });
-    const sum = b.op('ReduceSum', [b.op('MatMul', [gradients, columns])], { axes: [0], keepdims: false });
+    const sum = summed(b, b.op('MatMul', [gradients, columns]), { axes: [0], keepdims: false });
     return b.reshape(sum, [outputs, inputs / group, 1]);
   });
   const columns = taps.length === 1 ? taps[0]! : b.op('Concat', taps, { axis: 2 });
