@@ -113,6 +113,7 @@ const providersOf: {
   cpu: ['cpu'],
   // On the CPU to try what a GPU is to run.
   cuda: ['cuda', 'cpu'],
+  webgpu: ['webgpu', 'cpu'],
 };
 
 function runtimeProblems({ accumulation, runtime }: Config): string[] {

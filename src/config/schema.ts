@@ -116,10 +116,10 @@ export const configSchema = z.strictObject({
       /**
        * What the training graphs are made of. `portable`: standard ONNX operators. `cpu`: ONNX Runtime's blocked
        * kernels, several times as fast on x64 processors. `cuda`: standard operators that reach cuBLAS and cuDNN.
-       * `auto`: `cpu` where the provider is `cpu`, in process, and the precision `float32`, `cuda` where the provider is
-       * `cuda`, else `portable`.
+       * `webgpu`: standard operators that WebGPU has kernels for. `auto`: `cpu` where the provider is `cpu`, in process,
+       * and the precision `float32`, `cuda` and `webgpu` where the provider is, else `portable`.
        */
-      target: z.enum(['auto', 'portable', 'cpu', 'cuda']).default('auto'),
+      target: z.enum(['auto', 'portable', 'cpu', 'cuda', 'webgpu']).default('auto'),
       /**
        * Where lowerings of the cpu and cuda targets compete: `auto` measures them at first use of a config on a machine, which
        * takes seconds; `off` takes the built-in choices.
@@ -174,9 +174,9 @@ export function viewSize({ data }: Pick<Config, 'data'>): number {
 }
 
 /** The target that training graphs are lowered for. */
-export function targetName(runtime: Config['runtime']): 'portable' | 'cpu' | 'cuda' {
+export function targetName(runtime: Config['runtime']): Exclude<Config['runtime']['target'], 'auto'> {
   const { engine, target, provider, precision } = runtime;
   if (target !== 'auto') return target;
-  if (provider === 'cuda') return 'cuda';
-  return provider === 'cpu' && engine === 'in-process' && precision === 'float32' ? 'cpu' : 'portable';
+  if (provider !== 'cpu') return provider;
+  return engine === 'in-process' && precision === 'float32' ? 'cpu' : 'portable';
 }

@@ -2,12 +2,14 @@ import { cpuTarget } from './cpu/index.js';
 import { cudaTarget } from './cuda/index.js';
 import { portable } from './portable.js';
 import type { Target } from './target.js';
+import { webgpu } from './webgpu/index.js';
 
 /** The targets by name, each as it is on any machine: `cpu` for processors with AVX-512, with the built-in choices. */
-export const targets: Readonly<Record<'portable' | 'cpu' | 'cuda', Target>> = {
+export const targets: Readonly<Record<'portable' | 'cpu' | 'cuda' | 'webgpu', Target>> = {
   portable,
   cpu: cpuTarget(16),
   cuda: cudaTarget(),
+  webgpu,
 };
 
 /**

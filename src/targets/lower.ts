@@ -2,17 +2,18 @@ import { Graph, type Value } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
 import { verify } from '../ops/verify.js';
 import { lowerNode } from './lowerNode.js';
-import { noPlaces, type ParameterPlaces, type Target } from './target.js';
+import { noPlaces, type LoweringRules, type ParameterPlaces, type Target } from './target.js';
 
 /**
  * Rewrites a graph for a target: composite operators by the target's rule or else the portable one. Returns a
  * new graph, pruned and verified; inputs, outputs and the names of nodes that stay are the same.
  */
 export function lower(graph: Graph, target: Target, places: ParameterPlaces = noPlaces): Graph {
-  return target.rewrite ? target.rewrite(graph, places) : lowerByRules(graph, target);
+  return target.rewrite ? target.rewrite(graph, places) : lowerByRules(graph, target.name, target.rules);
 }
 
-function lowerByRules(graph: Graph, target: Target): Graph {
+/** Node by node: by the rules, composite operators without one by their portable lowering. */
+export function lowerByRules(graph: Graph, target: string, rules: LoweringRules = {}): Graph {
   const lowered = new Graph(graph.name);
   const b = new Builder(lowered);
   const image = new Map<Value, Value>();
@@ -32,7 +33,7 @@ function lowerByRules(graph: Graph, target: Target): Graph {
   }
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((input) => input && mapped(input));
-    for (const [i, value] of lowerNode(b, node, inputs, target.name, target.rules).entries()) {
+    for (const [i, value] of lowerNode(b, node, inputs, target, rules).entries()) {
       if (value) image.set(node.outputs[i]!, value);
     }
   }

@@ -17,6 +17,7 @@ import { cudaTarget } from '../targets/cuda/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
 import { builtInCuda } from './chooseCuda.js';
+import { webgpu } from '../targets/webgpu/index.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 import { tune, type MapQuestion } from './tune.js';
@@ -37,6 +38,7 @@ export async function builtInTarget(runtime: Config['runtime']): Promise<Target>
   const name = targetName(runtime);
   if (name === 'portable') return portable;
   if (name === 'cuda') return cudaTarget();
+  if (name === 'webgpu') return webgpu;
   const kernels = await probeBlockedKernels(runtime);
   if ('reason' in kernels) return portable;
   const { blockSize, plainGroups } = kernels;
@@ -53,7 +55,7 @@ const budget = 60_000;
 export async function chooseTarget(config: Config, options: ChooseOptions = {}): Promise<TargetRecord> {
   const { probe = probeBlockedKernels } = options;
   const name = targetName(config.runtime);
-  if (name === 'portable') return { ...recordHead, target: name };
+  if (name === 'portable' || name === 'webgpu') return { ...recordHead, target: name };
   if (name === 'cuda') return builtInCuda(config);
   const probed = await probe(config.runtime);
   if ('reason' in probed) return { ...recordHead, target: 'portable', reason: probed.reason };

@@ -14,6 +14,7 @@ import { cudaTarget } from '../targets/cuda/index.js';
 import { cpuTarget } from '../targets/cpu/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
+import { webgpu } from '../targets/webgpu/index.js';
 
 export const choiceTableSchema = z.strictObject({
   folded: z.record(z.string(), z.boolean()),
@@ -51,6 +52,7 @@ const recordSchema = z.discriminatedUnion('target', [
     /** Every choice that the programs of a training step rest on. */
     choices: cudaChoiceTableSchema,
   }),
+  z.strictObject({ ...head, target: z.literal('webgpu') }),
 ]);
 
 /** What the programs of a run are lowered for, completely: the same record and config give the same programs. */
@@ -64,6 +66,7 @@ export const recordHead = { format: 'slimclr-tuning', version: 1 } as const;
 /** The target of a record. `onDeclined` is told of each convolution that takes the portable lowering. */
 export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node: Node) => void): Target {
   if (record.target === 'portable') return portable;
+  if (record.target === 'webgpu') return webgpu;
   if (record.target === 'cuda') return cudaTarget(cudaTableChoices(record.choices));
   const { block, plainGroups, choices } = record;
   return cpuTarget(block, tableChoices(choices), { plainGroups, onDeclined });

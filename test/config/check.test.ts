@@ -45,14 +45,20 @@ describe('checkConfig', () => {
 
   it('a target on a provider that does not execute its graphs: refused, those that it does accepted', () => {
     expect(check({ runtime: { target: 'cpu', provider: 'webgpu' } })).to.deep.equal([
-      'runtime.target "cpu" does not run on runtime.provider "webgpu"; accepted: "auto", "portable"',
+      'runtime.target "cpu" does not run on runtime.provider "webgpu"; accepted: "auto", "portable", "webgpu"',
     ]);
     expect(check({ runtime: { target: 'cpu', provider: 'cuda' } })).to.deep.equal([
       'runtime.target "cpu" does not run on runtime.provider "cuda"; accepted: "auto", "portable", "cuda"',
     ]);
     expect(check({ runtime: { target: 'cuda', provider: 'webgpu' } })).to.deep.equal([
-      'runtime.target "cuda" does not run on runtime.provider "webgpu"; accepted: "auto", "portable"',
+      'runtime.target "cuda" does not run on runtime.provider "webgpu"; accepted: "auto", "portable", "webgpu"',
     ]);
+    expect(check({ runtime: { target: 'webgpu', provider: 'cuda' } })).to.deep.equal([
+      'runtime.target "webgpu" does not run on runtime.provider "cuda"; accepted: "auto", "portable", "cuda"',
+    ]);
+    for (const provider of ['webgpu', 'cpu'] as const) {
+      expect(check({ runtime: { target: 'webgpu', provider } })).to.be.empty;
+    }
     for (const provider of ['cuda', 'cpu'] as const) {
       expect(check({ runtime: { target: 'cuda', provider } })).to.be.empty;
       expect(check({ runtime: { target: 'portable', provider } })).to.be.empty;

@@ -5,6 +5,7 @@ import { cudaBuiltIn, openForms, type CudaChoices } from '../../src/targets/cuda
 import { cudaTarget } from '../../src/targets/cuda/index.js';
 import { portable } from '../../src/targets/portable.js';
 import type { Target } from '../../src/targets/target.js';
+import { webgpu } from '../../src/targets/webgpu/index.js';
 
 /** A target as operators are tested on it. */
 export interface TestedTarget {
@@ -53,6 +54,7 @@ export const testedTargets: readonly TestedTarget[] = [
     }),
   },
   { title: 'cuda, by samples', target: cuda({ weightGradient: () => 'samples' }) },
+  { title: 'webgpu', target: webgpu },
   ...(machineBlock === null
     ? []
     : [

@@ -44,9 +44,10 @@ describe('chooseTarget: ResNet-20, 8x8', function () {
     }
   });
 
-  it('the config names portable, or provider webgpu: portable without a reason, nothing probed', async () => {
+  it('the config names portable, on any provider: portable without a reason, nothing probed', async () => {
     const probe = () => expect.fail('probed');
-    for (const runtime of [{ target: 'portable' }, { provider: 'webgpu' }] as const) {
+    for (const provider of ['cpu', 'webgpu'] as const) {
+      const runtime = { target: 'portable', provider } as const;
       const record = await chooseTarget(config(runtime), { cacheDirectory, probe, bench: noBench });
       expect(record).to.deep.equal({ format: 'slimclr-tuning', version: 1, target: 'portable' });
     }
@@ -59,6 +60,15 @@ describe('chooseTarget: ResNet-20, 8x8', function () {
     expect(record.target).to.equal('cuda');
     const builtIn = emitMethod(onCuda, targets.cuda).manifest.graphs.map(({ sha256 }) => sha256);
     expect(hashes(onCuda, record)).to.deep.equal(builtIn);
+  });
+
+  it('provider webgpu: the webgpu target, nothing probed or measured', async () => {
+    const probe = () => expect.fail('probed');
+    const onWebGpu = config({ provider: 'webgpu' });
+    const record = await chooseTarget(onWebGpu, { cacheDirectory, probe, bench: noBench });
+    expect(record.target).to.equal('webgpu');
+    const emitted = emitMethod(onWebGpu).manifest.graphs.map(({ sha256 }) => sha256);
+    expect(hashes(onWebGpu, record)).to.deep.equal(emitted);
   });
 
   it('a failed probe: portable, with the reason', async () => {
