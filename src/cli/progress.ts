@@ -1,3 +1,4 @@
+import { counted } from '../counted.js';
 import { formatDuration } from '../report/duration.js';
 import { slimStartEpoch } from '../config/techniques.js';
 import { collapsed } from '../diagnostics/featureStatistics.js';
@@ -29,6 +30,8 @@ export class TrainingProgress {
   /** The latest steps of each phase, oldest first. */
   readonly #recent = { slowStart: [] as StepEvent[], slim: [] as StepEvent[] };
   #last: StepEvent | undefined;
+  /** Steps skipped for an overflow since this process began. */
+  #overflows = 0;
 
   constructor(private readonly start: StartEvent) {
     const { config, stepsPerEpoch } = start;
@@ -43,6 +46,7 @@ export class TrainingProgress {
     recent.push(event);
     if (recent.length > recentSteps) recent.shift();
     this.#last = event;
+    if (event.overflow) this.#overflows += 1;
   }
 
   /** What is about to be trained, in one line. */
@@ -67,17 +71,22 @@ export class TrainingProgress {
     const { config, labels } = this.start;
     const { epoch, step, losses } = this.#last;
     const recent = this.#phaseOf(this.#last);
+    const finite = (values: readonly number[]) => values.filter(Number.isFinite);
     // The method's own loss, the one term that is no distillation.
     const own = Object.keys(losses[labels[0]!]!.terms)[0]!;
     const means = labels
       .filter((label) => label in losses)
-      .map((label) => `${label} ${mean(recent.map((event) => event.losses[label]!.terms[own]!)).toFixed(2)}`);
+      .map(
+        (label) =>
+          `${label} ${mean(finite(recent.map((event) => event.losses[label]!.terms[own]!))).toFixed(2)}`,
+      );
     const speed = (config.batchSize * config.accumulation) / mean(recent.map(({ seconds }) => seconds));
     const estimated = step < this.#slimStart;
     return [
       `epoch ${epoch + 1}/${config.epochs}`,
       `step ${step + 1}/${this.#total}`,
       `${termNames[own] ?? own} ${means.join(' ')}`,
+      ...(this.#overflows > 0 ? [`${counted(this.#overflows, 'step')} skipped (overflow)`] : []),
       `${speed >= 10 ? speed.toFixed(0) : speed.toPrecision(2)} images/s`,
       `${estimated ? '~' : ''}${formatDuration(this.secondsLeft()!)} left`,
     ].join('  ');

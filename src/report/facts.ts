@@ -19,6 +19,7 @@ export function renderFacts({ config }: Run, history: History): string {
     ],
     ['Input and batch', config && inputSize(config)],
     ['Optimiser', config && `${config.optimizer.kind}, ${config.schedule.kind} from ${config.schedule.peak}`],
+    ['Precision', config && precision(config, history)],
     ['Progress', start && progress(start, stepCount)],
     ['State', start && (stop === undefined ? 'running or killed' : stop.reason)],
     ['Duration', start && formatDuration(history.seconds)],
@@ -46,6 +47,17 @@ function techniques({ widths, techniques }: Config): string | undefined {
 function progress({ config, stepsPerEpoch }: NonNullable<History['start']>, steps: number): string {
   const epochs = Number((steps / stepsPerEpoch).toFixed(1));
   return `${epochs} of ${config.epochs} epochs, ${steps.toLocaleString('en')} steps`;
+}
+
+/** Undefined for float32, the usual one. */
+function precision({ runtime }: Config, { steps, overflowCount }: History): string | undefined {
+  if (runtime.precision === 'float32') return undefined;
+  const scale = steps.at(-1)?.lossScale;
+  return [
+    runtime.precision,
+    ...(scale === undefined ? [] : [`loss scale ${scale.toLocaleString('en')}`]),
+    `${overflowCount.toLocaleString('en')} steps skipped for an overflow`,
+  ].join(', ');
 }
 
 function inputSize(config: Config): string {

@@ -29,6 +29,8 @@ export interface History {
   /** How many there were, and their seconds. */
   readonly stepCount: number;
   readonly stepSeconds: number;
+  /** Steps that the optimiser did not make, for an overflow of float16. */
+  readonly overflowCount: number;
   /** What the kNN monitor found, in order. */
   readonly knn: readonly KnnEvent[];
   /** In order. */
@@ -70,6 +72,7 @@ class HistoryBuilder {
   readonly #knn = new Thinned<KnnEvent>(kept, meanOfTwo);
   readonly #skipped = new Map<string, EventOf<'skipped'>>();
   #stepSeconds = 0;
+  #overflowCount = 0;
   /** Of the processes before. */
   #seconds = 0;
   /** When the latest event was written. */
@@ -95,6 +98,7 @@ class HistoryBuilder {
         if (!this.#isLast(event)) break;
         this.#steps.push(event);
         this.#stepSeconds += event.seconds;
+        if (event.overflow) this.#overflowCount += 1;
         break;
       case 'diagnostics':
         if (this.#isLast(event)) this.#diagnostics.push({ step: event.step, diagnostics: event.diagnostics });
@@ -129,6 +133,7 @@ class HistoryBuilder {
       steps: this.#steps.items(),
       stepCount: this.#steps.length,
       stepSeconds: this.#stepSeconds,
+      overflowCount: this.#overflowCount,
       knn: this.#knn.items(),
       diagnostics: this.#diagnostics.items(),
       skipped: [...this.#skipped.values()],

@@ -18,13 +18,14 @@ export function pointsOf(event: TrainingEvent, batch: number): { step: number; s
   }
 }
 
-function stepScalars({ losses, learningRate, seconds }: EventOf<'step'>, batch: number): Scalar[] {
+function stepScalars({ losses, learningRate, lossScale, seconds }: EventOf<'step'>, batch: number): Scalar[] {
   return [
     ...Object.entries(losses).flatMap(([label, { loss, terms }]) => [
       scalar(`loss/${label}`, loss),
       ...Object.entries(terms).map(([term, value]) => scalar(`loss/${label}/${term}`, value)),
     ]),
     scalar('learning_rate', learningRate),
+    ...(lossScale === undefined ? [] : [scalar('loss_scale', lossScale)]),
     scalar('images_per_second', batch / seconds),
   ];
 }

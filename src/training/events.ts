@@ -40,6 +40,10 @@ export const eventSchema = z.discriminatedUnion('type', [
     step: count,
     learningRate: z.number(),
     losses: byLabel(widthLossSchema),
+    /** Of float16: what the loss was multiplied by (docs/method.md, mixed precision). */
+    lossScale: z.number().exactOptional(),
+    /** There where a gradient or a loss overflowed: the optimiser made no step. */
+    overflow: z.literal(true).exactOptional(),
     /** Wall time of this step, of it inside ONNX Runtime, of it waiting for the loader. */
     seconds: z.number(),
     computeSeconds: z.number(),
@@ -96,12 +100,12 @@ export const eventSchema = z.discriminatedUnion('type', [
  */
 export function isPlainStep(json: unknown): json is Extract<LoggedEvent, { readonly type: 'step' }> {
   if (!isRecord(json) || json['type'] !== 'step') return false;
-  const { time, epoch, step, losses } = json;
+  const { time, epoch, step, losses, lossScale = 1, overflow = true } = json;
   if (typeof time !== 'string' || !isTime(time) || !isCount(epoch) || !isCount(step)) return false;
   for (const key of ['learningRate', 'seconds', 'computeSeconds', 'loaderSeconds']) {
     if (!Number.isFinite(json[key])) return false;
   }
-  if (!isRecord(losses)) return false;
+  if (!Number.isFinite(lossScale) || overflow !== true || !isRecord(losses)) return false;
   for (const label in losses) {
     const width = losses[label];
     if (!isRecord(width) || !Number.isFinite(width['loss'])) return false;

@@ -25,6 +25,7 @@ function record(
   [from, to]: [number, number],
   seconds: number,
   infoNce: Record<string, number> = { 'w1.00': 5 },
+  scaling: { lossScale?: number; overflow?: true } = {},
 ): void {
   for (let step = from; step < to; step++) {
     training.record({
@@ -38,6 +39,7 @@ function record(
       seconds,
       computeSeconds: seconds,
       loaderSeconds: 0,
+      ...scaling,
     });
   }
 }
@@ -88,6 +90,13 @@ describe('TrainingProgress', () => {
     expect(training.line()).to.equal(
       'epoch 1/10  step 2/1000  InfoNCE w1.00 4.50 w0.50 6.25  32 images/s  16 min 38 s left',
     );
+  });
+
+  it('steps skipped for an overflow: counted; a loss that is not finite does not spoil the mean', () => {
+    const training = progress({ runtime: { precision: 'float16' } });
+    record(training, [0, 2], 1, { 'w1.00': 4 });
+    record(training, [2, 3], 1, { 'w1.00': NaN }, { lossScale: 65536, overflow: true });
+    expect(training.line()).to.contain('  InfoNCE w1.00 4.00  1 step skipped (overflow)  32 images/s  ');
   });
 
   it('slow steps: images per second keep two digits', () => {

@@ -36,6 +36,24 @@ describe('report.html', () => {
 
   const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
 
+  it('a run in float16: the scale of its loss and the steps that were skipped', async () => {
+    const [start, ...events] = exampleEvents();
+    if (start?.type !== 'start') throw new Error('no start');
+    const runtime = { ...start.config.runtime, precision: 'float16' } as const;
+    const config = { ...start.config, runtime };
+    const skipped = (event: LoggedEvent): LoggedEvent =>
+      event.type !== 'step'
+        ? event
+        : { ...event, lossScale: 32768, ...(event.step % 100 === 7 && { overflow: true as const }) };
+    const log = logText([{ ...start, config }, ...events.map(skipped)]);
+    const run = await readRun(writeRun(root, { log }));
+    const html = await renderReport(run, noPictures);
+    expect(html).to.contain('<dd>float16, loss scale 32,768, 13 steps skipped for an overflow</dd>');
+    const other = mkdtempSync(join(root, 'float32-'));
+    const plain = await readRun(writeRun(other, { log: logText(exampleEvents()) }));
+    expect(await renderReport(plain, noPictures)).to.not.contain('<dt>Precision</dt>');
+  });
+
   it('a complete run in Chromium: every chart has its marks, the pictures are there; the console is clean', async function () {
     if (chromium === undefined) this.skip();
     this.timeout(90_000);

@@ -27,19 +27,26 @@ describe(`kernels of the CUDA provider, onnxruntime-gpu ${versions.join(', ')}`,
   this.timeout(120_000);
 
   for (const preset of Object.keys(presets)) {
-    it(`${preset}: every node of every graph has one`, () => {
-      const config = loadConfig({ preset, set: ['runtime.target=cuda'] });
-      expectKernels(emitMethod(config).programs.map(({ model }) => model));
-    });
+    for (const precision of ['float32', 'float16']) {
+      it(`${preset}, ${precision}: every node of every graph has one`, () => {
+        const config = loadConfig({
+          preset,
+          set: ['runtime.target=cuda', `runtime.precision=${precision}`],
+        });
+        expectKernels(emitMethod(config).programs.map(({ model }) => model));
+      });
+    }
   }
 
   it('every method with every technique and optimiser: so has every node', () => {
     // Two widths have all that four have; channels of their own are another case.
     const cases = allCases('resnet20').filter(({ title }) => !/non-overlapping|slow start/.test(title));
     for (const { config } of cases) {
-      const runtime = { ...config.runtime, target: 'cuda' } as const;
-      const { programs } = emitMethod({ ...config, widths: config.widths.slice(0, 2), runtime });
-      expectKernels(programs.map(({ model }) => model));
+      for (const precision of ['float32', 'float16'] as const) {
+        const runtime = { ...config.runtime, target: 'cuda', precision } as const;
+        const { programs } = emitMethod({ ...config, widths: config.widths.slice(0, 2), runtime });
+        expectKernels(programs.map(({ model }) => model));
+      }
     }
   });
 
