@@ -3,7 +3,6 @@ import {
   Builder,
   cpu,
   emit,
-  encodeModel,
   gradients,
   Graph,
   lower,
@@ -14,7 +13,8 @@ import {
 } from '../src/graphBuilder.js';
 import { Random } from '../src/random.js';
 import { probeBlockedKernels } from '../src/runtime/nchwcProbe.js';
-import { createSession, newTensor, type InferenceSession } from '../src/runtime/onnxRuntime.js';
+import { floats, HostGraph } from '../src/engines/hostGraph.js';
+import type { LoadOptions } from '../src/engines/engine.js';
 
 const image = [4, 3, 12, 12];
 const weights = { w1: [32, 3, 3, 3], w2: [32, 32, 3, 3] } as const;
@@ -44,16 +44,14 @@ const normal = (shape: readonly number[], seed: number): Float32Array => {
 
 async function run(
   graph: Graph,
-  options: InferenceSession.SessionOptions,
+  options: Partial<LoadOptions>,
   feeds: Record<string, readonly [readonly number[], Float32Array]>,
 ): Promise<Record<string, Float32Array>> {
-  const session = await createSession(encodeModel(emit(graph, { opset: 17, version: '0.0.0' })), options);
-  const tensors = Object.entries(feeds).map(([name, [shape, data]]) => [
-    name,
-    newTensor('float32', data, shape),
-  ]);
-  const outputs = await session.run(Object.fromEntries(tensors) as InferenceSession.FeedsType);
-  await session.release();
+  const model = emit(graph, { opset: 17, version: '0.0.0' });
+  const loaded = await HostGraph.open(model, { provider: 'cpu', threads: 0 }, options);
+  const tensors = Object.entries(feeds).map(([name, [shape, data]]) => [name, floats(data, shape)] as const);
+  const outputs = await loaded.run(Object.fromEntries(tensors));
+  await loaded.close();
   return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
 }
 
@@ -78,11 +76,7 @@ describe('slimclr/graph', () => {
       return [name, [storedShape(shape, layout), pack(values, shape, layout)]] as const;
     });
     const expected = await run(lower(convolutions(), portable), {}, { x, ...Object.fromEntries(plain) });
-    const actual = await run(
-      lowered,
-      { graphOptimizationLevel: 'disabled' },
-      { x, ...Object.fromEntries(packed) },
-    );
+    const actual = await run(lowered, { optimization: 'disabled' }, { x, ...Object.fromEntries(packed) });
     for (const [name, shape] of Object.entries(weights)) {
       const gradient = expected[`grad.${name}`]!;
       const largest = gradient.reduce((a, b) => Math.max(a, Math.abs(b)), 0);

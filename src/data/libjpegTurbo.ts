@@ -1,4 +1,4 @@
-import type koffi from 'koffi';
+import { koffi } from '../koffi.js';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -51,7 +51,7 @@ function loadLibrary(): TurboJpeg | null {
   // The second one is for Alpine's C library.
   for (const platform of [`linux-${process.arch}`, `linux-${process.arch}-musl`]) {
     try {
-      const { load } = require('koffi') as typeof koffi;
+      const { load } = koffi();
       const root = dirname(require.resolve('@julusian/jpeg-turbo/package.json'));
       const library = load(join(root, 'prebuilds', `jpeg-turbo-${platform}`, 'libturbojpeg.so.0'));
       return {

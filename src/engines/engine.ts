@@ -55,6 +55,8 @@ export interface LoadOptions {
   readonly name: string;
   /** Whether ONNX Runtime is to optimise the graph (`Target.optimization`); default `all`. */
   readonly optimization?: 'all' | 'disabled';
+  /** Threads of a graph that is too small for all of the engine's, where those are the host's. */
+  readonly threads?: number;
   /** Folder to which a trace of all runs is written, until `endTrace`. */
   readonly traceFolder?: string;
 }

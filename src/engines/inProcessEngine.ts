@@ -207,15 +207,16 @@ export class InProcessEngine implements Engine {
    * itself keeps what is freed. Threads that go on spinning after a run would take the cores from the next
    * session: a step alternates between many, and is 1.7 times as fast without.
    */
-  #sessionOptions({ name, optimization = 'all', traceFolder }: LoadOptions): Pointer {
+  #sessionOptions({ name, optimization = 'all', threads, traceFolder }: LoadOptions): Pointer {
     const { api } = this.#library;
     const options = api.createSessionOptions();
-    api.setIntraOpNumThreads(options, threadCount(this.options));
+    api.setIntraOpNumThreads(options, threads ?? threadCount(this.options));
     api.setSessionGraphOptimizationLevel(options, optimizationLevels[optimization]);
     api.setSessionLogSeverityLevel(options, silent);
     api.disableMemPattern(options);
     if (sharesFreedMemory()) api.disableCpuMemArena(options);
     api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1');
+    if (this.options.provider === 'webgpu') api.appendProvider(options, 'WebGPU', [], [], 0);
     if (traceFolder !== undefined) api.enableProfiling(options, join(traceFolder, name));
     return options;
   }

@@ -1,5 +1,5 @@
-import type Koffi from 'koffi';
 import type { KoffiFunc, TypeObject } from 'koffi';
+import { hasAsyncStack, koffi as load } from '../koffi.js';
 
 /*
  * The part of ONNX Runtime's C API that is in use. Struct OrtApi is a table of functions to which versions only append,
@@ -22,12 +22,15 @@ export type OrtApi = ReturnType<typeof bindOrtApi>;
 type Type = string | TypeObject;
 
 /** The functions of a table, which lies at `table`. Those that give a status throw an OrtError where it is not null. */
-export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
+export function bindOrtApi(table: Pointer) {
+  const koffi = load();
+  const away = hasAsyncStack();
   const any = 'void *';
   /** ORTCHAR_T: paths are UTF-16 on Windows. */
   const path = process.platform === 'win32' ? 'str16' : 'str';
   const strings = koffi.pointer('str');
   const outAny = koffi.out(koffi.pointer('void *')) as unknown as TypeObject;
+  const outCount32 = koffi.out(koffi.pointer('int')) as unknown as TypeObject;
   const outCount = koffi.out(koffi.pointer('size_t')) as unknown as TypeObject;
 
   const member = (place: number, result: Type, ...parameters: Type[]) => {
@@ -63,11 +66,15 @@ export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
       return result[0] as R;
     };
   };
-  /** The same, away from the JavaScript thread. What `args` point to stays where it is until then. */
+  /** The same, away from the JavaScript thread where that has the stack for it. What `args` point to stays where it is until then. */
   const later = <A extends unknown[]>(place: number, ...parameters: Type[]) => {
     const f = member(place, any, ...parameters);
     return (...args: A): Promise<void> =>
       new Promise((resolve, reject) => {
+        if (!away) {
+          check(f(...args));
+          return resolve();
+        }
         f.async(...args, (error: Error | null, status: Pointer | null) => {
           // What they point to must not be collected before.
           args.length = 0;
@@ -94,6 +101,8 @@ export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
 
     createSessionOptions: get<[]>(10, outAny),
     releaseSessionOptions: release(100),
+    /** Where a session writes its graph as it runs it. */
+    setOptimizedModelFilePath: call<[options: Pointer, path: string]>(11, any, path),
     enableProfiling: call<[options: Pointer, prefix: string]>(14, any, path),
     disableMemPattern: call<[options: Pointer]>(17, any),
     disableCpuMemArena: call<[options: Pointer]>(19, any),
@@ -145,6 +154,10 @@ export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
     bindOutput: call<[binding: Pointer, name: string, value: Pointer]>(137, any, 'str', any),
     runWithBinding: later<[session: Pointer, options: null, binding: Pointer]>(133, any, any, any),
 
+    /** Adds a provider by its name, such as `WebGPU`. */
+    appendProvider: call<
+      [options: Pointer, name: string, keys: readonly string[], values: readonly string[], count: number]
+    >(216, any, 'str', strings, strings, 'size_t'),
     createCudaOptions: get<[]>(205, outAny),
     updateCudaOptions: call<
       [options: Pointer, keys: readonly string[], values: readonly string[], count: number]
@@ -152,8 +165,20 @@ export function bindOrtApi(koffi: typeof Koffi, table: Pointer) {
     releaseCudaOptions: release(208),
     appendCuda: call<[session: Pointer, cuda: Pointer]>(204, any, any),
   };
+  const availableProviders = member(125, any, outAny, outCount32);
+  const releaseProviders = member(126, any, any, 'int');
   return {
     ...api,
+    /** Names of the providers that it was built with; those of libraries of their own may not load. */
+    providers(): string[] {
+      const [names, count]: [[Pointer | null], [number]] = [[null], [0]];
+      check(availableProviders(names, count));
+      try {
+        return koffi.decode(names[0], koffi.array('str', count[0])) as string[];
+      } finally {
+        check(releaseProviders(names[0], count[0]));
+      }
+    },
     /** The text at an address that an allocator gave, which gets it back. */
     takeString(allocator: Pointer, text: Pointer): string {
       const value = koffi.decode.string(text);

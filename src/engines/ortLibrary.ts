@@ -1,10 +1,10 @@
-import type Koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { reasonOf, SlimclrError } from '../errors.js';
+import { koffi } from '../koffi.js';
 import { once } from '../once.js';
 import { bindOrtApi, oldestMinor, type OrtApi, type Pointer } from './ortApi.js';
 
@@ -36,9 +36,6 @@ if (isMainThread) process.env[telemetryVariable] = '1';
 /** Of messages on stderr: none. What ONNX Runtime refuses it also says in a status. */
 const silent = 4;
 
-/** Of a thread that is not JavaScript's: loading a graph recurses, and so do shader compilers. */
-const stackBytes = 8 * 2 ** 20;
-
 const loaded = new Map<string, OrtLibrary>();
 
 /**
@@ -58,23 +55,39 @@ export function ortLibrary(path = ''): OrtLibrary {
 }
 
 function open(path: string): OrtLibrary {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  configure(koffi);
-  turnTelemetryOff(koffi);
-  const library = koffi.load(path);
-  pin(koffi, path);
+  turnTelemetryOff();
+  const { load, decode, array, call, proto } = koffi();
+  const library = load(path);
+  pin(path);
   // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(); }
   const base = library.func('OrtGetApiBase', 'void *', [])() as Pointer;
-  const [getApi, getVersion] = koffi.decode(base, koffi.array('void *', 2)) as [Pointer, Pointer];
-  const version = koffi.call(getVersion, koffi.proto('str', [])) as string;
+  const [getApi, getVersion] = decode(base, array('void *', 2)) as [Pointer, Pointer];
+  const version = call(getVersion, proto('str', [])) as string;
   const refused = refusedVersion(version);
   if (refused !== null) throw new SlimclrError(`${path}: ${refused}`);
-  const table = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), oldestMinor) as Pointer | null;
+  const table = call(getApi, proto('void *', ['uint32_t']), oldestMinor) as Pointer | null;
   if (table === null) throw new SlimclrError(`${path}: ${notAccepted(version)}`);
-  const api = bindOrtApi(koffi, table);
+  const api = bindOrtApi(table);
   const environment = api.createEnv(silent, 'slimclr');
   api.disableTelemetryEvents(environment);
   return { version, api, environment, library };
+}
+
+const providerNames = {
+  cpu: 'CPUExecutionProvider',
+  cuda: 'CUDAExecutionProvider',
+  webgpu: 'WebGpuExecutionProvider',
+} as const;
+
+/** The providers that a library was built with; bundled: compiled in, others need a library of their own. */
+export function executionProviders({ api } = ortLibrary()): {
+  readonly name: keyof typeof providerNames;
+  readonly bundled: boolean;
+}[] {
+  const built = api.providers();
+  return (Object.keys(providerNames) as (keyof typeof providerNames)[])
+    .filter((name) => built.includes(providerNames[name]))
+    .map((name) => ({ name, bundled: name !== 'cuda' }));
 }
 
 /** Why a version is not accepted, in one line; null where it is. */
@@ -87,26 +100,21 @@ function notAccepted(version: string): string {
   return `ONNX Runtime ${version}; accepted: 1.${oldestMinor} or newer, before 2`;
 }
 
-/** Fails where this thread has used koffi before; what is set then is too small to call anything away from it. */
-function configure(koffi: typeof Koffi): void {
-  if (koffi.config().async_stack_size !== stackBytes) koffi.config({ async_stack_size: stackBytes });
-}
-
 /** Keeps a library for the life of the process: koffi unloads it with its thread, when threads of it may still run. */
-function pin(koffi: typeof Koffi, path: string): void {
+function pin(path: string): void {
   if (process.platform === 'win32')
-    koffi.load('kernel32.dll').func('LoadLibraryW', 'void *', ['str16'])(path);
-  else koffi.load(null).func('dlopen', 'void *', ['str', 'int'])(path, 2);
+    koffi().load('kernel32.dll').func('LoadLibraryW', 'void *', ['str16'])(path);
+  else koffi().load(null).func('dlopen', 'void *', ['str', 'int'])(path, 2);
 }
 
 /** In a worker thread `process.env` is a copy, which native code does not see. */
-function turnTelemetryOff(koffi: typeof Koffi): void {
+function turnTelemetryOff(): void {
   if (isMainThread) return;
   if (process.platform === 'win32') {
-    const set = koffi.load('kernel32.dll').func('SetEnvironmentVariableW', 'int', ['str16', 'str16']);
+    const set = koffi().load('kernel32.dll').func('SetEnvironmentVariableW', 'int', ['str16', 'str16']);
     set(telemetryVariable, '1');
   } else {
-    koffi.load(null).func('setenv', 'int', ['str', 'str', 'int'])(telemetryVariable, '1', 1);
+    koffi().load(null).func('setenv', 'int', ['str', 'str', 'int'])(telemetryVariable, '1', 1);
   }
 }
 

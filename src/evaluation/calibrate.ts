@@ -1,12 +1,12 @@
 import type { Config } from '../config/schema.js';
 import { evaluationBatches } from '../data/evaluationBatches.js';
 import type { ImageSource } from '../data/source.js';
+import { floats, type EngineSource } from '../engines/hostGraph.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { calibrateProgram } from '../programs/embed.js';
 import type { Network } from '../programs/network.js';
 import { Random } from '../random.js';
-import { floatTensor } from '../runtime/session.js';
 import { openProgram, weightFeeds } from './openGraph.js';
 
 /** First word of the random stream that orders the images of a calibration. */
@@ -25,12 +25,13 @@ export async function calibrate(
   weights: Weights,
   source: ImageSource,
   onBatch?: (done: number) => void,
+  on: EngineSource = config.runtime,
 ): Promise<Map<string, TensorData>> {
   const { imageSize, mean, std } = config.data;
   const batchSize = Math.min(config.batchSize, source.length);
-  const sessions = await Promise.all(
+  const programs = await Promise.all(
     widths.map((width) =>
-      openProgram(network, config, calibrateProgram(network, { ...config, batchSize }, width)),
+      openProgram(network, config, calibrateProgram(network, { ...config, batchSize }, width), on),
     ),
   );
   const sums = new Map<string, Float64Array>();
@@ -38,13 +39,13 @@ export async function calibrate(
   try {
     const order = new Random(calibrationStream, config.seed).permutation(source.length);
     const shuffled: ImageSource = { ...source, read: (index) => source.read(order[index]!) };
-    const feeds = sessions.map(({ entry }) => weightFeeds(entry.inputs, weights));
+    for (const { entry, graph } of programs) await graph.hold(weightFeeds(entry.inputs, weights));
     for await (const batch of evaluationBatches(shuffled, { imageSize, mean, std, batchSize })) {
       if (batch.count < batchSize) break;
-      const images = floatTensor(batch.images, [batchSize, 3, imageSize, imageSize]);
-      for (const [i, session] of sessions.entries()) {
-        const outputs = await session.run({ ...feeds[i]!, images });
-        for (const { name, of } of session.entry.outputs) {
+      const images = floats(batch.images, [batchSize, 3, imageSize, imageSize]);
+      for (const { entry, graph } of programs) {
+        const outputs = await graph.run({ images });
+        for (const { name, of } of entry.outputs) {
           accumulate(sums, of!, outputs[name]!.data as Float32Array);
         }
       }
@@ -52,7 +53,7 @@ export async function calibrate(
       onBatch?.(batch.start + batch.count);
     }
   } finally {
-    await Promise.all(sessions.map((session) => session.close()));
+    await Promise.all(programs.map(({ graph }) => graph.close()));
   }
   return new Map(
     [...sums].map(([name, sum]) => {

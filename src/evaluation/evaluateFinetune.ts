@@ -1,11 +1,11 @@
 import type { Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { subset } from '../data/source.js';
+import { int64Vector } from '../engines/hostGraph.js';
 import { UsageError } from '../errors.js';
 import { learningRate } from '../optimizers/schedule.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { initialWeights } from '../programs/initialWeights.js';
-import { Staging } from '../runtime/staging.js';
 import { builtInTarget } from '../tuning/chooseTarget.js';
 import { balancedSubset } from './balancedSubset.js';
 import { openEvaluation, subject, widthAccuracies, type EvaluationOptions } from './evaluation.js';
@@ -13,7 +13,7 @@ import { extractFeatures } from './features.js';
 import { FinetunedNetwork } from './finetune.js';
 import { classifierAccuracies } from './linearClassifier.js';
 import { labelled, type LabelledImages } from './labelledImages.js';
-import { cropAndFlip, labelTensor } from './probeBatches.js';
+import { cropAndFlip } from './probeBatches.js';
 import { writeResult } from './resultFiles.js';
 import type { Accuracy, FinetuneResult } from './results.js';
 import { progressOf, report, type EncoderSetup, type Watch } from './runFeatures.js';
@@ -116,7 +116,6 @@ async function finetune(
   const networks: FinetunedNetwork[] = [];
   const views = { seed, batchSize, imageSize, mean, std, augmentations: cropAndFlip, workers };
   const loader = new ViewLoader(train, views);
-  const staging = new Staging();
   try {
     for (const width of widths) {
       const part = { network, config: own, width, weights, classes: classes.length };
@@ -132,10 +131,9 @@ async function finetune(
       );
     for (let step = 0; step < steps; step++) {
       const batch = await loader.batch(Math.floor(step / stepsPerEpoch), step % stepsPerEpoch);
-      const images = staging.stage(0, batch.views[0], [batchSize, 3, imageSize, imageSize]);
-      const labels = labelTensor(batch.labels!);
+      const labels = int64Vector(batch.labels!);
       const rates = { encoder: rate(encoderRate, step), classifier: rate(classifierRate, step) };
-      for (const finetuned of networks) await finetuned.step(images, labels, rates);
+      for (const finetuned of networks) await finetuned.step(batch.views[0], labels, rates);
       loader.recycle(batch);
       report(watch, `fine-tuning, ${encoder} encoder, step ${step + 1} of ${steps}`);
     }
@@ -143,7 +141,7 @@ async function finetune(
     try {
       const onBatch = progressOf(watch, `features of test images, ${encoder} encoder`, test.length);
       const features = await extractFeatures(test, config, encoders, onBatch);
-      const classifiers = networks.map((finetuned) => finetuned.classifier());
+      const classifiers = await Promise.all(networks.map((finetuned) => finetuned.classifier()));
       return await classifierAccuracies(classifiers, features, test.labels, config.runtime);
     } finally {
       await Promise.all(encoders.map((encoder) => encoder.close()));

@@ -1,14 +1,12 @@
 import type { Config } from '../config/schema.js';
 import { evaluationBatches, type EvaluationBatchOptions } from '../data/evaluationBatches.js';
 import type { ImageSource } from '../data/source.js';
+import { floats, HostGraph, type EngineSource } from '../engines/hostGraph.js';
 import type { Graph } from '../graph/graph.js';
-import { encodeModel } from '../onnx/model.js';
 import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { emitFrozen } from '../programs/emitFrozen.js';
 import type { Network } from '../programs/network.js';
-import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
-import { floatTensor, sessionOptions } from '../runtime/session.js';
 import { portable } from '../targets/portable.js';
 import { requireFiniteRows, type Origin } from './finite.js';
 
@@ -29,36 +27,46 @@ export interface Features {
  */
 export class FrozenEncoder {
   private constructor(
-    private readonly session: InferenceSession,
+    private readonly graph: HostGraph,
     private readonly imageSize: number,
     readonly width: number,
     /** Length of its features. */
     readonly channels: number,
   ) {}
 
-  static open(network: Network, config: Config, width: number, weights: Weights): Promise<FrozenEncoder> {
-    return FrozenEncoder.of(bindWeights(embedProgram(network, config, width).graph, weights), config, width);
+  /** `on`: an engine that is open, or what to open one on. */
+  static open(
+    network: Network,
+    config: Config,
+    width: number,
+    weights: Weights,
+    on: EngineSource = config.runtime,
+  ): Promise<FrozenEncoder> {
+    const graph = bindWeights(embedProgram(network, config, width).graph, weights);
+    return FrozenEncoder.of(graph, config, width, on);
   }
 
   /** Of the graph of an `embedProgram` whose weights are bound. */
-  static async of(graph: Graph, config: Config, width: number): Promise<FrozenEncoder> {
+  static async of(
+    graph: Graph,
+    config: Config,
+    width: number,
+    on: EngineSource = config.runtime,
+  ): Promise<FrozenEncoder> {
     const model = emitFrozen(graph, portable);
-    const session = await createSession(encodeModel(model), sessionOptions(config.runtime));
     const channels = model.outputs[0]!.type.shape[1] as number;
-    return new FrozenEncoder(session, config.data.imageSize, width, channels);
+    return new FrozenEncoder(await HostGraph.open(model, on), config.data.imageSize, width, channels);
   }
 
   /** Images `[count, 3, S, S]` -> features `[count, C]`. */
   async features(images: Float32Array, count: number): Promise<Float32Array> {
     const { imageSize } = this;
-    const outputs = await this.session.run({
-      images: floatTensor(images, [count, 3, imageSize, imageSize]),
-    });
+    const outputs = await this.graph.run({ images: floats(images, [count, 3, imageSize, imageSize]) });
     return outputs['features']!.data as Float32Array;
   }
 
   close(): Promise<void> {
-    return this.session.release();
+    return this.graph.close();
   }
 }
 

@@ -1,17 +1,20 @@
 import type { Config } from '../config/schema.js';
+import type { Binding, Engine, LoadedGraph, Memory, Place } from '../engines/engine.js';
+import { engineOf, type EngineSource } from '../engines/openEngine.js';
 import { SlimclrError } from '../errors.js';
 import { rewrite } from '../graph/rewrite.js';
+import { elementCount, encodeModel } from '../onnx/model.js';
+import type { TensorData } from '../onnx/safetensors.js';
 import { bindWeights, type Weights } from '../programs/bindWeights.js';
 import { embedProgram } from '../programs/embed.js';
 import { classifierInputs, finetuneProgram } from '../programs/finetune.js';
 import { widthLabel } from '../nn/widthLabel.js';
+import type { InputEntry } from '../programs/manifest.js';
 import type { Network } from '../programs/network.js';
-import { Arena } from '../runtime/arena.js';
-import { scalarTensor, type Session, type Tensor } from '../runtime/session.js';
 import type { Target } from '../targets/target.js';
 import { FrozenEncoder } from './features.js';
 import type { LinearClassifier } from './linearClassifier.js';
-import { openProgram } from './openGraph.js';
+import { emittedProgram } from './openGraph.js';
 import { SgdArena } from './sgdArena.js';
 
 /** What is fine-tuned: a sub-network of these weights, and a classifier on it. */
@@ -32,73 +35,85 @@ export interface FinetuneRates {
 
 /** A sub-network with a linear classifier, both in training: its own copy of the weights that its width uses. */
 export class FinetunedNetwork {
-  readonly #feeds: Readonly<Record<string, Tensor>>;
-  readonly #fetches: Readonly<Record<string, Tensor>>;
-  readonly #loss = scalarTensor(0);
-
   private constructor(
     private readonly subject: FinetuneSubject,
-    private readonly session: Session,
-    private readonly arena: SgdArena,
-    private readonly statistics: Arena,
-    outputsOf: ReadonlyMap<string, string>,
-  ) {
-    const { gradients, parameters } = arena;
-    this.#feeds = Object.fromEntries(
-      [parameters, statistics].flatMap((part) => part.entries.map(({ name }) => [name, part.tensor(name)])),
-    );
-    this.#fetches = {
-      loss: this.#loss,
-      ...Object.fromEntries(
-        Array.from(outputsOf, ([output, of]) => [
-          output,
-          (gradients.has(of) ? gradients : statistics).tensor(of),
-        ]),
-      ),
-    };
-  }
+    private readonly engine: Engine,
+    private readonly graph: LoadedGraph,
+    private readonly arenas: Readonly<Record<'encoder' | 'classifier', SgdArena>>,
+    private readonly data: ReadonlyMap<string, Memory>,
+    /** By the name of the input; images and labels among `data`, running statistics here. */
+    private readonly statistics: ReadonlyMap<string, Memory<'float32'>>,
+    private readonly binding: Binding,
+    private readonly loss: Memory<'float32'>,
+    private readonly release: () => Promise<void>,
+  ) {}
 
   /** The classifier starts as 0. */
-  static async open(subject: FinetuneSubject, target: Target): Promise<FinetunedNetwork> {
+  static async open(
+    subject: FinetuneSubject,
+    target: Target,
+    on: EngineSource = subject.config.runtime,
+  ): Promise<FinetunedNetwork> {
     const { network, config, width, weights, classes } = subject;
     const { name, kind, graph, outputsOf } = finetuneProgram(network, config, width, classes);
     // Bound, an input is the block of a parameter that this width uses, and its default the block's values.
     const bound = bindWeights(graph, weights);
-    const session = await openProgram(
-      network,
-      config,
-      { name, kind, width: widthLabel(width), graph: bound },
-      target,
-    );
-    const entries = (wanted: (input: Session['entry']['inputs'][number]) => boolean) =>
-      session.entry.inputs
-        .filter(wanted)
-        .map((input) => ({ name: input.name, shape: input.shape as number[] }));
-    const statistics = new Arena(entries((input) => input.kind === 'statistic'));
+    const program = { name, kind, width: widthLabel(width), graph: bound };
+    const { entry, model, optimization } = emittedProgram(network, config, program, target);
+    const { engine, release } = await engineOf(on);
+    const loaded = await engine.load(encodeModel(model), { name, optimization });
     const ofClassifier = Object.values<string>(classifierInputs);
-    const arena = await SgdArena.open(
-      [
-        ...entries((input) => input.kind === 'parameter'),
-        ...entries((input) => ofClassifier.includes(input.name)),
-      ],
-      config.runtime,
-    );
+    const named = (wanted: (input: InputEntry) => boolean) =>
+      entry.inputs.filter(wanted).map((input) => ({ name: input.name, shape: input.shape as number[] }));
+    const arenas = {
+      encoder: await SgdArena.open(
+        named(({ kind }) => kind === 'parameter'),
+        engine,
+      ),
+      classifier: await SgdArena.open(
+        named(({ name }) => ofClassifier.includes(name)),
+        engine,
+      ),
+    };
+    const statistics = new Map<string, Memory<'float32'>>();
+    const data = new Map<string, Memory>();
+    const inputs: Record<string, Place> = {};
+    for (const { name, dtype, shape, kind } of entry.inputs) {
+      const arena = Object.values(arenas).find((arena) => arena.has(name));
+      if (arena) {
+        inputs[name] = arena.parameter(name);
+        continue;
+      }
+      const memory = engine.allocate(dtype as 'float32', elementCount(shape as number[]));
+      (kind === 'statistic' ? statistics : data).set(name, memory);
+      inputs[name] = { memory, offset: 0, shape: shape as number[] };
+    }
     for (const [input, fallback] of bound.defaults) {
       if (fallback.kind !== 'inline') continue;
-      const part = statistics.has(input.name) ? statistics : arena.parameters;
-      part.view(input.name).set(fallback.values as Float32Array);
+      const values = fallback.values as Float32Array;
+      const memory = statistics.get(input.name);
+      if (memory) await engine.write(memory, values);
+      else await arenas.encoder.write(input.name, values);
     }
-    return new FinetunedNetwork(subject, session, arena, statistics, outputsOf!);
+    const loss = engine.allocate('float32', 1);
+    const outputs: Record<string, Place> = { loss: { memory: loss, offset: 0, shape: [] } };
+    for (const [output, of] of outputsOf!) {
+      const arena = Object.values(arenas).find((arena) => arena.has(of));
+      outputs[output] = arena ? arena.gradient(of) : inputs[of]!;
+    }
+    const binding = engine.bind(loaded, inputs, outputs);
+    return new FinetunedNetwork(subject, engine, loaded, arenas, data, statistics, binding, loss, release);
   }
 
   /** One step on images `[N, 3, S, S]` and labels, int64 `[N]`. Throws a SlimclrError when the loss is not finite. */
-  async step(images: Tensor, labels: Tensor, rates: FinetuneRates): Promise<void> {
-    await this.session.runInto({ ...this.#feeds, images, labels }, this.#fetches);
-    const [loss] = this.#loss.data as Float32Array;
+  async step(images: Float32Array, labels: TensorData, rates: FinetuneRates): Promise<void> {
+    await this.engine.write(this.data.get('images') as Memory<'float32'>, images);
+    await this.engine.write(this.data.get('labels') as Memory<'int64'>, labels.data as BigInt64Array);
+    await this.engine.run(this.binding);
+    const [loss] = await this.engine.read(this.loss);
     if (!Number.isFinite(loss)) throw this.#diverged(`its loss is ${loss}`);
-    const classifier = this.arena.parameters.offset(classifierInputs.weight);
-    await this.arena.step(rates.encoder, 0, classifier);
-    await this.arena.step(rates.classifier, classifier);
+    await this.arenas.encoder.step(rates.encoder);
+    await this.arenas.classifier.step(rates.classifier);
   }
 
   /**
@@ -106,33 +121,40 @@ export class FinetunedNetwork {
    * finite, which no loss has shown where it was the last step's doing.
    */
   async encoder(): Promise<FrozenEncoder> {
-    if (!this.arena.parameters.data.every(Number.isFinite)) throw this.#diverged('a weight is not finite');
+    const values = new Map<string, Float32Array>();
+    for (const arena of Object.values(this.arenas)) {
+      for (const { name } of arena.entries) values.set(name, await arena.read(name));
+    }
+    if (![...values.values()].every((part) => part.every(Number.isFinite))) {
+      throw this.#diverged('a weight is not finite');
+    }
+    for (const [name, memory] of this.statistics) values.set(name, (await this.engine.read(memory)).slice());
     const { network, config, width, weights } = this.subject;
     const graph = rewrite(bindWeights(embedProgram(network, config, width).graph, weights), {
       replace: () => null,
-      fallback: ({ name }) => {
-        const part = this.statistics.has(name) ? this.statistics : this.arena.parameters;
-        return { kind: 'inline', values: part.view(name) };
-      },
+      fallback: ({ name }) => ({ kind: 'inline', values: values.get(name)! }),
     });
-    return FrozenEncoder.of(graph, config, width);
+    return FrozenEncoder.of(graph, config, width, this.engine);
   }
 
   /** The classifier as it is now. */
-  classifier(): LinearClassifier {
-    const { parameters } = this.arena;
-    const weight = parameters.view(classifierInputs.weight).slice();
+  async classifier(): Promise<LinearClassifier> {
+    const weight = await this.arenas.classifier.read(classifierInputs.weight);
     const { classes } = this.subject;
     return {
       classes,
       channels: weight.length / classes,
       weight,
-      bias: parameters.view(classifierInputs.bias).slice(),
+      bias: await this.arenas.classifier.read(classifierInputs.bias),
     };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.session.close(), this.arena.close()]);
+    await this.graph.close();
+    await Promise.all(Object.values(this.arenas).map((arena) => arena.close()));
+    for (const memory of [...this.data.values(), ...this.statistics.values(), this.loss])
+      this.engine.free(memory);
+    await this.release();
   }
 
   #diverged(symptom: string): SlimclrError {

@@ -1,8 +1,7 @@
 import { UsageError } from '../errors.js';
+import { floats, type EngineSource } from '../engines/hostGraph.js';
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
-import { newTensor } from '../runtime/onnxRuntime.js';
-import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
 import { requireFiniteRows } from './finite.js';
@@ -38,38 +37,39 @@ export async function knnAccuracy(
   test: LabelledFeatures,
   classes: number,
   { k, temperature }: KnnSettings,
-  runtime: RuntimeOptions,
+  runtime: EngineSource,
   signal?: AbortSignal,
 ): Promise<Accuracy> {
   if (!Number.isInteger(k) || k < 1) throw new UsageError(`k is ${k}; accepted: an integer >= 1`);
   if (!(temperature > 0)) throw new UsageError(`temperature is ${temperature}; accepted: a number > 0`);
   const neighbours = Math.min(k, train.count);
   const { channels } = train;
-  const bank = floatTensor(normalizedRows(train), [train.count, channels]);
   const queries = normalizedRows(test);
-  const session = await openGraph(neighboursGraph(channels, train.count, neighbours), runtime);
+  const bank = normalizedRows(train);
+  const graph = await openGraph(neighboursGraph(channels, train.count, neighbours), runtime);
   const counter = new AccuracyCounter('votes', test.origin);
   const votes = new Float64Array(classes);
   try {
+    await graph.hold({ bank: floats(bank, [train.count, channels]) });
     for (let start = 0; start < test.count; start += blockRows) {
       signal?.throwIfAborted();
       const rows = Math.min(blockRows, test.count - start);
       const block = queries.subarray(start * channels, (start + rows) * channels);
-      const outputs = await session.run({ queries: newTensor('float32', block, [rows, channels]), bank });
+      const outputs = await graph.run({ queries: floats(block, [rows, channels]) });
       const similarity = outputs['similarity']!.data as Float32Array;
-      const index = outputs['index']!.data as Int32Array;
+      const index = outputs['index']!.data as BigInt64Array;
       for (let row = 0; row < rows; row++) {
         votes.fill(0);
         // The nearest comes first. What is common to all weights changes no order, and exp(s / T) may be infinite.
         const nearest = similarity[row * neighbours]!;
         for (let i = row * neighbours; i < (row + 1) * neighbours; i++) {
-          votes[train.labels[index[i]!]!]! += Math.exp((similarity[i]! - nearest) / temperature);
+          votes[train.labels[Number(index[i])]!]! += Math.exp((similarity[i]! - nearest) / temperature);
         }
         counter.add(votes, test.labels[start + row]!);
       }
     }
   } finally {
-    await session.release();
+    await graph.close();
   }
   return counter.accuracy;
 }
@@ -95,7 +95,7 @@ function neighboursGraph(channels: number, bankSize: number, k: number): Graph {
     ],
   ).outputs;
   graph.output('similarity', similarity!);
-  graph.output('index', b.op('Cast', [index!], { to: 'int32' }));
+  graph.output('index', index!);
   return graph;
 }
 

@@ -1,6 +1,6 @@
+import { floats, type EngineSource } from '../engines/hostGraph.js';
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
-import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
 import { openGraph } from './openGraph.js';
@@ -23,7 +23,7 @@ const blockRows = 1024;
 export async function classify(
   { classes, channels, weight, bias }: LinearClassifier,
   features: Features,
-  runtime: RuntimeOptions,
+  runtime: EngineSource,
   use: (scores: Float32Array, image: number) => void,
 ): Promise<void> {
   const graph = new Graph('classify');
@@ -35,23 +35,20 @@ export async function classify(
     input('bias', classes),
   ];
   graph.output('logits', new Builder(graph).op('Gemm', operands, { transB: true }));
-  const session = await openGraph(graph, runtime);
+  const classified = await openGraph(graph, runtime);
   try {
-    const constant = {
-      weight: floatTensor(weight, [classes, channels]),
-      bias: floatTensor(bias, [classes]),
-    };
+    await classified.hold({ weight: floats(weight, [classes, channels]), bias: floats(bias, [classes]) });
     for (let start = 0; start < features.count; start += blockRows) {
       const rows = Math.min(blockRows, features.count - start);
       const block = features.data.subarray(start * channels, (start + rows) * channels);
-      const outputs = await session.run({ ...constant, features: floatTensor(block, [rows, channels]) });
+      const outputs = await classified.run({ features: floats(block, [rows, channels]) });
       const logits = outputs['logits']!.data as Float32Array;
       for (let row = 0; row < rows; row++) {
         use(logits.subarray(row * classes, (row + 1) * classes), start + row);
       }
     }
   } finally {
-    await session.release();
+    await classified.close();
   }
 }
 
@@ -60,7 +57,7 @@ export async function classifierAccuracies(
   classifiers: readonly LinearClassifier[],
   features: readonly Features[],
   labels: Int32Array,
-  runtime: RuntimeOptions,
+  runtime: EngineSource,
 ): Promise<Accuracy[]> {
   const accuracies: Accuracy[] = [];
   for (const [i, classifier] of classifiers.entries()) {

@@ -1,7 +1,7 @@
 import type { ScheduleConfig } from '../config/optimization.js';
+import type { EngineSource } from '../engines/openEngine.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { learningRate } from '../optimizers/schedule.js';
-import type { RuntimeOptions } from '../runtime/session.js';
 import type { Features } from './features.js';
 import type { LinearClassifier } from './linearClassifier.js';
 import { CachedBatches, type ProbeBatches } from './probeBatches.js';
@@ -46,7 +46,7 @@ export async function trainProbe(
   layer: 'switchable' | 'shared',
   { widths, labels, classes }: LabelledWidths,
   settings: ProbeSettings,
-  runtime: RuntimeOptions,
+  on: EngineSource,
   onEpoch?: (done: number) => void,
 ): Promise<LinearClassifier[]> {
   checkProbeSettings(settings);
@@ -57,9 +57,9 @@ export async function trainProbe(
   const batches = new CachedBatches(standard, labels, batchSize, seed);
   const schedule = { kind: 'cosine', peak: settings.learningRate, warmup: 0, warmupFrom: 0 } as const;
   const products = batchSize * classes * widths[0]!.channels;
-  const options = products < oneThreadBelow ? { ...runtime, threads: 1 } : runtime;
+  const options = products < oneThreadBelow ? { threads: 1 } : {};
   const kind = layer === 'shared' ? SharedLayer : SwitchableLayers;
-  const layers = await kind.open({ widths, classes, batchSize }, options);
+  const layers = await kind.open({ widths, classes, batchSize }, on, options);
   const classifiers = await trainLayers(layers, batches, epochs, schedule, onEpoch);
   return requireFinite(
     classifiers.map((classifier, i) => withoutStandardization(classifier, maps[i]!)),
@@ -86,7 +86,7 @@ export async function trainLayers(
       }
       onEpoch?.(epoch + 1);
     }
-    return layers.classifiers();
+    return await layers.classifiers();
   } finally {
     await layers.close();
   }

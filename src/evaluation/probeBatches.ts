@@ -1,9 +1,9 @@
 import { augmentationSchema, viewAugmentations } from '../config/augmentation.js';
 import type { Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
+import { floats, int64Vector } from '../engines/hostGraph.js';
+import type { TensorData } from '../onnx/safetensors.js';
 import { Random } from '../random.js';
-import { newTensor, type Tensor } from '../runtime/onnxRuntime.js';
-import { floatTensor } from '../runtime/session.js';
 import { requireFiniteRows } from './finite.js';
 import { encoderBatchSize, type Features, type FrozenEncoder } from './features.js';
 import type { LabelledSource } from './labelledImages.js';
@@ -17,8 +17,8 @@ export interface ProbeBatches {
 }
 
 export interface ProbeBatch {
-  readonly features: readonly Tensor[];
-  readonly labels: Tensor;
+  readonly features: readonly TensorData[];
+  readonly labels: TensorData;
 }
 
 /** First word of the random streams that shuffle. */
@@ -28,7 +28,7 @@ const orderStream = 0x70726f62;
 export class CachedBatches implements ProbeBatches {
   readonly stepsPerEpoch: number;
   /** Of the batch at hand, `[N, C_w]`. */
-  readonly #features: readonly Tensor[];
+  readonly #features: readonly TensorData[];
   /** Of the epoch at hand. */
   #order: Uint32Array = new Uint32Array(0);
   #epoch = -1;
@@ -54,7 +54,7 @@ export class CachedBatches implements ProbeBatches {
       gatherRows(features, indices, this.#features[i]!.data as Float32Array);
     }
     const own = Int32Array.from(indices, (index) => labels[index]!);
-    return Promise.resolve({ features: this.#features, labels: labelTensor(own) });
+    return Promise.resolve({ features: this.#features, labels: int64Vector(own) });
   }
 }
 
@@ -72,7 +72,7 @@ export const cropAndFlip = viewAugmentations(
 export class AugmentedBatches implements ProbeBatches {
   readonly stepsPerEpoch: number;
   readonly #loader: ViewLoader;
-  readonly #features: readonly Tensor[];
+  readonly #features: readonly TensorData[];
   /** Images that are embedded at once. */
   readonly #chunk: number;
 
@@ -94,13 +94,12 @@ export class AugmentedBatches implements ProbeBatches {
   async batch(epoch: number, step: number): Promise<ProbeBatch> {
     const batch = await this.#loader.batch(epoch, step);
     const [images] = batch.views;
-    const labels = labelTensor(batch.labels!);
+    const labels = int64Vector(batch.labels!);
     const count = batch.indices.length;
     for (let start = 0; start < count; start += this.#chunk) {
       const rows = Math.min(this.#chunk, count - start);
       const size = images.length / count;
-      // A copy: ONNX Runtime rejects the memory that the loader shares with its threads.
-      const chunk = images.slice(start * size, (start + rows) * size);
+      const chunk = images.subarray(start * size, (start + rows) * size);
       for (const [i, encoder] of this.encoders.entries()) {
         const target = this.#features[i]!.data as Float32Array;
         const features = await encoder.features(chunk, rows);
@@ -119,13 +118,8 @@ export class AugmentedBatches implements ProbeBatches {
   }
 }
 
-/** Class indices as the graphs take them: int64 `[N]`. */
-export function labelTensor(labels: Int32Array): Tensor {
-  return newTensor('int64', BigInt64Array.from(labels, BigInt), [labels.length]);
-}
-
-function emptyRows(rows: number, channels: number): Tensor {
-  return floatTensor(new Float32Array(rows * channels), [rows, channels]);
+function emptyRows(rows: number, channels: number): TensorData {
+  return floats(new Float32Array(rows * channels), [rows, channels]);
 }
 
 /** Rows of features at `indices`, in that order, into `out`. */

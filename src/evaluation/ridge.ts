@@ -1,9 +1,9 @@
 import { UsageError } from '../errors.js';
+import { floats, type EngineSource } from '../engines/hostGraph.js';
 import { Graph } from '../graph/graph.js';
 import { Builder } from '../ops/builder.js';
+import type { TensorData } from '../onnx/safetensors.js';
 import { Random } from '../random.js';
-import { newTensor, type Tensor } from '../runtime/onnxRuntime.js';
-import { floatTensor, type RuntimeOptions } from '../runtime/session.js';
 import { AccuracyCounter } from './accuracy.js';
 import { cholesky, choleskySolve } from './cholesky.js';
 import type { Features } from './features.js';
@@ -41,7 +41,7 @@ export async function solveRidge(
   raw: LabelledFeatures,
   classes: number,
   { seed, lambdas }: RidgeSettings,
-  runtime: RuntimeOptions,
+  runtime: EngineSource,
 ): Promise<RidgeClassifier> {
   const { count, labels } = raw;
   if (count < 2) throw new UsageError(`ridge: ${count} training image; accepted: at least 2`);
@@ -89,23 +89,24 @@ async function moments(
   labels: Int32Array,
   classes: number,
   indices: Uint32Array,
-  runtime: RuntimeOptions,
+  runtime: EngineSource,
 ): Promise<Moments> {
   const { channels } = features;
   const cross = new Float64Array(classes * channels);
   const total = new Float64Array(channels);
   const perClass = new Float64Array(classes);
-  let [gram, spare] = [0, 0].map(() =>
-    newTensor('float64', new Float64Array(channels * channels), [channels, channels]),
-  ) as [Tensor, Tensor];
-  const session = await openGraph(gramGraph(channels), runtime);
+  let gram: TensorData = {
+    dtype: 'float64',
+    shape: [channels, channels],
+    data: new Float64Array(channels * channels),
+  };
+  const products = await openGraph(gramGraph(channels), runtime);
   try {
     for (let start = 0; start < indices.length; start += blockRows) {
       const chosen = indices.subarray(start, start + blockRows);
       const block = rows(features, chosen);
-      const feeds = { rows: floatTensor(block.data, [block.count, channels]), gram };
-      await session.run(feeds, { new_gram: spare });
-      [gram, spare] = [spare, gram];
+      const outputs = await products.run({ rows: floats(block.data, [block.count, channels]), gram });
+      gram = outputs['new_gram']!;
       for (const [row, index] of chosen.entries()) {
         const label = labels[index]!;
         perClass[label]!++;
@@ -117,7 +118,7 @@ async function moments(
       }
     }
   } finally {
-    await session.release();
+    await products.close();
   }
   const { length: count } = indices;
   return { count, channels, classes, gram: gram.data as Float64Array, cross, total, perClass };

@@ -3,6 +3,8 @@ import { join, relative } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { evaluationBatches } from '../data/evaluationBatches.js';
 import type { SourceOptions } from '../data/source.js';
+import { threadCount } from '../engines/engineOptions.js';
+import { floats } from '../engines/hostGraph.js';
 import { UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
 import type { Notices } from '../keep.js';
@@ -11,7 +13,6 @@ import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
 import { openRunImages } from '../evaluation/runImages.js';
 import { chosenWidths, openTrainedRun, type TrainedRun } from '../evaluation/trainedRun.js';
 import { widthLabel } from '../nn/widthLabel.js';
-import { floatTensor, threadCount } from '../runtime/session.js';
 import { exportModel, type ExportClassifier, type ExportSubject } from './exportModel.js';
 import { modelFile, recordModels } from './exportRecord.js';
 import { timeExport, verifyExport } from './verifyExport.js';
@@ -137,5 +138,5 @@ async function readImages(
   const { imageSize, mean, std } = data;
   const batches = evaluationBatches(source, { imageSize, mean, std, batchSize: source.length });
   const { value } = await batches.next();
-  return { source, tensor: floatTensor(value!.images, [value!.count, 3, imageSize, imageSize]) };
+  return { source, tensor: floats(value!.images, [value!.count, 3, imageSize, imageSize]) };
 }

@@ -1,13 +1,13 @@
 import type { Config } from '../config/schema.js';
 import type { ImageSource } from '../data/source.js';
+import { floats, HostGraph, type EngineSource, type HostTensors } from '../engines/hostGraph.js';
 import { SlimclrError } from '../errors.js';
 import { requireFiniteRows } from '../evaluation/finite.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
 import { openProgram, weightFeeds } from '../evaluation/openGraph.js';
 import { elementCount } from '../onnx/model.js';
+import type { TensorData } from '../onnx/safetensors.js';
 import { embedProgram } from '../programs/embed.js';
-import { createSession, type InferenceSession } from '../runtime/onnxRuntime.js';
-import { floatTensor, sessionOptions, type Tensor, type Tensors } from '../runtime/session.js';
 import type { ExportSubject } from './exportModel.js';
 
 /** What a check of an exported model found. */
@@ -37,20 +37,20 @@ export async function verifyExport(
   bytes: Uint8Array,
   subject: ExportSubject,
   width: number,
-  images: Tensor,
+  images: TensorData,
   classifier?: LinearClassifier,
   source: ImageSource | undefined = undefined,
+  on: EngineSource = subject.config.runtime,
 ): Promise<Verification> {
-  const { runtime } = subject.config;
   const origin = source && { width, source };
-  const count = images.dims[0]!;
-  const expected = await trainingSide(subject, width, images);
+  const count = images.shape[0]!;
+  const expected = await trainingSide(subject, width, images, on);
   for (const [name, { data }] of Object.entries(expected)) {
     requireFiniteRows(data as Float32Array, data.length / count, name, origin);
   }
-  const session = await createSession(bytes, sessionOptions(runtime));
+  const graph = await HostGraph.open(bytes, on);
   try {
-    const exported = await session.run({ images });
+    const exported = await graph.run({ images });
     const errors = Object.entries(expected).map(([name, { data }]) =>
       relativeError(exported[name]!.data as Float32Array, data as Float32Array),
     );
@@ -68,9 +68,9 @@ export async function verifyExport(
           `${maxRelativeError.toExponential(1)}; accepted: at most ${exportTolerance}`,
       );
     }
-    return { maxRelativeError, latency: await medianLatency(session, images) };
+    return { maxRelativeError, latency: await medianLatency(graph, images) };
   } finally {
-    await session.release();
+    await graph.close();
   }
 }
 
@@ -78,13 +78,14 @@ export async function verifyExport(
 async function trainingSide(
   { network, config, weights, head }: ExportSubject,
   width: number,
-  images: Tensor,
-): Promise<Tensors> {
-  const session = await openProgram(network, config, embedProgram(network, config, width, head));
+  images: TensorData,
+  on: EngineSource,
+): Promise<HostTensors> {
+  const { entry, graph } = await openProgram(network, config, embedProgram(network, config, width, head), on);
   try {
-    return await session.run({ ...weightFeeds(session.entry.inputs, weights), images });
+    return await graph.run({ ...weightFeeds(entry.inputs, weights), images });
   } finally {
-    await session.close();
+    await graph.close();
   }
 }
 
@@ -128,32 +129,33 @@ export async function timeExport(
   bytes: Uint8Array,
   { data: { imageSize }, runtime }: Config,
   width: number,
+  on: EngineSource = runtime,
 ): Promise<number> {
-  const session = await createSession(bytes, sessionOptions(runtime));
+  const graph = await HostGraph.open(bytes, on);
   try {
     const shape = [1, 3, imageSize, imageSize];
-    const images = floatTensor(new Float32Array(elementCount(shape)), shape);
-    for (const [name, { data }] of Object.entries(await session.run({ images }))) {
+    const images = floats(new Float32Array(elementCount(shape)), shape);
+    for (const [name, { data }] of Object.entries(await graph.run({ images }))) {
       if ((data as Float32Array).every(Number.isFinite)) continue;
       throw new SlimclrError(`the ${name} of width ${width} for an image of zeros are not finite`);
     }
-    return await medianLatency(session, images);
+    return await medianLatency(graph, images);
   } finally {
-    await session.release();
+    await graph.close();
   }
 }
 
-async function medianLatency(session: InferenceSession, images: Tensor): Promise<number> {
-  const [, ...shape] = images.dims;
+async function medianLatency(graph: HostGraph, images: TensorData): Promise<number> {
+  const [, ...shape] = images.shape;
   const size = shape.reduce((a, b) => a * b, 1);
-  const image = floatTensor((images.data as Float32Array).subarray(0, size), [1, ...shape]);
+  const image = floats((images.data as Float32Array).subarray(0, size), [1, ...shape]);
   const times: number[] = [];
-  for (let run = 0; run < warmUpRuns; run++) await session.run({ images: image });
+  for (let run = 0; run < warmUpRuns; run++) await graph.run({ images: image });
   const deadline = performance.now() + 1000 * timedRuns.seconds;
   let end = performance.now();
   while (times.length < timedRuns.atLeast || (times.length < timedRuns.atMost && end < deadline)) {
     const start = performance.now();
-    await session.run({ images: image });
+    await graph.run({ images: image });
     end = performance.now();
     times.push(end - start);
   }

@@ -6,11 +6,11 @@ import { dirname, join, resolve } from 'node:path';
 import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { SlimclrError } from '../errors.js';
+import { executionProviders, ortLibrary } from '../engines/ortLibrary.js';
 import { processLimits, usableThreads } from '../limits.js';
 import { isAbsent } from '../plainFile.js';
 import { version } from '../version.js';
 import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
-import { executionProviders, onnxRuntimeVersion } from './onnxRuntime.js';
 import type { TrialMessage } from './providerTrial.js';
 
 type Provider = Config['runtime']['provider'];
@@ -115,7 +115,7 @@ export async function doctor(cacheDirectory?: string): Promise<DoctorReport> {
 
 function loadedRuntime(): { readonly version: string } | { readonly failure: string } {
   try {
-    return { version: onnxRuntimeVersion() };
+    return { version: ortLibrary().version };
   } catch (error) {
     if (!(error instanceof SlimclrError)) throw error;
     return { failure: error.message };

@@ -1,15 +1,16 @@
 import {
   elementCount,
-  encodeModel,
   type AttributeValue,
   type NamedType,
+  type OnnxModel,
   type OnnxNode,
 } from '../onnx/model.js';
+import type { EngineOptions } from '../engines/engineOptions.js';
+import { floats, HostGraph } from '../engines/hostGraph.js';
+import type { TensorData } from '../onnx/safetensors.js';
 import { Random } from '../random.js';
 import { convWeightLayout } from '../targets/cpu/guard.js';
 import { pack } from '../targets/parameterLayout.js';
-import { createSession, type Tensor } from './onnxRuntime.js';
-import { floatTensor, sessionOptions, type RuntimeOptions } from './session.js';
 import { reasonOf } from '../errors.js';
 
 /** Channels of a block of ONNX Runtime's blocked kernels, or one line that says why they are not to be used. */
@@ -36,7 +37,7 @@ let probed: Promise<BlockedKernels> | undefined;
  */
 export async function probeBlockedKernels({
   provider,
-}: Pick<RuntimeOptions, 'provider'>): Promise<BlockedKernels> {
+}: Pick<EngineOptions, 'provider'>): Promise<BlockedKernels> {
   if (provider !== 'cpu') return { reason: `the ${provider} provider has no blocked kernels` };
   return (probed ??= probe().catch((error: unknown) => ({ reason: reasonOf(error) })));
 }
@@ -62,10 +63,18 @@ async function takesPlainGroups(block: 8 | 16): Promise<boolean> {
   const packed = graph.input(pack(weights, shape, convWeightLayout(2, block)), shape);
   const blocked = graph.blocked('Conv', [x, packed], attributes);
   const actual = graph.blocked('ReorderOutput', [blocked], { channels });
-  return graph.run([actual, expected]).then(
-    ([a, e]) => close(a!, e!),
-    () => false,
-  );
+  return graph
+    .run(
+      [actual, expected],
+      [
+        [2, channels, 6, 5],
+        [2, channels, 6, 5],
+      ],
+    )
+    .then(
+      ([a, e]) => close(a!, e!),
+      () => false,
+    );
 }
 
 /** Reorders `[1, C, 1, 2]` of 0, 1, 2, ...: in the first pixel of the first block, lane i holds 2i. */
@@ -73,18 +82,17 @@ async function findBlockSize(): Promise<number> {
   const graph = new ProbeGraph();
   const values = Float32Array.from({ length: 2 * channels }, (_, i) => i);
   const x = graph.input(values, [1, channels, 1, 2]);
-  const [reordered] = await graph.run([graph.blocked('ReorderInput', [x])]);
+  const [reordered] = await graph.run([graph.blocked('ReorderInput', [x])], [[1, channels, 1, 2]]);
   return reordered!.findIndex((value, i) => value !== 2 * i);
 }
 
 /** The first operator whose result is not what standard operators give; null when there is none. */
 async function findWrongOperator(block: 8 | 16): Promise<string | null> {
   const graph = new ProbeGraph();
-  const checks: { operator: string; actual: string; expected: string }[] = [];
-  const check = (operator: string, actual: string, expected: string) =>
-    checks.push({ operator, actual, expected });
-
   const image = [2, channels, 6, 5];
+  const checks: { operator: string; actual: string; expected: string; shape: readonly number[] }[] = [];
+  const check = (operator: string, actual: string, expected: string, shape: readonly number[] = image) =>
+    checks.push({ operator, actual, expected, shape });
   const x = graph.random(image);
   const sum = graph.random(image);
   const bias = graph.random([channels]);
@@ -96,6 +104,7 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
     'ReorderOutput with channels_last',
     graph.blocked('ReorderOutput', [blockedX], { channels, channels_last: 1 }),
     graph.node('Transpose', [x], { perm: [0, 2, 3, 1] }),
+    [2, 6, 5, channels],
   );
 
   /** Bias, a sum and ReLU in one node against one node each. */
@@ -124,7 +133,13 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
   checkConv('Conv of a plain image', photo, photo, 3, 1);
 
   const window = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
-  check('MaxPool', plain(graph.blocked('MaxPool', [blockedX], window)), graph.node('MaxPool', [x], window));
+  const pooled = [2, channels, 3, 3];
+  check(
+    'MaxPool',
+    plain(graph.blocked('MaxPool', [blockedX], window)),
+    graph.node('MaxPool', [x], window),
+    pooled,
+  );
 
   const a = graph.random([2, 1, 16, 8]);
   const b = graph.random([2, 3, 4, 8]);
@@ -133,6 +148,7 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
     'FusedMatMul',
     graph.node('FusedMatMul', [a, b], { transB: 1, alpha: { float: 1 } }, 'com.microsoft'),
     graph.node('MatMul', [a, transposed]),
+    [2, 3, 16, 4],
   );
 
   // Masks: 1 where x > 0, and 1 where x >= 0.
@@ -141,16 +157,19 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
     graph.node('HardSigmoid', [signs], { alpha: { float: alpha }, beta: { float: beta } });
   const positive = graph.input(Float32Array.of(0, 0, 0, 1, 1), [1, 1, 1, 5]);
   const notNegative = graph.input(Float32Array.of(0, 0, 1, 1, 1), [1, 1, 1, 5]);
-  check('HardSigmoid', mask(1e30, 0), graph.node('Identity', [positive]));
-  check('HardSigmoid', mask(1e38, 1), graph.node('Identity', [notNegative]));
+  check('HardSigmoid', mask(1e30, 0), graph.node('Identity', [positive]), [1, 1, 1, 5]);
+  check('HardSigmoid', mask(1e38, 1), graph.node('Identity', [notNegative]), [1, 1, 1, 5]);
 
-  const results = await graph.run(checks.flatMap(({ actual, expected }) => [actual, expected]));
+  const results = await graph.run(
+    checks.flatMap(({ actual, expected }) => [actual, expected]),
+    checks.flatMap(({ shape }) => [shape, shape]),
+  );
   return checks.find((_, i) => !close(results[2 * i]!, results[2 * i + 1]!))?.operator ?? null;
 }
 
-/** A model built node by node, with its inputs' values. All values have four axes, or are not outputs. */
+/** A model built node by node, with its inputs' values. */
 class ProbeGraph {
-  readonly #feeds: Record<string, Tensor> = {};
+  readonly #feeds: Record<string, TensorData> = {};
   readonly #inputs: NamedType[] = [];
   readonly #nodes: OnnxNode[] = [];
 
@@ -158,7 +177,7 @@ class ProbeGraph {
   input(values: Float32Array, shape: readonly number[]): string {
     const name = `input${this.#inputs.length}`;
     this.#inputs.push({ name, type: { dtype: 'float32', shape } });
-    this.#feeds[name] = floatTensor(values, shape);
+    this.#feeds[name] = floats(values, shape);
     return name;
   }
 
@@ -186,8 +205,8 @@ class ProbeGraph {
     return this.node(opType, inputs, attributes, blockedDomain);
   }
 
-  async run(outputs: readonly string[]): Promise<Float32Array[]> {
-    const model = encodeModel({
+  async run(outputs: readonly string[], shapes: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    const model: OnnxModel = {
       graphName: 'probe',
       opsets: { '': 21, 'com.microsoft': 1, [blockedDomain]: 1 },
       irVersion: 10,
@@ -195,22 +214,18 @@ class ProbeGraph {
       producerVersion: '',
       metadata: {},
       inputs: this.#inputs,
-      outputs: outputs.map((name) => ({ name, type: { dtype: 'float32', shape: ['', '', '', ''] } })),
+      outputs: outputs.map((name, i) => ({ name, type: { dtype: 'float32', shape: shapes[i]! } })),
       values: [],
       initializers: [],
       nodes: this.#nodes,
-    });
-    const session = await createSession(model, {
-      ...sessionOptions({ provider: 'cpu', threads: 1 }),
-      // Each node as it is: an optimised standard node would become a blocked one.
-      graphOptimizationLevel: 'disabled',
-      logSeverityLevel: 4,
-    });
+    };
+    // Each node as it is: an optimised standard node would become a blocked one.
+    const graph = await HostGraph.open(model, { provider: 'cpu', threads: 1 }, { optimization: 'disabled' });
     try {
-      const results = await session.run(this.#feeds);
+      const results = await graph.run(this.#feeds);
       return outputs.map((name) => results[name]!.data as Float32Array);
     } finally {
-      await session.release();
+      await graph.close();
     }
   }
 }

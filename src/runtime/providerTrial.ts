@@ -1,15 +1,14 @@
 import { gradients } from '../autodiff.js';
 import type { Config } from '../config/schema.js';
+import { floats, HostGraph, int64Vector } from '../engines/hostGraph.js';
 import { Graph } from '../graph/graph.js';
-import { elementCount, encodeModel } from '../onnx/model.js';
+import { elementCount } from '../onnx/model.js';
 import { Builder } from '../ops/builder.js';
 import { Random } from '../random.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { portable } from '../targets/portable.js';
 import { version } from '../version.js';
-import { createSession, newTensor } from './onnxRuntime.js';
-import { floatTensor, sessionOptions } from './session.js';
 
 /*
  * The child process of doctor.ts: runs a small training graph on the provider that its argument names and sends
@@ -30,23 +29,20 @@ try {
 /** Loss and gradients of one step: convolution, batch norm, ReLU, pooling, a linear layer, cross entropy. */
 async function trial(provider: Config['runtime']['provider']): Promise<number[]> {
   const model = emit(lower(trainingGraph(), portable), { opset: portable.opset, version });
-  const session = await createSession(encodeModel(model), {
-    ...sessionOptions({ provider, threads: 1 }),
-    logSeverityLevel: 4,
-  });
+  const graph = await HostGraph.open(model, { provider, threads: 1 });
   const random = new Random(1);
   const normal = (shape: readonly number[]) =>
-    floatTensor(
+    floats(
       Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
       shape,
     );
   const parameters = Object.entries(parameterShapes).map(([name, shape]) => [name, normal(shape)] as const);
-  const outputs = await session.run({
+  const outputs = await graph.run({
     images: normal([batchSize, 3, 8, 8]),
-    labels: newTensor('int64', BigInt64Array.of(0n, 3n), [batchSize]),
+    labels: int64Vector([0, 3]),
     ...Object.fromEntries(parameters),
   });
-  return session.outputNames.flatMap((name) => Array.from(outputs[name]!.data as Float32Array));
+  return Object.values(outputs).flatMap(({ data }) => Array.from(data as Float32Array));
 }
 
 function trainingGraph(): Graph {

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { SlimclrError } from '../errors.js';
-import { usableThreads } from '../limits.js';
+import { threadCount } from '../engines/engineOptions.js';
 import { sha256 } from '../onnx/hash.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import { repeated } from '../onnx/repeated.js';
@@ -121,17 +121,7 @@ export class Session {
   }
 }
 
-/** Threads that a config asks for: 0 means one a core, or fewer where a control group limits the process. */
-export function threadCount({ threads }: Pick<RuntimeOptions, 'threads'>): number {
-  return threads === 0 ? usableThreads() : threads;
-}
-
-/** What one replica runs on: its share of the cores, or the CUDA device of its rank. */
-export function replicaRuntime(runtime: Config['runtime'], rank = 0): RuntimeOptions {
-  const { provider, replicas, threads } = runtime;
-  const share = threads === 0 ? Math.max(1, Math.floor(threadCount(runtime) / replicas)) : threads;
-  return { provider, threads: share, device: rank };
-}
+export { replicaOptions as replicaRuntime } from '../engines/engineOptions.js';
 
 /**
  * Memory patterns cost far more memory than they save time; so does an arena of each session where malloc

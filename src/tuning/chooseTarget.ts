@@ -3,7 +3,7 @@ import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
-import { replicaRuntime } from '../runtime/session.js';
+import { replicaOptions } from '../engines/engineOptions.js';
 import {
   builtIn,
   noChoices,
@@ -72,7 +72,7 @@ async function measured(
   kernels: CpuKernels,
   { cacheDirectory, onProgress, onNotice, bench }: ChooseOptions,
 ): Promise<ChoiceTable> {
-  const runtime = replicaRuntime(config.runtime);
+  const runtime = replicaOptions(config.runtime);
   const key = tuningKey(runtime.threads, kernels);
   // Without a folder to keep them in, measurements are made and used all the same.
   const inCache = async <T>(use: (directory: string) => Promise<T>) =>

@@ -1,7 +1,8 @@
+import type { Engine, Place } from '../engines/engine.js';
+import type { EngineOptions } from '../engines/engineOptions.js';
+import { openEngine } from '../engines/openEngine.js';
 import { elementCount, encodeModel } from '../onnx/model.js';
 import { Random } from '../random.js';
-import { createSession, type InferenceSession, type Tensor } from '../runtime/onnxRuntime.js';
-import { floatTensor, sessionOptions, type RuntimeOptions } from '../runtime/session.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { RecordedChoices, type Choices } from '../targets/cpu/choices.js';
 import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
@@ -23,7 +24,7 @@ export interface LayerBench {
 export class OrtLayerBench implements LayerBench {
   constructor(
     private readonly kernels: CpuKernels,
-    private readonly runtime: RuntimeOptions,
+    private readonly runtime: EngineOptions,
   ) {}
 
   asked(layer: Layer, choices: Choices): RecordedChoices {
@@ -33,24 +34,24 @@ export class OrtLayerBench implements LayerBench {
   }
 
   async times(layer: Layer, candidates: readonly Choices[]): Promise<number[]> {
-    const sessions: InferenceSession[] = [];
+    const engine = await openEngine(this.runtime);
     try {
       const runs: Candidate[] = [];
       for (const choices of candidates) {
         const graph = this.#lowered(layer, choices);
         const { opset, optimization } = cpuTarget(this.kernels.block);
-        const session = await createSession(
-          encodeModel(emit(graph, { opset, version })),
-          sessionOptions({ ...this.runtime, optimization }),
+        const model = encodeModel(emit(graph, { opset, version }));
+        const loaded = await engine.load(model, { name: 'layer', optimization });
+        const inputs = await places(
+          engine,
+          graph.inputs.map((input) => [input.name, input]),
         );
-        sessions.push(session);
-        const feeds = tensors(graph.inputs.map((input) => [input.name, input]));
-        const fetches = tensors(graph.outputs);
-        runs.push(() => session.run(feeds, fetches));
+        const binding = engine.bind(loaded, inputs, await places(engine, graph.outputs));
+        runs.push(() => engine.run(binding));
       }
       return await race(runs);
     } finally {
-      for (const session of sessions) await session.release();
+      await engine.close();
     }
   }
 
@@ -61,15 +62,20 @@ export class OrtLayerBench implements LayerBench {
   }
 }
 
-/** Tensors of the types of values, of a few numbers again and again: none that is slow to compute with. */
-function tensors(values: Iterable<readonly [string, Value]>): Record<string, Tensor> {
+/** Places of values, of a few numbers again and again: none that is slow to compute with. */
+async function places(
+  engine: Engine,
+  values: Iterable<readonly [string, Value]>,
+): Promise<Record<string, Place>> {
   const random = new Random(0);
   const few = Float32Array.from({ length: 1000 }, () => random.uniform(-1, 1));
-  return Object.fromEntries(
-    [...values].map(([name, { dims }]) => {
-      const data = new Float32Array(elementCount(dims));
-      for (let i = 0; i < data.length; i += few.length) data.set(few.subarray(0, data.length - i), i);
-      return [name, floatTensor(data, dims)];
-    }),
-  );
+  const found: Record<string, Place> = {};
+  for (const [name, { dims }] of values) {
+    const data = new Float32Array(elementCount(dims));
+    for (let i = 0; i < data.length; i += few.length) data.set(few.subarray(0, data.length - i), i);
+    const memory = engine.allocate('float32', data.length);
+    await engine.write(memory, data);
+    found[name] = { memory, offset: 0, shape: dims };
+  }
+  return found;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { sha256 } from '../onnx/hash.js';
 import { replaceFile } from '../replaceFile.js';
-import { onnxRuntimeVersion } from '../runtime/onnxRuntime.js';
+import { ortLibrary } from '../engines/ortLibrary.js';
 import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
 import type { KernelRules } from '../targets/cpu/guard.js';
 import { version } from '../version.js';
@@ -24,7 +24,7 @@ export interface TuningKey {
 
 export function tuningKey(threads: number, { block, plainGroups }: KernelRules): TuningKey {
   const cpu = cpus()[0]?.model ?? 'unknown';
-  return { cpu, onnxruntime: onnxRuntimeVersion(), slimclr: version, threads, block, plainGroups };
+  return { cpu, onnxruntime: ortLibrary().version, slimclr: version, threads, block, plainGroups };
 }
 
 const fileSchema = z.strictObject({

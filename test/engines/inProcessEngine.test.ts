@@ -1,12 +1,9 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { openEngine } from '../../src/engines/openEngine.js';
-import { ortLibrary, refusedVersion } from '../../src/engines/ortLibrary.js';
 
 const sharingWorker = join(import.meta.dirname, 'sharingWorker.js');
 const open = () => openEngine({ provider: 'cpu', threads: 1 });
@@ -78,26 +75,5 @@ describe('engine in process', () => {
       /^no memory for float32\[17592186044416\], \d+ bytes$/,
     );
     await engine.close();
-  });
-});
-
-describe('libraries of ONNX Runtime', () => {
-  it('versions that are accepted', () => {
-    for (const version of ['1.18.0', '1.29.0', '1.40.1']) expect(refusedVersion(version)).to.equal(null);
-    for (const version of ['1.17.3', '0.5.0', '2.0.0', 'nightly']) {
-      expect(refusedVersion(version)).to.equal(`ONNX Runtime ${version}; accepted: 1.18 or newer, before 2`);
-    }
-  });
-
-  it('files that are no such library: one line that says what is accepted', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'slimclr-library-'));
-    const text = join(folder, 'libonnxruntime.so');
-    await writeFile(text, 'not a library');
-    for (const path of [join(folder, 'absent.so'), text]) {
-      expect(() => ortLibrary(path)).to.throw(
-        /^[^\n]*\.so cannot be loaded as ONNX Runtime \([^\n]*\); accepted: [^\n]*$/,
-      );
-    }
-    await rm(folder, { recursive: true });
   });
 });

@@ -1,3 +1,5 @@
+import { HostGraph } from '../../src/engines/hostGraph.js';
+import { tensorOf } from '../support/tensors.js';
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
@@ -7,12 +9,10 @@ import { calibrate } from '../../src/evaluation/calibrate.js';
 import { FrozenEncoder } from '../../src/evaluation/features.js';
 import { Graph } from '../../src/graph/graph.js';
 import { Forward } from '../../src/nn/forward.js';
-import { encodeModel } from '../../src/onnx/model.js';
 import { Builder } from '../../src/ops/builder.js';
 import { bindWeights } from '../../src/programs/bindWeights.js';
 import { emitFrozen } from '../../src/programs/emitFrozen.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { portable } from '../../src/targets/portable.js';
 import { expectClose } from '../support/expectClose.js';
 import { makeTinyRun, type TinyRun } from './tinyRun.js';
@@ -85,10 +85,10 @@ describe('calibrate', () => {
     graph.output('features', network.encoder.forward(forward, input));
     const flat = images.flatMap((image) => [...image]);
     const model = emitFrozen(bindWeights(graph, weights), portable);
-    const session = await createSession(encodeModel(model));
-    const outputs = await session.run({ images: newTensor('float32', flat, shape) });
+    const training = await HostGraph.open(model, config.runtime);
+    const outputs = await training.run({ images: tensorOf('float32', flat, shape) });
     const expected = outputs['features']!.data as Float32Array;
-    await session.release();
+    await training.close();
 
     const statistics = await calibrated([1], images.length);
     const encoder = await FrozenEncoder.open(network, config, 1, new Map([...weights, ...statistics]));

@@ -6,12 +6,11 @@ import { SlimclrError, UsageError } from '../../src/errors.js';
 import { evaluateFinetune } from '../../src/evaluation/evaluateFinetune.js';
 import { FrozenEncoder } from '../../src/evaluation/features.js';
 import { FinetunedNetwork } from '../../src/evaluation/finetune.js';
-import { labelTensor } from '../../src/evaluation/probeBatches.js';
 import { networkOf } from '../../src/methods/index.js';
 import { bindWeights } from '../../src/programs/bindWeights.js';
 import { finetuneProgram } from '../../src/programs/finetune.js';
 import { Random } from '../../src/random.js';
-import { floatTensor } from '../../src/runtime/session.js';
+import { int64Vector } from '../../src/engines/hostGraph.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { portable } from '../../src/targets/portable.js';
 import { expectClose } from '../support/expectClose.js';
@@ -28,7 +27,6 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
   const subject = { network, config, width: 0.5, weights, classes: 3 };
   const images = Float32Array.from(normal(new Random(1), 8 * 3 * 256));
   const labels = Int32Array.of(0, 1, 2, 2, 1, 0, 1, 1);
-  const imageTensor = floatTensor(images, [8, 3, 16, 16]);
   const rates = { encoder: 0.01, classifier: 0.1 };
 
   async function featuresOf(finetuned: FinetunedNetwork): Promise<number[]> {
@@ -42,7 +40,7 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
     const finetuned = await FinetunedNetwork.open(subject, portable);
     const encoder = await FrozenEncoder.open(network, config, 0.5, weights);
     expect(await featuresOf(finetuned)).to.deep.equal(Array.from(await encoder.features(images, 8)));
-    const { channels, weight, bias } = finetuned.classifier();
+    const { channels, weight, bias } = await finetuned.classifier();
     expect(channels).to.equal(32);
     expect([...weight, ...bias].every((value) => value === 0)).to.equal(true);
     await Promise.all([finetuned.close(), encoder.close()]);
@@ -65,12 +63,12 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
       'classifier.bias': [0, 0, 0],
     });
     const finetuned = await FinetunedNetwork.open(subject, portable);
-    await finetuned.step(imageTensor, labelTensor(labels), rates);
-    const { weight } = finetuned.classifier();
+    await finetuned.step(images, int64Vector(labels), rates);
+    const { weight } = await finetuned.classifier();
     expectClose([...weight], found['grad.classifier.weight']!.map((g) => -0.1 * g), 1e-6); // prettier-ignore
     const second = await FinetunedNetwork.open(subject, portable);
     // At a classifier of 0 the encoder has no gradient yet: the second step is the first that moves it.
-    for (let i = 0; i < 2; i++) await second.step(imageTensor, labelTensor(labels), rates);
+    for (let i = 0; i < 2; i++) await second.step(images, int64Vector(labels), rates);
     const one = await featuresOf(finetuned);
     const two = await featuresOf(second);
     expect(one, 'statistics').to.not.deep.equal(
@@ -86,8 +84,8 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
     const trained = [];
     for (const target of [portable, cpuTarget(16)]) {
       const finetuned = await FinetunedNetwork.open(subject, target);
-      for (let i = 0; i < 3; i++) await finetuned.step(imageTensor, labelTensor(labels), rates);
-      trained.push([...finetuned.classifier().weight, ...(await featuresOf(finetuned))]);
+      for (let i = 0; i < 3; i++) await finetuned.step(images, int64Vector(labels), rates);
+      trained.push([...(await finetuned.classifier()).weight, ...(await featuresOf(finetuned))]);
       await finetuned.close();
     }
     expectClose(trained[1]!, trained[0]!, 1e-3);
@@ -97,7 +95,7 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
     const finetuned = await FinetunedNetwork.open(subject, portable);
     const run = async () => {
       for (let i = 0; i < 5; i++) {
-        await finetuned.step(imageTensor, labelTensor(labels), { encoder: 1e30, classifier: 1e30 });
+        await finetuned.step(images, int64Vector(labels), { encoder: 1e30, classifier: 1e30 });
       }
     };
     const error = await rejection(run());
@@ -110,7 +108,7 @@ describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
 
   it('a last step that overflows: the same error where the encoder is asked for', async () => {
     const finetuned = await FinetunedNetwork.open(subject, portable);
-    await finetuned.step(imageTensor, labelTensor(labels), { encoder: 0, classifier: Infinity });
+    await finetuned.step(images, int64Vector(labels), { encoder: 0, classifier: Infinity });
     const error = await rejection(finetuned.encoder());
     await finetuned.close();
     expect(error).to.be.instanceOf(SlimclrError);

@@ -3,11 +3,10 @@ import { SlimclrError } from '../../src/errors.js';
 import { AccuracyCounter } from '../../src/evaluation/accuracy.js';
 import { classify, type LinearClassifier } from '../../src/evaluation/linearClassifier.js';
 import { trainProbe, type WidthFeatures } from '../../src/evaluation/probe.js';
-import { labelTensor } from '../../src/evaluation/probeBatches.js';
 import { SharedLayer } from '../../src/evaluation/probeLayers.js';
 import { probeProgram, sharedProbeProgram } from '../../src/programs/probe.js';
 import { Random } from '../../src/random.js';
-import { floatTensor } from '../../src/runtime/session.js';
+import { floats, int64Vector } from '../../src/engines/hostGraph.js';
 import { expectClose } from '../support/expectClose.js';
 import { runGraph } from '../support/runGraph.js';
 import { normal } from '../support/samples.js';
@@ -132,10 +131,10 @@ describe('SharedLayer', () => {
     const layer = await SharedLayer.open({ widths, classes: 3, batchSize: 4 }, runtime);
     const random = new Random(9);
     const features = widths.map(({ channels }) =>
-      floatTensor(Float32Array.from(normal(random, 4 * channels)), [4, channels]),
+      floats(Float32Array.from(normal(random, 4 * channels)), [4, channels]),
     );
-    await layer.step(features, labelTensor(Int32Array.of(0, 1, 2, 1)), 0.1);
-    const [full, half] = layer.classifiers();
+    await layer.step(features, int64Vector(Int32Array.of(0, 1, 2, 1)), 0.1);
+    const [full, half] = await layer.classifiers();
     const columns = [0, 1, 2].flatMap((row) => [...full!.weight.subarray(row * 5 + 1, row * 5 + 3)]);
     expect([...half!.weight]).to.deep.equal(columns);
     expect(columns.every((value) => value !== 0)).to.equal(true);

@@ -1,3 +1,5 @@
+import { HostGraph } from '../../src/engines/hostGraph.js';
+import { tensorOf } from '../support/tensors.js';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -10,7 +12,6 @@ import { verifyExport } from '../../src/export/verifyExport.js';
 import { sha256File } from '../../src/onnx/hash.js';
 import { decodeModel, elementCount, type OnnxModel } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { version } from '../../src/version.js';
 import { makeTinyRun, trainedWeights, type TinyRun } from '../evaluation/tinyRun.js';
@@ -82,12 +83,12 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
     const { models } = await exportRun(run.folder, { widths: [0.5] });
     const path = join(run.folder, models[0]!.file);
     const first = await readFile(path);
-    const session = await createSession(first);
+    const graph = await HostGraph.open(first, { provider: 'cpu', threads: 1 });
     const random = new Random(4);
     const images = Float32Array.from({ length: 5 * 768 }, () => random.normal());
     const features = async (from: number, count: number) => {
       const data = images.subarray(from * 768, (from + count) * 768);
-      const outputs = await session.run({ images: newTensor('float32', data, [count, 3, 16, 16]) });
+      const outputs = await graph.run({ images: tensorOf('float32', data, [count, 3, 16, 16]) });
       return Array.from(outputs['features']!.data as Float32Array);
     };
     const all = await features(0, 5);
@@ -95,7 +96,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
       const one = await features(i, 1);
       for (const [c, value] of one.entries()) expect(value).to.be.closeTo(all[i * 32 + c]!, 1e-4);
     }
-    await session.release();
+    await graph.close();
     await exportRun(run.folder, { widths: [0.5], output: join(run.folder, 'again') });
     expect(await readFile(join(run.folder, 'again', 'resnet20.w0.50.onnx'))).to.deep.equal(first);
   });
@@ -184,7 +185,7 @@ describe('exportRun: ResNet-20, widths 1 and 0.5', function () {
     other.weights.set('encoder.bn1.w0.50.beta', { ...beta, data: shifted });
     const random = new Random(4);
     const data = Float32Array.from({ length: 4 * 768 }, () => random.normal());
-    const images = newTensor('float32', data, [4, 3, 16, 16]);
+    const images = tensorOf('float32', data, [4, 3, 16, 16]);
     const { bytes } = exportModel(other, 0.5);
     expect((await verifyExport(bytes, other, 0.5, images)).maxRelativeError).to.be.below(1e-5);
     const error = await rejection(verifyExport(bytes, subject, 0.5, images));

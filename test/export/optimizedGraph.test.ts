@@ -8,7 +8,7 @@ import { exportModel } from '../../src/export/exportModel.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { decodeModel, elementCount } from '../../src/onnx/model.js';
 import { networkOf } from '../../src/methods/index.js';
-import { createSession } from '../../src/runtime/onnxRuntime.js';
+import { ortLibrary } from '../../src/engines/ortLibrary.js';
 
 /** Operators, with what is fused into each, that ONNX Runtime makes of an exported encoder, and how many of each. */
 async function optimized(name: EncoderName, width: number, folder: string): Promise<Record<string, number>> {
@@ -20,12 +20,13 @@ async function optimized(name: EncoderName, width: number, folder: string): Prom
   }
   const { bytes } = exportModel({ network, config, weights, checkpoint: '', head: false }, width);
   const path = join(folder, 'optimized.onnx');
-  const session = await createSession(bytes, {
-    optimizedModelFilePath: path,
-    // It warns that the file is for this machine only.
-    logSeverityLevel: 3,
-  });
-  await session.release();
+  const { api, environment } = ortLibrary();
+  const options = api.createSessionOptions();
+  api.setOptimizedModelFilePath(options, path);
+  // It warns that the file is for this machine only.
+  api.setSessionLogSeverityLevel(options, 3);
+  api.releaseSession(await api.createSessionFromArray(environment, bytes, bytes.length, options));
+  api.releaseSessionOptions(options);
   const counts: Record<string, number> = {};
   for (const { domain, opType, inputs, attributes } of decodeModel(await readFile(path)).nodes) {
     const fused = [

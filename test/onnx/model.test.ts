@@ -1,3 +1,5 @@
+import { HostGraph } from '../../src/engines/hostGraph.js';
+import { numbers, tensorOf } from '../support/tensors.js';
 import { expect } from 'chai';
 import onnxProto from 'onnx-proto';
 import { SlimclrError } from '../../src/errors.js';
@@ -13,7 +15,6 @@ import {
   type OnnxModel,
 } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { affineModel } from './models.js';
 
 const proto = onnxProto.onnx;
@@ -99,9 +100,10 @@ describe('onnx/model', () => {
   });
 
   it('an encoded model runs in ONNX Runtime and computes x * w + 1', async () => {
-    const session = await createSession(encodeModel(affineModel));
-    const { y } = await session.run({ x: newTensor('float32', [1, 2, 3], [3]) });
-    expect([...((await y!.getData()) as Float32Array)]).to.deep.equal([3, 7, 13]);
+    const graph = await HostGraph.open(encodeModel(affineModel), { provider: 'cpu', threads: 1 });
+    const { y } = await graph.run({ x: tensorOf('float32', [1, 2, 3]) });
+    await graph.close();
+    expect(numbers(y!)).to.deep.equal([3, 7, 13]);
   });
 
   it('tensors in typed fields, as other writers store them, read like raw ones', () => {

@@ -1,9 +1,9 @@
+import { HostGraph } from '../../src/engines/hostGraph.js';
+import { numbers, tensorOf } from '../support/tensors.js';
 import { expect } from 'chai';
 import { Graph } from '../../src/graph/graph.js';
-import { encodeModel } from '../../src/onnx/model.js';
 import { repeated, repetition } from '../../src/onnx/repeated.js';
 import { Builder } from '../../src/ops/builder.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { emit } from '../../src/targets/emit.js';
 
 /** y = rate^2 x - x^2 and its negative: a node that depends on the scalar alone, and some on both. */
@@ -18,20 +18,20 @@ function model() {
   return emit(graph, { opset: 17, version: '' });
 }
 
-const vector = (...values: number[]) => newTensor('float32', Float32Array.from(values), [values.length]);
+const vector = (...values: number[]) => tensorOf('float32', values);
 
 describe('onnx/repeated', () => {
   it('three vectors of different lengths, one of them empty, and one scalar', async () => {
-    const session = await createSession(encodeModel(repeated(model(), 3)));
-    const outputs = await session.run({
+    const graph = await HostGraph.open(repeated(model(), 3), { provider: 'cpu', threads: 1 });
+    const outputs = await graph.run({
       [repetition('x', 0)]: vector(1, 2),
       [repetition('x', 1)]: vector(),
       [repetition('x', 2)]: vector(3),
-      rate: newTensor('float32', [2], []),
+      rate: tensorOf('float32', [2], []),
     });
-    await session.release();
+    await graph.close();
     const found = Object.fromEntries(
-      Object.entries(outputs).map(([name, { data }]) => [name, [...(data as Float32Array)]]),
+      Object.entries(outputs).map(([name, tensor]) => [name, numbers(tensor)]),
     );
     expect(found).to.deep.equal({
       [repetition('y', 0)]: [3, 4],

@@ -1,10 +1,11 @@
+import { HostGraph } from '../../src/engines/hostGraph.js';
+import { tensorOf } from '../support/tensors.js';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
 import ts from 'typescript';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { codeBlocks } from './markdown.js';
 import { installTarball, type Project } from './tarball.js';
@@ -83,15 +84,19 @@ describe('examples of the documents, with the tarball installed', function () {
 
   it('the graph builder: the model gives the loss and its gradient', async () => {
     run(example('regression.onnx'));
-    const session = await createSession(join(project.folder, 'regression.onnx'));
+    const graph = await HostGraph.open(join(project.folder, 'regression.onnx'), {
+      provider: 'cpu',
+      threads: 1,
+    });
     const x = Float32Array.from({ length: 640 }, (_, i) => Math.sin(i));
     const y = Float32Array.from({ length: 64 }, (_, i) => Math.cos(i));
     const w = Float32Array.from({ length: 10 }, (_, i) => i / 10);
-    const outputs = await session.run({
-      x: newTensor('float32', x, [64, 10]),
-      y: newTensor('float32', y, [64, 1]),
-      w: newTensor('float32', w, [10, 1]),
+    const outputs = await graph.run({
+      x: tensorOf('float32', x, [64, 10]),
+      y: tensorOf('float32', y, [64, 1]),
+      w: tensorOf('float32', w, [10, 1]),
     });
+    await graph.close();
     const errors = Array.from(y, (target, row) =>
       w.reduce((sum, v, i) => sum + v * x[10 * row + i]!, -target),
     );

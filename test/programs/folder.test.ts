@@ -8,8 +8,10 @@ import { decodeModel, elementCount } from '../../src/onnx/model.js';
 import { readSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import type { GraphEntry, InputEntry, Manifest } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
 import { readManifest } from '../../src/programs/readManifest.js';
+import { float64Scalar, HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
+import { openEngine } from '../../src/engines/openEngine.js';
+import { tensorOf } from '../support/tensors.js';
 import { Session } from '../../src/runtime/session.js';
 import { normal } from '../support/samples.js';
 import { tinyConfig } from './tiny.js';
@@ -17,17 +19,16 @@ import { tinyConfig } from './tiny.js';
 const config = tinyConfig({ widths: [1, 0.75, 0.5], seed: 3 });
 
 /** A tensor for an input that has no default; a symbolic dimension is 4. */
-function data({ name, dtype, shape }: InputEntry, place: number): Tensor {
+function data({ name, dtype, shape }: InputEntry, place: number): TensorData {
   const dims = shape.map((d) => (typeof d === 'number' ? d : 4));
   const values = normal(new Random(9, place), elementCount(dims));
-  if (name === 'momentum') return newTensor('float64', [0.9], []);
-  return newTensor(dtype as 'float32', values, dims);
+  if (name === 'momentum') return float64Scalar(0.9);
+  return tensorOf(dtype, values, dims);
 }
 
 /** The default of an input: parameters, those of the key network too, and statistics are in the weights file. */
-function stored(weights: ReadonlyMap<string, TensorData>, { name, kind }: InputEntry): Tensor {
-  const tensor = weights.get(kind === 'parameter' ? name.replace(/^key\./, '') : name)!;
-  return newTensor('float32', tensor.data as Float32Array, tensor.shape);
+function stored(weights: ReadonlyMap<string, TensorData>, { name, kind }: InputEntry): TensorData {
+  return weights.get(kind === 'parameter' ? name.replace(/^key\./, '') : name)!;
 }
 
 describe('programs/folder', () => {
@@ -88,31 +89,27 @@ describe('programs/folder', () => {
 
   it('every file runs alone with only its data fed, on the weights of weights.safetensors', async () => {
     for (const entry of manifest.graphs) {
-      const alone = await createSession(join(folder, entry.file), {
-        intraOpNumThreads: 1,
-        // ONNX Runtime warns of every default that could be overridden.
-        logSeverityLevel: 3,
-      });
+      const engine = await openEngine({ provider: 'cpu', threads: 1 });
+      const path = join(folder, entry.file);
+      const alone = await HostGraph.open(path, engine);
       const needed = entry.inputs.filter(({ kind }) => kind === 'data');
-      expect([...alone.inputNames].sort(), entry.name).to.deep.equal(needed.map(({ name }) => name).sort());
       const feeds = Object.fromEntries(needed.map((input, i) => [input.name, data(input, i)]));
       const outputs = await alone.run(feeds);
-      await alone.release();
 
-      const session = await Session.open(folder, manifest, entry.name, { provider: 'cpu', threads: 1 });
+      const fed = await HostGraph.open(withoutDefaults(decodeModel(await readFile(path))), engine);
       // lambda of the full width is 1 + 0.75 + 0.5, of the others 1.
-      const lossWeight = newTensor('float32', [entry.width === 'w1.00' ? 2.25 : 1], []);
+      const lossWeight = tensorOf('float32', [entry.width === 'w1.00' ? 2.25 : 1], []);
       const overridden = entry.inputs
         .filter(({ kind }) => kind !== 'data')
         .map((input) => [input.name, input.kind === 'scalar' ? lossWeight : stored(weights, input)] as const);
-      const expected = await session.run({ ...feeds, ...Object.fromEntries(overridden) });
-      await session.close();
+      const expected = await fed.run({ ...feeds, ...Object.fromEntries(overridden) });
+      await engine.close();
       for (const { name, dtype, shape } of entry.outputs) {
-        const { type, dims, data } = outputs[name]!;
+        const { dtype: type, shape: dims, data } = outputs[name]!;
         expect([type, dims], name).to.deep.equal([dtype, shape.map((d) => (typeof d === 'number' ? d : 4))]);
         const values = Array.from(data as Float32Array);
         expect(values.every(Number.isFinite), `${entry.name} ${name}`).to.equal(true);
-        // The two sessions may fold constants differently.
+        // The two graphs may fold constants differently.
         const other = expected[name]!.data as Float32Array;
         const scale = 1e-4 * Math.max(...other.map(Math.abs)) + 1e-6;
         const worst = Math.max(...values.map((x, i) => Math.abs(x - other[i]!)));

@@ -1,12 +1,13 @@
+import { HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
+import { tensorOf } from '../support/tensors.js';
 import { parseConfig } from '../../src/config/load.js';
 import type { MethodConfig, MethodOf } from '../../src/config/methods.js';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import type { Declarations } from '../../src/nn/parameter.js';
-import { elementCount, encodeModel } from '../../src/onnx/model.js';
+import { elementCount } from '../../src/onnx/model.js';
 import { methodPrograms, networkOf } from '../../src/methods/index.js';
 import type { Program } from '../../src/programs/program.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
@@ -54,29 +55,23 @@ export async function runProgram(
   feeds: Readonly<Record<string, readonly number[]>>,
   weights: Readonly<Record<string, readonly number[]>> = {},
 ): Promise<Record<string, number[]>> {
-  // Every input is fed: the defaults, which onnxruntime-node would use instead of a feed, are left out.
   const noWeights = { location: '', find: () => ({ offset: 0, length: 0 }) };
   const model = emit(lower(graph, portable), { opset: portable.opset, version: '', weights: noWeights });
-  const inputs = new Set(model.inputs.map(({ name }) => name));
-  const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-  const session = await createSession(encodeModel({ ...model, initializers }), {
-    intraOpNumThreads: 1,
-    logSeverityLevel: 3,
-  });
+  const program = await HostGraph.open(withoutDefaults(model), { provider: 'cpu', threads: 1 });
   const tensors = graph.inputs.map(({ name, type: { dtype, shape } }) => {
     const values = feeds[name] ?? weights[name.replace(/^key\./, '')];
     if (!values) throw new Error(`no values for ${name}`);
     const rest = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
     const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / rest));
-    return [name, newTensor(dtype as 'float32', values, dims)] as const;
+    return [name, tensorOf(dtype, values, dims)] as const;
   });
   try {
-    const results = await session.run(Object.fromEntries(tensors));
+    const results = await program.run(Object.fromEntries(tensors));
     return Object.fromEntries(
       Object.entries(results).map(([name, { data }]) => [name, Array.from(data as Float32Array)]),
     );
   } finally {
-    await session.release();
+    await program.close();
   }
 }
 

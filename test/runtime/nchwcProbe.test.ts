@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { onnxRuntimeVersion } from '../../src/runtime/onnxRuntime.js';
+import { ortLibrary } from '../../src/engines/ortLibrary.js';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
 
 describe('probe of the blocked kernels', () => {
@@ -9,7 +9,7 @@ describe('probe of the blocked kernels', () => {
     const wide = /\bavx512f\b/.test(await readFile('/proc/cpuinfo', 'utf8'));
     expect(await probeBlockedKernels({ provider: 'cpu' })).to.deep.equal({
       blockSize: wide ? 16 : 8,
-      plainGroups: Number(onnxRuntimeVersion().split('.')[1]) <= 30,
+      plainGroups: Number(ortLibrary().version.split('.')[1]) <= 30,
     });
   });
 

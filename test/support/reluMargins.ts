@@ -1,8 +1,8 @@
+import { floats, HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
 import type { InputEntry } from '../../src/programs/manifest.js';
-import { encodeModel, type Initializer, type OnnxModel, type OnnxNode } from '../../src/onnx/model.js';
+import { type Initializer, type OnnxModel, type OnnxNode } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import type { EmittedPrograms } from '../../src/programs/folder.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
 
 /** How far a beta may move. */
 const reach = 0.05;
@@ -23,19 +23,14 @@ export async function placeMargins(
   for (const { entry, model } of programs.filter(({ entry }) => entry.kind === 'query')) {
     const { model: probe, shifts } = withMargins(model);
     const inputs = new Set(probe.inputs.map(({ name }) => name));
-    const initializers = probe.initializers.filter(({ name }) => !inputs.has(name));
-    const session = await createSession(encodeModel({ ...probe, initializers }), {
-      intraOpNumThreads: 2,
-      enableMemPattern: false,
-      logSeverityLevel: 3,
-    });
-    const results = await session.run(
+    const graph = await HostGraph.open(withoutDefaults(probe), { provider: 'cpu', threads: 2 });
+    const results = await graph.run(
       feeds(
         entry.inputs.filter(({ name }) => inputs.has(name)),
         values,
       ),
     );
-    await session.release();
+    await graph.close();
     for (const [beta, output] of shifts) {
       const shift = results[output]!.data as Float32Array;
       const { data, ...type } = values.get(beta)!;
@@ -55,7 +50,7 @@ function feeds(inputs: readonly InputEntry[], values: ReadonlyMap<string, Tensor
   return Object.fromEntries(
     inputs.map(({ name, shape }) => {
       const { data } = values.get(name === 'images' ? 'view1' : name)!;
-      return [name, newTensor('float32', data as Float32Array, shape as number[])];
+      return [name, floats(data as Float32Array, shape as number[])];
     }),
   );
 }

@@ -1,10 +1,12 @@
+import { HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
 import type { Graph, TensorType } from '../../src/graph/graph.js';
-import { encodeModel, formatShape } from '../../src/onnx/model.js';
-import { createSession, newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
+import { encodeModel, type OnnxModel } from '../../src/onnx/model.js';
+import type { TensorData } from '../../src/onnx/safetensors.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
 import type { ParameterPlaces, Target } from '../../src/targets/target.js';
+import { numbers, tensorOf } from './tensors.js';
 
 /** Elements of tensors by name, row-major. A bool is 0 or 1. */
 export type Tensors = Readonly<Record<string, readonly number[]>>;
@@ -25,37 +27,30 @@ export interface LoadedGraph {
 
 /** The model of a graph as ONNX Runtime gets it: lowered, emitted, encoded, without defaults of inputs. */
 export function modelBytes(graph: Graph, options: RunOptions = {}): Uint8Array {
-  return loweredModel(graph, options).bytes;
+  return encodeModel(loweredModel(graph, options).model);
 }
 
-function loweredModel(graph: Graph, { target = portable, opset = target.opset, places }: RunOptions) {
+function loweredModel(
+  graph: Graph,
+  { target = portable, opset = target.opset, places }: RunOptions,
+): { lowered: Graph; model: OnnxModel } {
   const lowered = lower(graph, target, places);
-  const model = emit(lowered, { opset, version: '0.0.0' });
-  // onnxruntime-node ignores feeds for overridable initializers; without a default they are plain inputs.
-  const inputs = new Set(model.inputs.map(({ name }) => name));
-  const initializers = model.initializers.filter(({ name }) => !inputs.has(name));
-  return { lowered, bytes: encodeModel({ ...model, initializers }) };
+  return { lowered, model: withoutDefaults(emit(lowered, { opset, version: '0.0.0' })) };
 }
 
 /** Loads a graph into ONNX Runtime: one thread, CPU. Every run checks the shapes that the graph declares. */
 export async function loadGraph(graph: Graph, options: RunOptions = {}): Promise<LoadedGraph> {
-  const { lowered, bytes } = loweredModel(graph, options);
-  const session = await createSession(bytes, {
-    intraOpNumThreads: 1,
-    enableMemPattern: false,
-    logSeverityLevel: 3,
-    graphOptimizationLevel: (options.target ?? portable).optimization,
-  });
+  const { lowered, model } = loweredModel(graph, options);
+  const { optimization } = options.target ?? portable;
+  const loaded = await HostGraph.open(model, { provider: 'cpu', threads: 1 }, { optimization });
   return {
     async run(feeds) {
-      const results = await session.run(
+      const results = await loaded.run(
         Object.fromEntries(lowered.inputs.map(({ name, type }) => [name, tensor(name, type, feeds[name])])),
       );
-      return Object.fromEntries(
-        [...graph.outputs].map(([name, { type }]) => [name, elements(name, type, results[name]!)]),
-      );
+      return Object.fromEntries([...graph.outputs.keys()].map((name) => [name, numbers(results[name]!)]));
     },
-    release: () => session.release(),
+    release: () => loaded.close(),
   };
 }
 
@@ -69,23 +64,14 @@ export async function runGraph(graph: Graph, feeds: Tensors, options: RunOptions
   }
 }
 
-function tensor(name: string, { dtype, shape }: TensorType, values: readonly number[] | undefined): Tensor {
+function tensor(
+  name: string,
+  { dtype, shape }: TensorType,
+  values: readonly number[] | undefined,
+): TensorData {
   if (!values) throw new Error(`no values for input ${name}`);
   // A symbolic dimension is as long as the values make it.
   const known = shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
   const dims = shape.map((d) => (typeof d === 'number' ? d : values.length / known));
-  // From plain numbers ONNX Runtime makes the typed array of any dtype; the overload named here stands for all.
-  return newTensor(dtype as 'float32', values, dims);
-}
-
-function elements(name: string, { dtype, shape }: TensorType, result: Tensor): number[] {
-  const found = `${result.type}${formatShape(result.dims)}`;
-  const declared = `${dtype}${formatShape(shape)}`;
-  const fits =
-    shape.length === result.dims.length &&
-    shape.every((d, i) => typeof d === 'string' || d === result.dims[i]);
-  if (!fits || dtype !== result.type) {
-    throw new Error(`output ${name} is ${found}, the graph declares ${declared}`);
-  }
-  return Array.from(result.data as ArrayLike<number | bigint>, Number);
+  return tensorOf(dtype, values, dims);
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Graph } from '../../src/graph/graph.js';
 import { Builder } from '../../src/ops/builder.js';
-import { loadFailure } from '../../src/runtime/onnxRuntime.js';
+import { loadFailure, ortLibrary, refusedVersion } from '../../src/engines/ortLibrary.js';
 import { executable, writeTinyConfig } from '../cli/slimclr.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { modelBytes } from '../support/runGraph.js';
@@ -90,6 +90,27 @@ describe('ONNX Runtime keeps no telemetry: files under an empty home', function 
 
   it('slimclr doctor: its process and a trial process a provider', async () => {
     expect(await filesOf('doctor', [executable, 'doctor'])).to.deep.equal([]);
+  });
+});
+
+describe('libraries of ONNX Runtime', () => {
+  it('versions that are accepted', () => {
+    for (const version of ['1.18.0', '1.29.0', '1.40.1']) expect(refusedVersion(version)).to.equal(null);
+    for (const version of ['1.17.3', '0.5.0', '2.0.0', 'nightly']) {
+      expect(refusedVersion(version)).to.equal(`ONNX Runtime ${version}; accepted: 1.18 or newer, before 2`);
+    }
+  });
+
+  it('files that are no such library: one line that says what is accepted', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'slimclr-library-'));
+    const text = join(folder, 'libonnxruntime.so');
+    await writeFile(text, 'not a library');
+    for (const path of [join(folder, 'absent.so'), text]) {
+      expect(() => ortLibrary(path)).to.throw(
+        /^[^\n]*\.so cannot be loaded as ONNX Runtime \([^\n]*\); accepted: [^\n]*$/,
+      );
+    }
+    await rm(folder, { recursive: true });
   });
 });
 
