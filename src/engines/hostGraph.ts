@@ -67,7 +67,7 @@ export class HostGraph {
     const results: Record<string, TensorData> = {};
     for (const [name, { memory, shape }] of outputs) {
       const data = (await this.engine.read(memory)).slice() as TensorData['data'];
-      results[name] = { dtype: memory.type as TensorData['dtype'], shape: [...shape], data };
+      results[name] = { dtype: memory.type, shape: [...shape], data };
     }
     return results;
   }
