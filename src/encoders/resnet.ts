@@ -24,6 +24,7 @@ export interface ResNetOptions {
 /** Residual network (He et al., 2016), slimmable. Names follow torchvision's. */
 export class ResNet implements Encoder {
   readonly channels: number;
+  readonly lastStage: string;
   readonly #stem: ConvNorm;
   readonly #blocks: readonly Block[];
 
@@ -56,6 +57,7 @@ export class ResNet implements Encoder {
     }
     this.#blocks = blocks;
     this.channels = inputs;
+    this.lastStage = `${name}.layer${depths.length}.`;
   }
 
   forward(f: Forward, images: Value): Value {

@@ -52,19 +52,8 @@ export function exportModel(
   const graph = inferenceGraph(network, config, width, { head, classes: classifier?.classes.length ?? 0 });
   const tensors = classifier ? withClassifier(weights, classifier.classifier) : weights;
   const folded = foldBatchNorm(bindWeights(graph, tensors));
-  const model = emitFrozen(folded, portable, {
-    slimclr: version,
-    checkpoint,
-    encoder: config.encoder.name,
-    method: config.method.kind,
-    width: String(width),
-    imageSize: String(config.data.imageSize),
-    resize: String(shortSide(config.data.imageSize)),
-    mean: JSON.stringify(config.data.mean),
-    std: JSON.stringify(config.data.std),
-    verified: String(verified),
-    ...(classifier && { classes: JSON.stringify(classifier.classes) }),
-  });
+  const metadata = exportMetadata({ config, checkpoint }, width, classifier?.classes, verified);
+  const model = emitFrozen(folded, portable, metadata);
   const graphName = `${config.encoder.name}.${widthLabel(width)}`;
   return {
     bytes: encodeModel({ ...model, graphName }),
@@ -73,7 +62,34 @@ export function exportModel(
   };
 }
 
-function withClassifier(weights: Weights, { classes, channels, weight, bias }: LinearClassifier): Weights {
+/** What `metadata_props` say of a model: README.md in this folder. */
+export function exportMetadata(
+  { config, checkpoint }: Pick<ExportSubject, 'config' | 'checkpoint'>,
+  width: number,
+  classes: readonly string[] | undefined,
+  verified: boolean,
+): Record<string, string> {
+  const { imageSize, mean, std } = config.data;
+  return {
+    slimclr: version,
+    checkpoint,
+    encoder: config.encoder.name,
+    method: config.method.kind,
+    width: String(width),
+    imageSize: String(imageSize),
+    resize: String(shortSide(imageSize)),
+    mean: JSON.stringify(mean),
+    std: JSON.stringify(std),
+    verified: String(verified),
+    ...(classes && { classes: JSON.stringify(classes) }),
+  };
+}
+
+/** The weights with those of a classifier. */
+export function withClassifier(
+  weights: Weights,
+  { classes, channels, weight, bias }: LinearClassifier,
+): Weights {
   const tensor = (shape: readonly number[], data: Float32Array): TensorData => ({
     dtype: 'float32',
     shape,

@@ -98,12 +98,12 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
   return result;
 }
 
-function withSize(config: Config, size: number | null): Config {
+export function withSize(config: Config, size: number | null): Config {
   if (size === null) return config;
   return { ...config, data: { ...config.data, imageSize: size } };
 }
 
-async function matchingClassifiers(
+export async function matchingClassifiers(
   { folder, sha256, checkpoint }: TrainedRun,
   protocol: ProbeProtocol,
 ): Promise<ProbeClassifiers> {
@@ -115,14 +115,14 @@ async function matchingClassifiers(
   );
 }
 
-function classifierOf({ classes, classifiers }: ProbeClassifiers, label: string): ExportClassifier {
+export function classifierOf({ classes, classifiers }: ProbeClassifiers, label: string): ExportClassifier {
   const classifier = classifiers.get(label);
   if (!classifier) throw new UsageError(`the linear probe has no classifier of ${label}`);
   return { classifier, classes };
 }
 
 /** Images of the run's source or of another one, as its encoder gets them: `[n, 3, S, S]`. */
-async function readImages(
+export async function readImages(
   { data, seed }: Config,
   { cacheDirectory, source: other, onNotice }: ExportOptions,
 ) {

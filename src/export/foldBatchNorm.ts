@@ -7,10 +7,10 @@ import type { BatchNormalizationAttributes } from '../ops/batchNormalization.js'
  * Folds each BatchNormalization into the Conv before it where nothing else reads the Conv and all weights are
  * inline defaults: with s = gamma / sqrt(variance + epsilon), the weight of every output channel is multiplied by
  * its s, and the bias is beta + (bias - mean) s. Computed in float64. The convolution keeps its names; its bias is
- * named after its weight.
+ * named after its weight. Where a weight is among those to keep, nothing is folded.
  */
-export function foldBatchNorm(graph: Graph): Graph {
-  const foldable = foldableNorms(graph);
+export function foldBatchNorm(graph: Graph, keeps: (weight: Value) => boolean = () => false): Graph {
+  const foldable = foldableNorms(graph, keeps);
   const folded = new Set(foldable.values());
   return rewrite(graph, {
     replace(node, copy) {
@@ -31,12 +31,13 @@ export function foldBatchNorm(graph: Graph): Graph {
 }
 
 /** Convolutions and the batch norm to fold into each. */
-function foldableNorms(graph: Graph): Map<Node, Node> {
+function foldableNorms(graph: Graph, keeps: (weight: Value) => boolean): Map<Node, Node> {
   const readers = new Map<Value, number>();
   const read = (value: Value | null) => value && readers.set(value, (readers.get(value) ?? 0) + 1);
   for (const node of graph.nodes) node.inputs.forEach(read);
   [...graph.outputs.values()].forEach(read);
-  const isBound = (value: Value | null) => !value || graph.defaults.get(value)?.kind === 'inline';
+  const isBound = (value: Value | null) =>
+    !value || (graph.defaults.get(value)?.kind === 'inline' && !keeps(value));
   const pairs = new Map<Node, Node>();
   for (const norm of graph.nodes) {
     const conv = norm.inputs[0]?.producer;

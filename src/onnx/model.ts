@@ -38,6 +38,8 @@ export interface Initializer {
 export interface NamedType {
   readonly name: string;
   readonly type: TensorType;
+  /** Whether it is a sequence of tensors of this dtype, of any shapes; for inputs of optimizers. */
+  readonly sequence?: boolean;
 }
 
 /** An ONNX model of one flat graph, as plain data. */
@@ -93,12 +95,14 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function encodeValue({ name, type }: NamedType): onnx.IValueInfoProto {
+function encodeValue({ name, type, sequence }: NamedType): onnx.IValueInfoProto {
+  const { onnx: elemType } = elementFormats[type.dtype];
+  if (sequence) return { name, type: { sequenceType: { elemType: { tensorType: { elemType } } } } };
   const dim = type.shape.map((dimension) => {
     if (typeof dimension === 'number') return { dimValue: dimension };
     return dimension === '' ? {} : { dimParam: dimension };
   });
-  return { name, type: { tensorType: { elemType: elementFormats[type.dtype].onnx, shape: { dim } } } };
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
 
 function encodeNode(node: OnnxNode): onnx.INodeProto {

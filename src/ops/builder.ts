@@ -1,4 +1,4 @@
-import { sameShape, type ElementType, type Graph, type TensorType, type Value } from '../graph/graph.js';
+import { sameShape, type Dimension, type ElementType, type Graph, type TensorType, type Value } from '../graph/graph.js';
 import { floatsOf, isFloating, type FloatType } from '../onnx/model.js';
 import { operators, type NodeOperator } from './index.js';
 import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';
@@ -58,8 +58,11 @@ export class Builder {
     return x.dtype === to ? x : this.op('Cast', [x], { to });
   }
 
-  /** Reshape; `x` itself where it has that shape. */
-  reshape(x: Value, shape: readonly number[]): Value {
-    return sameShape(x.shape, shape) ? x : this.op('Reshape', [x], { shape });
+  /** Reshape; `x` itself where it has that shape. A symbolic dimension stays where it is. */
+  reshape(x: Value, shape: readonly Dimension[]): Value {
+    if (sameShape(x.shape, shape)) return x;
+    return this.op('Reshape', [x], {
+      shape: shape.map((d, i) => (d === x.shape[i] && typeof d === 'string' ? 0 : (d as number))),
+    });
   }
 }

@@ -34,15 +34,16 @@ function overBatch(b: Builder, reduction: 'ReduceMean' | 'ReduceSum', x: Value):
 
 /**
  * `scale x / sqrt(variance + epsilon) + bias` in one pass over x `[N, C, H, W]`, by the standard operator in inference
- * mode. Its mean is 0 and x has to be centred: it computes `x s + (bias - mean s)`, which cancels where |mean| >> std.
+ * mode; bias is 0 unless given. Its mean is 0 and x has to be centred: it computes `x s + (bias - mean s)`, which
+ * cancels where |mean| >> std.
  */
 export function scaleCentred(
   b: Builder,
   x: Value,
-  { scale, bias, variance, epsilon }: { scale: Value; bias: Value; variance: Value; epsilon: number },
+  { scale, bias, variance, epsilon }: { scale: Value; bias?: Value; variance: Value; epsilon: number },
 ): Value {
   const channels = scale.dims[0]!;
   const dtype = scale.dtype as FloatType;
   const mean = b.graph.constant(floatsOf(dtype, new Float32Array(channels)), scale.dims, dtype);
-  return b.op('BatchNormalization', [x, scale, bias, mean, variance], { epsilon });
+  return b.op('BatchNormalization', [x, scale, bias ?? mean, mean, variance], { epsilon });
 }

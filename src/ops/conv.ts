@@ -2,7 +2,7 @@ import type { TensorType } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
 import { summed } from './channels.js';
 import type { StandardOperator } from './operator.js';
-import { countedElements, fixed, rank, required, sameTypes, windowed } from './shapes.js';
+import { countedElements, fixed, mapShape, rank, required, sameTypes, windowed } from './shapes.js';
 
 /** Attributes of a two-dimensional window; `pads` is [top, left, bottom, right]. */
 export interface ConvAttributes {
@@ -43,7 +43,7 @@ export const Conv: StandardOperator<ConvAttributes> = {
       ? b.op('ConvWeightGrad', [x!, dy!], { ...attributes, kernelShape: w!.dims.slice(2) })
       : null;
     return [
-      needs[0] ? b.op('ConvInputGrad', [dy!, w!], { ...attributes, inputShape: x!.dims.slice(2) }) : null,
+      needs[0] ? b.op('ConvInputGrad', [dy!, w!], { ...attributes, inputShape: mapShape(x!) }) : null,
       dw,
       bias && needs[2] ? summed(b, dy!, { axes: [0, 2, 3], keepdims: false }) : null,
     ];

@@ -9,6 +9,6 @@ export const Flatten: StandardOperator<NoAttributes> = {
     const x = required(input, 'input');
     return [{ dtype: x.dtype, shape: [x.shape[0] ?? 1, elementCount(x.shape.slice(1))] }];
   },
-  gradient: ({ b, inputs: [x], gradients: [dy] }) => [b.reshape(dy!, x!.dims)],
+  gradient: ({ b, inputs: [x], gradients: [dy] }) => [b.reshape(dy!, x!.shape)],
   flops: () => 0,
 };

@@ -45,6 +45,7 @@ import { Slice } from './slice.js';
 import { SoftCrossEntropy } from './softCrossEntropy.js';
 import { Softmax } from './softmax.js';
 import { SoftmaxCrossEntropy } from './softmaxCrossEntropy.js';
+import { SoftmaxCrossEntropyLoss, SoftmaxCrossEntropyLossGrad } from './softmaxCrossEntropyLoss.js';
 import { Split } from './split.js';
 import { Sqrt } from './sqrt.js';
 import { Sub } from './sub.js';
@@ -102,6 +103,8 @@ export const operators = {
   SoftCrossEntropy,
   Softmax,
   SoftmaxCrossEntropy,
+  SoftmaxCrossEntropyLoss,
+  SoftmaxCrossEntropyLossGrad,
   Split,
   Sqrt,
   Sub,
@@ -114,6 +117,9 @@ export type NodeOperator = StandardOperator<object> | CompositeOperator<object>;
 
 /** The operator of a node; null for a raw node that a target put in. */
 export function operatorOf(node: Node): NodeOperator | null {
+  if (!(node.op in operators)) return null;
   // A node's attributes were typed by its operator when the Builder added it.
-  return node.op in operators ? (operators[node.op as OpName] as NodeOperator) : null;
+  const operator = operators[node.op as OpName] as NodeOperator;
+  // Runtimes have operators of their own by these names, such as ReluGrad.
+  return operator.domain === node.domain ? operator : null;
 }

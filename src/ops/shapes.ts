@@ -51,6 +51,11 @@ export function fixed(d: Dimension | undefined, what: string): number {
   return d;
 }
 
+/** [H, W] of a map `[N, C, H, W]`, whose batch may be symbolic. */
+export function mapShape({ shape }: TensorType): number[] {
+  return shape.slice(2).map((d) => fixed(d, 'the extent of a map'));
+}
+
 /** Extent of a strided window along one axis, as Conv and MaxPool define it (floor mode). */
 export function windowed(size: number, kernel: number, stride: number, pads: number, dilation = 1): number {
   const out = Math.floor((size + pads - dilation * (kernel - 1) - 1) / stride) + 1;

@@ -67,7 +67,8 @@ export function softmaxError(
   return b.op('Mul', [error, b.reshape(factor, [dLoss.dims[0]!, 1])]);
 }
 
-function oneHot(b: Builder, labels: Value, logits: Value): Value {
+/** Labels int64 `[N]` -> 1 in the column of each row's label, else 0, like logits `[N, C]`. */
+export function oneHot(b: Builder, labels: Value, logits: Value): Value {
   return b.op('Cast', [isLabel(b, labels, logits.dims[1]!)], { to: logits.dtype });
 }
 

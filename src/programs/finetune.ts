@@ -2,7 +2,7 @@ import { gradients } from '../autodiff.js';
 import type { Config } from '../config/schema.js';
 import { Graph, type Value } from '../graph/graph.js';
 import { crossEntropy } from '../losses/crossEntropy.js';
-import { Forward } from '../nn/forward.js';
+import { Forward, type Mode } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
@@ -12,23 +12,24 @@ import { outputStatistics, type Program } from './program.js';
 export const classifierInputs = { weight: 'classifier.weight', bias: 'classifier.bias' } as const;
 
 /**
- * Forward and backward of the encoder at one width with a linear classifier, batch norm in training mode: images
+ * Forward and backward of the encoder at one width with a linear classifier, batch norm in training mode unless told: images
  * `[N, 3, S, S]`, labels int64 `[N]`, classifier.weight `[classes, C_w]`, classifier.bias `[classes]` -> loss (cross
- * entropy), logits `[N, classes]`, new statistics, and the gradient of each parameter's block. S is the size in
- * evaluation.
+ * entropy), logits `[N, classes]`, in training mode new statistics, and the gradient of each parameter's block. S is the
+ * size in evaluation.
  */
 export function finetuneProgram(
   network: Network,
   { batchSize, data }: Pick<Config, 'batchSize' | 'data'>,
   width: number,
   classes: number,
+  mode: Mode = 'train',
 ): Program {
   const graph = new Graph(`finetune.${widthLabel(width)}`);
   const b = new Builder(graph);
   const float = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
   const images = graph.input('images', float(batchSize, 3, data.imageSize, data.imageSize));
   const labels = graph.input('labels', { dtype: 'int64', shape: [batchSize] });
-  const f = new Forward(b, width, 'train');
+  const f = new Forward(b, width, mode);
   const features = network.encoder.forward(f, images);
   const weight = graph.input(classifierInputs.weight, float(classes, features.dims[1]!));
   const bias = graph.input(classifierInputs.bias, float(classes));
@@ -37,7 +38,7 @@ export function finetuneProgram(
   graph.output('loss', loss);
   graph.output('logits', logits);
 
-  const outputsOf = new Map(outputStatistics(b, f, 'float32'));
+  const outputsOf = new Map(mode === 'train' ? outputStatistics(b, f, 'float32') : []);
   const trained: (readonly [string, Value])[] = [
     ...Array.from(f.parameters, ([{ name }, block]) => [name, block] as const),
     [classifierInputs.weight, weight],

@@ -12,8 +12,29 @@ function batchNorm(title: string, x: GradientInput): GradientCase {
   };
 }
 
+/** Through frozen statistics: means 1, 2, ..., variances 1/2, 2/3, ... */
+function frozenBatchNorm(title: string, x: GradientInput): GradientCase {
+  const channels = x.shape[1]!;
+  const numbers = Array.from({ length: channels }, (_, c) => c + 1);
+  return {
+    title,
+    dtype: 'float32',
+    step: 1,
+    inputs: [x, { shape: [channels] }, { shape: [channels] }],
+    build: (b, inputs) => {
+      const vector = (values: number[]) => b.graph.constant(Float32Array.from(values), [channels], 'float32');
+      const statistics = [vector(numbers), vector(numbers.map((c) => c / (c + 1)))];
+      return [b.op('BatchNormalization', [...inputs, ...statistics], { epsilon: 1e-5 })];
+    },
+  };
+}
+
 export const normalization = {
-  BatchNormalization: notDifferentiable,
+  BatchNormalization: [
+    frozenBatchNorm('[4,3,5,5]', { shape: [4, 3, 5, 5] }),
+    frozenBatchNorm('[1,16,3,4]', { shape: [1, 16, 3, 4] }),
+    frozenBatchNorm('[8,2,1,1]', { shape: [8, 2, 1, 1] }),
+  ],
   BatchNormTrain: [
     batchNorm('[4,3,5,5]', { shape: [4, 3, 5, 5] }),
     batchNorm('[8,2,1,1] (statistics over the batch only)', { shape: [8, 2, 1, 1] }),

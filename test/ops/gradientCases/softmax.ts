@@ -1,3 +1,4 @@
+import { notDifferentiable } from '../../../src/ops/operator.js';
 import type { GradientCase } from '../../support/checkGradient.js';
 import { normal } from '../../support/samples.js';
 
@@ -40,6 +41,20 @@ function crossEntropy(
   };
 }
 
+function meanCrossEntropy(title: string, logits: Logits, labels: readonly number[]): GradientCase {
+  return {
+    title,
+    dtype: 'float32',
+    inputs: [logits],
+    build: (b, [z]) => [
+      b.op('SoftmaxCrossEntropyLoss', [
+        z!,
+        b.graph.constant(BigInt64Array.from(labels, BigInt), [labels.length], 'int64'),
+      ]),
+    ],
+  };
+}
+
 function softCrossEntropy(title: string, logits: Logits, temperature?: number): GradientCase {
   const [rows, classes] = logits.shape as [number, number];
   // Rows of 1, 2, ..., C over their sum.
@@ -70,8 +85,13 @@ export const softmax = {
     crossEntropy('temperature 0.2', logitsOf(4, 3), [2, 0, 1, 1], 0.2),
     crossEntropy('column 0, temperature 0.5', logitsOf(3, 4), null, 0.5),
   ],
+  SoftmaxCrossEntropyLoss: [
+    meanCrossEntropy('4 samples of 3 classes', logitsOf(4, 3), [2, 0, 1, 1]),
+    meanCrossEntropy('1 sample', logitsOf(1, 5), [4]),
+  ],
+  SoftmaxCrossEntropyLossGrad: notDifferentiable,
   SoftCrossEntropy: [
     softCrossEntropy('4 samples of 3 classes', logitsOf(4, 3)),
     softCrossEntropy('temperature 5', logitsOf(2, 6), 5),
   ],
-} satisfies Record<string, readonly GradientCase[]>;
+} satisfies Record<string, readonly GradientCase[] | typeof notDifferentiable>;
