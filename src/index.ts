@@ -71,6 +71,13 @@ export {
   type WidthAccuracy,
 } from './evaluation/results.js';
 export { exportRun, type ExportOptions } from './export/exportRun.js';
+export {
+  exportTraining,
+  type ExportedArtifacts,
+  type TrainingExport,
+  type TrainingExportOptions,
+} from './export/training/exportTraining.js';
+export { trainableLayers, type TrainableLayers } from './export/training/trainableLayers.js';
 export type { ReportOptions } from './report/options.js';
 export { writeReport } from './report/report.js';
 export { readRun, type Run } from './report/run.js';

@@ -1,5 +1,9 @@
 import { Command, Option } from 'commander';
+import { UsageError } from '../errors.js';
 import { probeProtocols, type ProbeProtocol } from '../evaluation/results.js';
+import type { TrainingExportOptions } from '../export/training/exportTraining.js';
+import { trainableLayers, type TrainableLayers } from '../export/training/trainableLayers.js';
+import { widthLabel } from '../nn/widthLabel.js';
 import { formatCount } from '../report/summary.js';
 import {
   cacheOption,
@@ -17,10 +21,13 @@ interface Flags extends CacheOption {
   readonly output?: string;
   readonly checkpoint?: string;
   readonly classifier?: true | ProbeProtocol;
-  readonly head?: boolean;
   readonly size?: number;
   readonly verify: boolean;
   readonly source?: string;
+  readonly head?: boolean;
+  readonly training?: boolean;
+  readonly classes?: number;
+  readonly trainable?: TrainableLayers;
 }
 
 export function exportCommand(): Command {
@@ -57,29 +64,74 @@ export function exportCommand(): Command {
       '--no-verify',
       'check nothing, which needs no images; the metadata of the models say so (default: they are checked)',
     )
+    .addOption(
+      new Option(
+        '--training',
+        'write what ONNX Runtime fine-tunes on a device instead: for each width a folder with training_model.onnx, ' +
+          'eval_model.onnx, optimizer_model.onnx, checkpoint (default: no)',
+      ).conflicts('head'),
+    )
+    .addOption(
+      new Option(
+        '--classes <count>',
+        'with --training: classes of a new classifier (default: those of the images of the run)',
+      )
+        .argParser(integer(2))
+        .conflicts('classifier'),
+    )
+    .addOption(
+      new Option(
+        '--trainable <layers>',
+        'with --training: what is trained, the stage being the last one and the classifier (default: all)',
+      ).choices(trainableLayers),
+    )
     .addOption(checkpointOption())
     .addOption(cacheOption())
-    .action(async (run: string, { width, ...flags }: Flags) => {
-      const { exportRun } = await import('../export/exportRun.js');
+    .action(async (run: string, { training = false, width, ...flags }: Flags) => {
       const status = new StatusLine();
-      const onProgress = (message: string) => status.show(message);
-      const { models } = await exportRun(run, {
+      const options = {
         ...libraryOptions(flags),
         ...(width !== undefined && { widths: width }),
-        onProgress,
-        onNotice: (line) => status.print(line),
-      });
+        onProgress: (message: string) => status.show(message),
+        onNotice: (line: string) => status.print(line),
+      };
+      const rows = training ? await exportedArtifacts(run, options) : await exportedModels(run, options);
       status.clear();
-      const rows = models.map((model) => [
-        model.label.slice(1),
-        formatCount(model.parameters).trim(),
-        formatCount(model.multiplyAdds).trim(),
-        `${formatCount(model.bytes)}B`,
-        `${model.latency.toPrecision(3)} ms`,
-        model.maxRelativeError?.toExponential(1) ?? 'not verified',
-        model.file,
-      ]);
-      const headings = ['width', 'parameters', 'multiply-adds', 'size', 'latency', 'error', 'file'];
-      process.stdout.write(formatTable([headings, ...rows]));
+      process.stdout.write(formatTable(rows));
     });
+}
+
+type Row = readonly string[];
+
+async function exportedModels(run: string, options: TrainingExportOptions): Promise<Row[]> {
+  for (const name of ['classes', 'trainable'] as const) {
+    if (options[name] === undefined) continue;
+    throw new UsageError(`--${name} is for the fine-tuning on a device; accepted: together with --training`);
+  }
+  const { exportRun } = await import('../export/exportRun.js');
+  const { models } = await exportRun(run, options);
+  const rows = models.map((model) => [
+    model.label.slice(1),
+    formatCount(model.parameters).trim(),
+    formatCount(model.multiplyAdds).trim(),
+    `${formatCount(model.bytes)}B`,
+    `${model.latency.toPrecision(3)} ms`,
+    model.maxRelativeError?.toExponential(1) ?? 'not verified',
+    model.file,
+  ]);
+  return [['width', 'parameters', 'multiply-adds', 'size', 'latency', 'error', 'file'], ...rows];
+}
+
+async function exportedArtifacts(run: string, options: TrainingExportOptions): Promise<Row[]> {
+  const { exportTraining } = await import('../export/training/exportTraining.js');
+  const rows = (await exportTraining(run, options)).map((exported) => [
+    widthLabel(exported.width).slice(1),
+    String(exported.classes),
+    formatCount(exported.parameters.trained).trim(),
+    formatCount(exported.parameters.frozen).trim(),
+    `${formatCount(exported.bytes)}B`,
+    exported.maxRelativeError?.toExponential(1) ?? 'not verified',
+    exported.folder,
+  ]);
+  return [['width', 'classes', 'trained', 'frozen', 'size', 'error', 'folder'], ...rows];
 }

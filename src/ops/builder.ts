@@ -1,4 +1,11 @@
-import { sameShape, type Dimension, type ElementType, type Graph, type TensorType, type Value } from '../graph/graph.js';
+import {
+  sameShape,
+  type Dimension,
+  type ElementType,
+  type Graph,
+  type TensorType,
+  type Value,
+} from '../graph/graph.js';
 import { floatsOf, isFloating, type FloatType } from '../onnx/model.js';
 import { operators, type NodeOperator } from './index.js';
 import type { NoAttributes, OpName, OperatorAttributes } from './operator.js';

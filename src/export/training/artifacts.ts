@@ -6,6 +6,7 @@ import { encodeModel } from '../../onnx/model.js';
 import { Builder } from '../../ops/builder.js';
 import { bindWeights } from '../../programs/bindWeights.js';
 import { emitFrozen } from '../../programs/emitFrozen.js';
+import type { Network } from '../../programs/network.js';
 import { emit } from '../../targets/emit.js';
 import { lower } from '../../targets/lower.js';
 import { portable } from '../../targets/portable.js';
@@ -13,11 +14,11 @@ import type { Target } from '../../targets/target.js';
 import { version } from '../../version.js';
 import { exportMetadata, withClassifier, type ExportSubject } from '../exportModel.js';
 import { foldBatchNorm } from '../foldBatchNorm.js';
-import { inferenceGraph } from '../inferenceGraph.js';
+import { classifierTensors, inferenceGraph } from '../inferenceGraph.js';
 import { encodeCheckpoint, type CheckpointParameter } from './checkpointFile.js';
 import { onDevice, withoutUnread } from './lowering.js';
 import { optimizerModel } from './optimizerModel.js';
-import { trainedTensors, type TrainableLayers } from './trainableLayers.js';
+import type { TrainableLayers } from './trainableLayers.js';
 
 /** What is fine-tuned on a device: one width of an encoder, with a classifier. */
 export interface TrainingSubject extends Omit<ExportSubject, 'head'> {
@@ -63,7 +64,7 @@ export function trainingArtifacts(subject: TrainingSubject, verified: boolean): 
   const metadata = exportMetadata(subject, width, classNames ?? undefined, verified);
   const inCheckpoint = new Set(parameters.map(({ name }) => name));
 
-  const encode = (graph: Graph, target: Target, internal: readonly string[]): Uint8Array => {
+  const encode = (graph: Graph, target: Target): Uint8Array => {
     const model = withoutUnread(emit(lower(graph, target), { opset: target.opset, version, metadata }));
     const constants = new Set(
       model.initializers.map(({ name }) => name).filter((name) => !inCheckpoint.has(name)),
@@ -72,15 +73,16 @@ export function trainingArtifacts(subject: TrainingSubject, verified: boolean): 
       ...model,
       inputs: model.inputs.filter(({ name }) => !constants.has(name)),
       initializers: model.initializers.filter(({ name }) => constants.has(name)),
-      outputs: model.outputs.filter(({ name }) => !internal.includes(name)),
+      // A value of this name, for inference models that are made on the device.
+      outputs: model.outputs.filter(({ name }) => name !== 'features'),
     });
   };
   const evaluation = withLoss(classifying);
   const training = withGradients(evaluation, isTrained);
   return {
     files: {
-      'training_model.onnx': encode(training, onDevice, ['features', 'logits']),
-      'eval_model.onnx': encode(evaluation, portable, ['features']),
+      'training_model.onnx': encode(training, onDevice),
+      'eval_model.onnx': encode(evaluation, portable),
       'optimizer_model.onnx': optimizerModel(),
       checkpoint: encodeCheckpoint({ trained, frozen, properties: metadata }),
     },
@@ -104,7 +106,10 @@ function classifyingGraph(subject: TrainingSubject, isTrained: (name: string) =>
   return foldBatchNorm(bound, ({ name }) => isTrained(name));
 }
 
-/** With the input labels int64 `[batch]` and, before the others, the output loss `[]`. */
+/**
+ * With the input labels int64 `[batch]` and, before the others, the output loss `[]`. The training model has the same
+ * outputs first: onnxruntime-web calls those of an evaluation by their names.
+ */
 function withLoss(classifying: Graph): Graph {
   const graph = rewrite(classifying, { replace: () => null });
   const outputs = [...graph.outputs];
@@ -130,4 +135,18 @@ function withGradients(evaluation: Graph, isTrained: (name: string) => boolean):
     graph.output(`${name}_grad.accumulation.out`, outputs[0]!);
   }
   return graph;
+}
+
+/** Which tensors are trained. The running statistics of batch norm never are. */
+function trainedTensors(
+  { encoder, declarations }: Network,
+  layers: TrainableLayers,
+): (name: string) => boolean {
+  const statistics = new Set(declarations.statistics.map(({ name }) => name));
+  const ofClassifier = new Set<string>(Object.values(classifierTensors));
+  return (name) => {
+    if (ofClassifier.has(name)) return true;
+    if (layers === 'classifier' || statistics.has(name)) return false;
+    return layers === 'all' || name.startsWith(encoder.lastStage);
+  };
 }
