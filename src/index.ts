@@ -115,5 +115,6 @@ export { readManifest } from './programs/readManifest.js';
 export { builtInTarget } from './tuning/chooseTarget.js';
 
 // This machine
-export { doctor, type CachedDataset, type DoctorReport, type ProviderReport } from './runtime/doctor.js';
+export { doctor, type CachedDataset, type DoctorOptions, type DoctorReport } from './runtime/doctor.js';
+export type { EngineReport, ProviderReport } from './runtime/engineReports.js';
 export type { BlockedKernels } from './runtime/nchwcProbe.js';

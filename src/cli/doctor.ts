@@ -1,15 +1,25 @@
 import { Command } from 'commander';
+import { printable } from '../printable.js';
 import type { DoctorReport } from '../runtime/doctor.js';
+import type { EngineReport } from '../runtime/engineReports.js';
 import { cacheOption, type CacheOption } from './options.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('show versions, machine, cache, and on which providers training works')
+    .description('show versions, machine, cache, and on which engines and providers training works')
     .addOption(cacheOption())
-    .action(async ({ cache }: CacheOption) => {
+    .option('--python <interpreter>', 'name or path of the Python of runtime.engine=python', 'python3')
+    .option('--json', 'print all of it as JSON')
+    .action(async ({ cache, python, json }: CacheOption & { python: string; json?: true }) => {
       const { cudaAdvice, doctor } = await import('../runtime/doctor.js');
-      const report = await doctor(cache);
-      const { versions, platform, cpu, blockedKernels, memory, providers } = report;
+      const report = await doctor({ cache, python });
+      const trains = (provider: string, among = report.engines) =>
+        among.some(({ providers }) =>
+          providers.some(({ name, failure }) => name === provider && failure === null),
+        );
+      if (!trains('cpu', report.engines.slice(0, 1))) process.exitCode = 1;
+      if (json) return console.log(JSON.stringify(report, null, 2));
+      const { versions, platform, cpu, blockedKernels, memory, engines } = report;
       const lines: [name: string, value: string][] = [
         ['slimclr', versions.slimclr],
         ['node', `${versions.node}, ${platform}`],
@@ -28,20 +38,32 @@ export function doctorCommand(): Command {
         ],
         ['memory', `${megabytes(memory.total)}${memoryLimit(memory.limit)}, ${megabytes(memory.free)} free`],
         ...cacheLines(report.cache),
-        ...providers.map(({ name, bundled, failure }): [string, string] => [
-          `provider ${name}`,
-          failure === undefined
-            ? 'trains, with the numbers of the cpu'
-            : `does not train: ${failure}${bundled ? '' : ' (not part of onnxruntime-node)'}`,
-        ]),
+        ...engines.flatMap(engineLines),
       ];
       const size = Math.max(...lines.map(([name]) => name.length));
       for (const [name, value] of lines) console.log(`${name.padEnd(size)}  ${value}`);
-      const failed = (provider: string) =>
-        providers.some(({ name, failure }) => name === provider && failure !== undefined);
-      if (failed('cuda')) console.log(`\n${cudaAdvice.join('\n')}`);
-      if (failed('cpu')) process.exitCode = 1;
+      if (!trains('cuda')) console.log(`\n${cudaAdvice.join('\n')}`);
     });
+}
+
+function engineLines({
+  engine,
+  source,
+  version,
+  python,
+  trainingOperators,
+  providers,
+}: EngineReport): [name: string, value: string][] {
+  const runtime = version === null ? 'does not open' : `ONNX Runtime ${version}`;
+  const interpreter = python === null ? '' : `, Python ${python}`;
+  const operators = trainingOperators ? ', with training operators' : '';
+  return [
+    [`engine ${engine}`, `${printable(source)}: ${runtime}${interpreter}${operators}`],
+    ...providers.map(({ name, failure }): [string, string] => [
+      `  ${name}`,
+      failure === null ? 'trains, with the numbers of the cpu' : `does not train: ${failure}`,
+    ]),
+  ];
 }
 
 function cpuLimit(limit: number | null): string {

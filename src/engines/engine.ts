@@ -67,6 +67,8 @@ export interface EngineFacts {
   readonly provider: 'cpu' | 'cuda' | 'webgpu';
   /** Of the ONNX Runtime that runs the graphs, e.g. `1.29.0`. */
   readonly version: string;
+  /** Version of the interpreter of a Python engine, e.g. `3.11.2`. */
+  readonly python?: string;
 }
 
 /**

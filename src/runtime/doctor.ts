@@ -1,26 +1,20 @@
-import { fork } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { cpus, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { configSchema, type Config } from '../config/schema.js';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
-import { SlimclrError } from '../errors.js';
-import { executionProviders, ortLibrary } from '../engines/ortLibrary.js';
 import { processLimits, usableThreads } from '../limits.js';
 import { isAbsent } from '../plainFile.js';
 import { version } from '../version.js';
+import { engineReports, type EngineReport } from './engineReports.js';
 import { probeBlockedKernels, type BlockedKernels } from './nchwcProbe.js';
-import type { TrialMessage } from './providerTrial.js';
-
-type Provider = Config['runtime']['provider'];
 
 /** What slimclr finds on this machine. */
 export interface DoctorReport {
   readonly versions: {
     readonly slimclr: string;
     readonly node: string;
-    /** Null when it does not load. */
+    /** That of the engine in process; null when it does not load. */
     readonly onnxruntime: string | null;
   };
   /** Of ONNX Runtime: what it would send, if anybody listened, is not collected. */
@@ -50,7 +44,7 @@ export interface DoctorReport {
         readonly writable: boolean;
       }
     | { readonly directory: null; readonly reason: string };
-  readonly providers: readonly ProviderReport[];
+  readonly engines: readonly EngineReport[];
 }
 
 export interface CachedDataset {
@@ -59,39 +53,30 @@ export interface CachedDataset {
   readonly bytes: number;
 }
 
-export interface ProviderReport {
-  readonly name: Provider;
-  /** Compiled into onnxruntime-node; false: needs a library of its own. */
-  readonly bundled: boolean;
-  /** Why the trial training graph does not run there, or runs wrong; undefined when it trains. */
-  readonly failure: string | undefined;
-}
-
-/** How a CUDA provider gets beside onnxruntime-node, which does not come with one. */
+/** How an NVIDIA GPU is made use of, which needs its driver and nothing else. */
 export const cudaAdvice = [
-  'CUDA (Linux x64, NVIDIA driver, CUDA and cuDNN libraries): either run the install script of onnxruntime-node,',
-  '  npm rebuild onnxruntime-node --ignore-scripts=false',
-  'which downloads its provider for CUDA 12 from NuGet, or take the provider for CUDA 13 from the npm package',
-  '  com.github.asus4.onnxruntime.linux-x64-gpu@0.4.9',
-  'made for exactly onnxruntime-node 1.29.0: copy its libonnxruntime_providers_*.so into',
-  '  node_modules/onnxruntime-node/bin/napi-v6/linux/x64/',
+  'To train on an NVIDIA GPU (Linux, with its driver), a Python that brings ONNX Runtime and the libraries of CUDA:',
+  '  python3 -m venv ~/ort-gpu && ~/ort-gpu/bin/pip install "onnxruntime-gpu[cuda,cudnn]"',
+  '  npx slimclr pretrain --set runtime.engine=python runtime.python=$HOME/ort-gpu/bin/python runtime.provider=cuda ...',
 ] as const;
 
-/** A provider that has not answered by then hangs. Milliseconds. */
-const trialTimeout = 60_000;
-/** Largest |difference to the cpu| over the largest |cpu| that passes: float32 in another order of summation. */
-const trialTolerance = 1e-3;
+export interface DoctorOptions {
+  /** Default: the cache of data sets (`defaultCacheDirectory`). */
+  readonly cache?: string | undefined;
+  /** Name or path of the interpreter of the Python engine; default `python3`. */
+  readonly python?: string | undefined;
+}
 
-/** Looks at versions, machine and cache, and trains a small graph on each provider that a config can name. */
-export async function doctor(cacheDirectory?: string): Promise<DoctorReport> {
+/** Looks at versions, machine and cache, and trains a small graph on each provider of each engine. */
+export async function doctor({ cache, python = 'python3' }: DoctorOptions = {}): Promise<DoctorReport> {
   const processors = cpus();
+  const engines = await engineReports(python);
   const limits = processLimits();
-  const runtime = loadedRuntime();
   return {
     versions: {
       slimclr: version,
       node: process.versions.node,
-      onnxruntime: 'failure' in runtime ? null : runtime.version,
+      onnxruntime: engines.find(({ engine }) => engine === 'in-process')!.version,
     },
     telemetry: 'off',
     platform: `${process.platform} ${process.arch}`,
@@ -108,73 +93,9 @@ export async function doctor(cacheDirectory?: string): Promise<DoctorReport> {
       limit: limits.memory ?? null,
       free: Math.min(process.availableMemory?.() ?? freemem(), limits.memory ?? Infinity),
     },
-    cache: await cacheReport(cacheDirectory),
-    providers: 'failure' in runtime ? noProviders(runtime.failure) : await tryProviders(),
+    cache: await cacheReport(cache),
+    engines,
   };
-}
-
-function loadedRuntime(): { readonly version: string } | { readonly failure: string } {
-  try {
-    return { version: ortLibrary().version };
-  } catch (error) {
-    if (!(error instanceof SlimclrError)) throw error;
-    return { failure: error.message };
-  }
-}
-
-/** The providers that a config can name. */
-const providerNames = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
-
-function noProviders(failure: string): ProviderReport[] {
-  return providerNames.map((name) => ({ name, bundled: false, failure }));
-}
-
-async function tryProviders(): Promise<ProviderReport[]> {
-  const backends = new Map(executionProviders().map(({ name, bundled }) => [name, bundled]));
-  const expected = await runTrial('cpu');
-  const results: ProviderReport[] = [];
-  for (const name of providerNames) {
-    const bundled = backends.get(name);
-    const failure =
-      bundled === undefined
-        ? `onnxruntime-node has no such provider on ${process.platform} ${process.arch}`
-        : compare(name === 'cpu' ? expected : await runTrial(name), expected);
-    results.push({ name, bundled: bundled ?? false, failure });
-  }
-  return results;
-}
-
-/** Trains the graph of providerTrial.ts on a provider, in a process of its own. */
-function runTrial(provider: Provider): Promise<TrialMessage> {
-  return new Promise((resolve) => {
-    // Providers write to stderr on their own what the message says anyway.
-    const child = fork(new URL('./providerTrial.js', import.meta.url), [provider], {
-      stdio: 'ignore',
-      timeout: trialTimeout,
-    });
-    child.once('message', (message) => resolve(message as TrialMessage));
-    child.once('error', ({ message }) => resolve({ error: message }));
-    child.once('exit', (code, signal) =>
-      resolve({ error: `the trial process ended with ${signal ?? `code ${code}`}` }),
-    );
-  });
-}
-
-/** What is wrong with a trial; undefined when it gives the numbers of the cpu. */
-function compare(trial: TrialMessage, expected: TrialMessage): string | undefined {
-  if ('error' in trial) return withoutPlace(trial.error);
-  if ('error' in expected) return 'the cpu provider gives nothing to compare with';
-  const scale = Math.max(...expected.values.map(Math.abs));
-  const error = Math.max(...expected.values.map((value, i) => Math.abs(value - trial.values[i]!))) / scale;
-  return error <= trialTolerance ? undefined : `wrong numbers: relative error ${error.toPrecision(2)}`;
-}
-
-/** The part of a message of ONNX Runtime that is about the cause, without source positions, in one line. */
-function withoutPlace(message: string): string {
-  return message
-    .replace(/^.*was false\. /s, '')
-    .replace(/\s+/g, ' ')
-    .trim();
 }
 
 async function cacheReport(named: string | undefined): Promise<DoctorReport['cache']> {

@@ -68,7 +68,7 @@ describe('a user without HOME and without an entry in passwd, as in a container'
     expect(code, stderr).to.equal(0);
     expect(stdout)
       .to.match(/\ncache +no folder for the cache/)
-      .and.match(/\nprovider cpu +trains/);
+      .and.match(/\nengine in-process +that of onnxruntime-node: ONNX Runtime 1\.\d+\.\d+\n {2}cpu +trains/);
   });
 });
 

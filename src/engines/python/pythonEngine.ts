@@ -35,6 +35,7 @@ export class PythonEngine implements Engine {
     private readonly worker: WorkerProcess,
     /** For messages, e.g. `onnxruntime 1.23.0 of runtime.python "python3"`. */
     private readonly wheel: string,
+    private readonly threads: number,
   ) {}
 
   /** Throws a SlimclrError where the interpreter, its onnxruntime or what its provider needs is missing. */
@@ -45,7 +46,6 @@ export class PythonEngine implements Engine {
       provider,
       device,
       providerOptions: { device_id: String(device) },
-      threads: threadCount(options),
       // Its environment keeps what sessions free (memoryEnvironment.ts) where glibc reads it.
       arena: process.platform !== 'linux',
     });
@@ -55,9 +55,10 @@ export class PythonEngine implements Engine {
     }
     const version = String(answer.version);
     return new PythonEngine(
-      { engine: 'python', provider, version },
+      { engine: 'python', provider, version, python: String(answer.python) },
       worker,
       `onnxruntime ${version} of ${worker.name}`,
+      threadCount(options),
     );
   }
 
@@ -100,11 +101,12 @@ export class PythonEngine implements Engine {
 
   async load(model: Uint8Array | string, options: LoadOptions): Promise<LoadedGraph> {
     this.#refuseClosed();
-    const { name, optimization = 'all', traceFolder } = options;
+    const { name, optimization = 'all', traceFolder, threads = this.threads } = options;
     const id = this.#ids++;
     const request = {
       op: 'load',
       graph: id,
+      threads,
       optimization,
       ...(typeof model === 'string' && { path: model }),
       ...(traceFolder !== undefined && { trace: join(traceFolder, name) }),

@@ -90,7 +90,7 @@ class Worker:
 
     def load(self, h, model):
         options = ort.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = self.options["threads"], 4
+        options.intra_op_num_threads, options.log_severity_level = h["threads"], 4
         options.enable_mem_pattern, options.enable_cpu_mem_arena = False, self.options["arena"]
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if h["optimization"] == "disabled":

@@ -1,8 +1,11 @@
 import { gradients } from '../autodiff.js';
-import type { Config } from '../config/schema.js';
+import type { Engine } from '../engines/engine.js';
+import type { EngineOptions } from '../engines/engineOptions.js';
 import { floats, HostGraph, int64Vector } from '../engines/hostGraph.js';
+import { openEngine } from '../engines/openEngine.js';
+import { SlimclrError } from '../errors.js';
 import { Graph } from '../graph/graph.js';
-import { elementCount } from '../onnx/model.js';
+import { elementCount, irVersionFor, type OnnxModel } from '../onnx/model.js';
 import { Builder } from '../ops/builder.js';
 import { Random } from '../random.js';
 import { emit } from '../targets/emit.js';
@@ -11,25 +14,41 @@ import { portable } from '../targets/portable.js';
 import { version } from '../version.js';
 
 /*
- * The child process of doctor.ts: runs a small training graph on the provider that its argument names and sends
- * the numbers, or why it failed. A process of its own, because a provider may take its process down with it.
+ * The child process of engineReports.ts: runs a small training graph on the engine that its argument describes and
+ * sends the numbers, or why it failed. A process of its own, because a provider may take its process down with it.
  */
 
-export type TrialMessage = { readonly values: readonly number[] } | { readonly error: string };
+export interface Trial {
+  readonly values: readonly number[];
+  readonly version: string;
+  readonly python: string | null;
+  readonly trainingOperators: boolean;
+}
+
+export type TrialMessage = Trial | { readonly error: string };
 
 const batchSize = 2;
 const parameterShapes = { weight: [4, 3, 3, 3], gamma: [4], beta: [4], head: [5, 4] } as const;
 
 try {
-  process.send!({ values: await trial(process.argv[2] as Config['runtime']['provider']) });
+  const engine = await openEngine(JSON.parse(process.argv[2]!) as EngineOptions);
+  const { version, python = null } = engine.facts;
+  const message: Trial = {
+    values: await trial(engine),
+    version,
+    python,
+    trainingOperators: await hasTrainingOperators(engine),
+  };
+  process.send!(message);
+  await engine.close();
 } catch (error) {
   process.send!({ error: (error as Error).message });
 }
 
 /** Loss and gradients of one step: convolution, batch norm, ReLU, pooling, a linear layer, cross entropy. */
-async function trial(provider: Config['runtime']['provider']): Promise<number[]> {
+async function trial(engine: Engine): Promise<number[]> {
   const model = emit(lower(trainingGraph(), portable), { opset: portable.opset, version });
-  const graph = await HostGraph.open(model, { provider, threads: 1 });
+  const graph = await HostGraph.open(model, engine);
   const random = new Random(1);
   const normal = (shape: readonly number[]) =>
     floats(
@@ -43,6 +62,45 @@ async function trial(provider: Config['runtime']['provider']): Promise<number[]>
     ...Object.fromEntries(parameters),
   });
   return Object.values(outputs).flatMap(({ data }) => Array.from(data as Float32Array));
+}
+
+/** Whether a graph with a gradient kernel of onnxruntime-training runs, and gives what it is to give. */
+async function hasTrainingOperators(engine: Engine): Promise<boolean> {
+  const type = { dtype: 'float32', shape: [2] } as const;
+  const model: OnnxModel = {
+    graphName: 'training operators',
+    opsets: { '': portable.opset, 'com.microsoft': 1 },
+    irVersion: irVersionFor(portable.opset),
+    producer: 'slimclr',
+    producerVersion: version,
+    metadata: {},
+    inputs: [
+      { name: 'dy', type },
+      { name: 'y', type },
+    ],
+    outputs: [{ name: 'dx', type }],
+    values: [],
+    initializers: [],
+    nodes: [
+      {
+        name: 'grad',
+        opType: 'ReluGrad',
+        domain: 'com.microsoft',
+        inputs: ['dy', 'y'],
+        outputs: ['dx'],
+        attributes: {},
+      },
+    ],
+  };
+  try {
+    const graph = await HostGraph.open(model, engine);
+    const values = (...numbers: number[]) => floats(Float32Array.from(numbers), [2]);
+    const { dx } = await graph.run({ dy: values(3, 5), y: values(0, 1) });
+    return dx!.data[0] === 0 && dx!.data[1] === 5;
+  } catch (error) {
+    if (error instanceof SlimclrError) return false;
+    throw error;
+  }
 }
 
 function trainingGraph(): Graph {
