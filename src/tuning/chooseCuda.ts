@@ -1,15 +1,40 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Config } from '../config/schema.js';
+import { defaultCacheDirectory } from '../data/cacheDirectory.js';
+import { replicaOptions } from '../engines/engineOptions.js';
+import { openEngine } from '../engines/openEngine.js';
 import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import {
   cudaBuiltIn,
+  cudaParts,
+  cudaTableChoices,
+  noCudaChoices,
   RecordedCudaChoices,
   type CudaChoices,
   type CudaChoiceTable,
   type CudaQuestion,
 } from '../targets/cuda/choices.js';
 import { cudaTarget } from '../targets/cuda/index.js';
+import { version } from '../version.js';
+import { EngineConvBench } from './convBench.js';
+import { readCudaTuningCache, writeCudaTuningCache, type CudaTuningKey } from './cudaTuningCache.js';
+import { tuneCuda } from './tuneCuda.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
+
+export interface MeasureCudaOptions {
+  readonly cacheDirectory?: string | undefined;
+  /** Told how far the measurements are. */
+  readonly onProgress?: (message: string) => void;
+  /** Told what a person should know. */
+  readonly onNotice?: (message: string) => void;
+}
+
+const execute = promisify(execFile);
+
+/** Milliseconds that measuring may take; the layers that cost least go without. */
+const budget = 90_000;
 
 /** What the cuda target asks for the programs that training runs, a question a layer, and all answers. */
 export function askCuda(
@@ -26,4 +51,61 @@ export function askCuda(
 /** The cuda target's record with the built-in choices. */
 export function builtInCuda(config: Config): TargetRecord {
   return { ...recordHead, target: 'cuda', choices: askCuda(config, cudaBuiltIn).choices };
+}
+
+/**
+ * The cuda target's record with choices measured on the engine and device of the config, at first use, or from the cache.
+ * Throws a SlimclrError where the engine cannot be had here.
+ */
+export async function measuredCuda(
+  config: Config,
+  { cacheDirectory, onProgress, onNotice }: MeasureCudaOptions = {},
+): Promise<TargetRecord> {
+  const record = (choices: CudaChoiceTable): TargetRecord => ({ ...recordHead, target: 'cuda', choices });
+  const engine = await openEngine(replicaOptions(config.runtime));
+  try {
+    const key = await tuningKey(config.runtime, engine.facts.version);
+    // Without a folder to keep them in, measurements are made and used all the same.
+    const inCache = async <T>(use: (directory: string) => Promise<T>) =>
+      use(cacheDirectory ?? defaultCacheDirectory());
+    const known = await inCache((directory) => readCudaTuningCache(directory, key)).catch(
+      () => noCudaChoices,
+    );
+    const { questions, choices } = askCuda(config, cudaTableChoices(known));
+    if (cudaParts.every((part) => Object.keys(choices[part]).every((asked) => asked in known[part]))) {
+      return record(choices);
+    }
+    const table = await tuneCuda({
+      questions,
+      known,
+      bench: new EngineConvBench(engine),
+      budget,
+      onProgress: (share) =>
+        onProgress?.(`measuring the kernels of this device for this config: ${Math.floor(100 * share)} %`),
+    });
+    const tuned = askCuda(config, cudaTableChoices(table)).choices;
+    await inCache((directory) => writeCudaTuningCache(directory, key, tuned)).catch((error: Error) =>
+      onNotice?.(`measurements are not kept for the next run: ${error.message}`),
+    );
+    return record(tuned);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function tuningKey(runtime: Config['runtime'], onnxruntime: string): Promise<CudaTuningKey> {
+  const { provider, engine } = runtime;
+  const device = provider === 'cuda' ? await gpuName() : provider;
+  return { device, onnxruntime, slimclr: version, options: JSON.stringify({ engine }) };
+}
+
+/** Name and driver of the first GPU, as NVIDIA's own tool says; `unknown` where there is none. */
+async function gpuName(): Promise<string> {
+  try {
+    const query = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
+    const { stdout } = await execute('nvidia-smi', query, { timeout: 10_000 });
+    return stdout.split('\n')[0]!.trim() || 'unknown';
+  } catch {
+    return 'unknown';
+  }
 }

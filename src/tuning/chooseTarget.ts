@@ -16,8 +16,8 @@ import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
 import { cudaTarget } from '../targets/cuda/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
-import { builtInCuda } from './chooseCuda.js';
 import { webgpu } from '../targets/webgpu/index.js';
+import { builtInCuda, measuredCuda } from './chooseCuda.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 import { tune, type MapQuestion } from './tune.js';
@@ -56,7 +56,11 @@ export async function chooseTarget(config: Config, options: ChooseOptions = {}):
   const { probe = probeBlockedKernels } = options;
   const name = targetName(config.runtime);
   if (name === 'portable' || name === 'webgpu') return { ...recordHead, target: name };
-  if (name === 'cuda') return builtInCuda(config);
+  if (name === 'cuda') {
+    const { provider, tune } = config.runtime;
+    // On the CPU it is there to be tried, not to be fast.
+    return tune === 'off' || provider !== 'cuda' ? builtInCuda(config) : measuredCuda(config, options);
+  }
   const probed = await probe(config.runtime);
   if ('reason' in probed) return { ...recordHead, target: 'portable', reason: probed.reason };
   const kernels = { block: probed.blockSize, plainGroups: probed.plainGroups };
