@@ -14,6 +14,11 @@ export class UsageError extends SlimclrError {
   override readonly exitCode = 2;
 }
 
+/** What ran the graphs is gone, with the state that it held: a worker that has ended, a device that is lost. */
+export class LostEngineError extends SlimclrError {
+  override name = 'LostEngineError';
+}
+
 /** The message of an error of somebody else, such as a parser that quotes what it reads, in one line. */
 export function oneLine({ message }: Pick<Error, 'message'>): string {
   return message.replace(/\s*\n\s*/g, ' ');

@@ -1,5 +1,5 @@
 /** `slimclr`: pre-train, evaluate, export and report; the commands of the command line as functions. */
-export { SlimclrError, UsageError } from './errors.js';
+export { LostEngineError, SlimclrError, UsageError } from './errors.js';
 export { version } from './version.js';
 
 // Configuration

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { SlimclrError } from '../errors.js';
+import { LostEngineError, SlimclrError } from '../errors.js';
 import { memoryEnvironment } from '../engines/memoryEnvironment.js';
 import { listCheckpoints } from './checkpoint.js';
 import type { TrainingEvent } from './events.js';
@@ -74,7 +74,7 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
           onTraining?.({ checkpoint: () => send({ kind: 'checkpoint' }) });
         } else if (message.kind === 'done') resolve(message.reason);
         else if (signal?.aborted && !isTraining) resolve('interrupted');
-        else reject(revived(message.error));
+        else void completed(revived(message.error), run.runFolder).then(reject);
       });
       child.once('error', reject);
       child.once('exit', (code, cause) => {
@@ -92,6 +92,12 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
     signal?.removeEventListener('abort', abort);
     child.kill('SIGKILL');
   }
+}
+
+/** An error of a training; of one whose engine is gone, with what remains of the run. */
+async function completed(error: Error, runFolder: string): Promise<Error> {
+  if (error instanceof LostEngineError) error.message += `; ${await kept(runFolder)}`;
+  return error;
 }
 
 /** What remains of a run whose process has ended. */

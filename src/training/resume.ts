@@ -34,8 +34,11 @@ export function threadsNotice(saved: Config, config: Config): string | undefined
 /** What identifies the images of a source. */
 export type ImageIdentity = Pick<ImageSource, 'fingerprint' | 'earlierFingerprint'>;
 
-/** Of another machine or another share of it: `threadsNotice` tells of threads, the fingerprint whether images are the same. */
-const ofTheMachine = ['data.source', 'runtime.threads'];
+/**
+ * Of another machine or another share of it: `threadsNotice` tells of threads, the fingerprint whether images are the
+ * same.
+ */
+const ofTheMachine = ['data.source', 'runtime.python', 'runtime.threads'];
 
 /**
  * Refuses a checkpoint that this config and these images would not have led to. The images may be at another place:

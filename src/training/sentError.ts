@@ -1,4 +1,4 @@
-import { SlimclrError, UsageError } from '../errors.js';
+import { LostEngineError, SlimclrError, UsageError } from '../errors.js';
 import { DivergenceError } from './steps/step.js';
 
 /** What remains of an error on its way between processes or threads, which knows no classes. */
@@ -18,7 +18,7 @@ export function sent({ name, message, stack, exitCode, syscall }: Error & Partia
 
 /** The error as it was before it was sent. */
 export function revived({ name, message, stack, exitCode, syscall }: SentError): Error {
-  const known = [DivergenceError, UsageError].find((type) => type.name === name);
+  const known = [DivergenceError, LostEngineError, UsageError].find((type) => type.name === name);
   const Type = known ?? (exitCode === undefined ? Error : SlimclrError);
   return Object.assign(new Type(message), { name, stack, ...(syscall !== undefined && { syscall }) });
 }

@@ -1,11 +1,13 @@
-import { oneLine, SlimclrError } from '../../errors.js';
+import { LostEngineError, oneLine, SlimclrError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { shellWord } from '../../shellWord.js';
 import type { Answer } from './workerProcess.js';
 
-/** An error that leaves nothing to go on with: of the device, not of the request. */
-const deviceErrors =
-  /\b(CUDA|CUDNN|CUBLAS)[\w ]*failure|\bcuda\w*Error|CUDA error|CUDNN_STATUS|CUBLAS_STATUS/i;
+/**
+ * An error that leaves nothing to go on with: of the device, not of the request. CUDA's codes from 100 on, and what its
+ * libraries say when a kernel of theirs has failed.
+ */
+const deviceErrors = /CUDA failure (4|46|[1-9]\d\d):|STATUS_(EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR)/i;
 const outOfMemory =
   /out of memory|bad_alloc|failed to allocate memory|unable to allocate|ALLOC_FAILED|CUDA failure 2:/i;
 
@@ -40,7 +42,8 @@ export function openRefusal(
       `there is no CUDA device ${device} (${reason}); accepted: those that nvidia-smi lists`,
     );
   }
-  if (type === 'OSError') {
+  // What the loader of libraries says, or ONNX Runtime when it has made a session without CUDA.
+  if (type === 'OSError' || /CUDA provider was not made/.test(error)) {
     const wheels = /\.so\.(11|8)\b/.test(error)
       ? 'nvidia-cuda-runtime-cu11 nvidia-cublas-cu11 nvidia-cudnn-cu11==8.9.6.50 nvidia-curand-cu11 nvidia-cufft-cu11'
       : '"onnxruntime-gpu[cuda,cudnn]"';
@@ -48,7 +51,7 @@ export function openRefusal(
       `${name}: a library of CUDA is missing (${reason}); accepted: those that this brings: ${pip} ${wheels}`,
     );
   }
-  if (/numpy/i.test(error) && !/No module named 'numpy'/.test(error)) {
+  if (type === 'SystemError' || (/numpy/i.test(error) && !/No module named 'numpy'/.test(error))) {
     return new SlimclrError(
       `${name}: its onnxruntime does not go with its numpy (${reason}); accepted: ${pip} "numpy<2"`,
     );
@@ -94,7 +97,7 @@ export function runRefusal({ error = '' }: Pick<Answer, 'error'>, what: string, 
   if (outOfMemory.test(error)) {
     return new SlimclrError(`${what}: out of memory on ${wheel} (${reason}); accepted: a smaller batchSize`);
   }
-  if (lostDevice({ error })) return new SlimclrError(`${what}: the device is lost (${reason})`);
+  if (lostDevice({ error })) return new LostEngineError(`${what}: the device is lost (${reason})`);
   return new SlimclrError(`${what}: ${reason}`);
 }
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { reasonOf, SlimclrError } from '../../errors.js';
+import { LostEngineError, reasonOf, SlimclrError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { memoryEnvironment } from '../memoryEnvironment.js';
 
@@ -94,7 +94,7 @@ export class WorkerProcess {
         const answered = this.#answers > 0;
         this.#fail(
           answered
-            ? new SlimclrError(`the worker of ${this.name} ${how}${why}`)
+            ? new LostEngineError(`the worker of ${this.name} ${how}${why}`)
             : new SlimclrError(`${this.name} ${how}${why} and runs no worker; ${accepted}`),
         );
         resolve();
