@@ -114,13 +114,17 @@ const providersOf: {
   // On the CPU to try what a GPU is to run.
   cuda: ['cuda', 'cpu'],
   webgpu: ['webgpu', 'cpu'],
+  'ort-training': ['cuda', 'cpu'],
 };
 
 function runtimeProblems({ accumulation, runtime }: Config): string[] {
   const { target, provider, replicas } = runtime;
   const problems: string[] = engineProblems(runtime);
   if (!providersOf[target].includes(provider)) {
-    const accepted = Object.entries(providersOf).filter(([, providers]) => providers.includes(provider));
+    const accepted = Object.entries(providersOf).filter(
+      ([name, providers]) =>
+        providers.includes(provider) && (name !== 'ort-training' || runtime.engine === 'python'),
+    );
     problems.push(
       `runtime.target "${target}" does not run on runtime.provider "${provider}"; ` +
         `accepted: ${accepted.map(([name]) => `"${name}"`).join(', ')}`,
@@ -150,6 +154,12 @@ function engineProblems({ engine, python, target, provider }: Config['runtime'])
   if (engine === 'python' && provider === 'webgpu') {
     problems.push(
       'runtime.provider "webgpu" does not go with runtime.engine "python"; accepted: "cpu", "cuda"',
+    );
+  }
+  if (engine === 'in-process' && target === 'ort-training') {
+    problems.push(
+      'runtime.target "ort-training" needs the operators of onnxruntime-training, which runtime.engine "in-process" has ' +
+        'not; accepted: runtime.engine "python"',
     );
   }
   // Its kernels, and what is measured of them, are those of one version of ONNX Runtime.

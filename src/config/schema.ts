@@ -116,10 +116,12 @@ export const configSchema = z.strictObject({
       /**
        * What the training graphs are made of. `portable`: standard ONNX operators. `cpu`: ONNX Runtime's blocked
        * kernels, several times as fast on x64 processors. `cuda`: standard operators that reach cuBLAS and cuDNN.
-       * `webgpu`: standard operators that WebGPU has kernels for. `auto`: `cpu` where the provider is `cpu`, in process,
-       * and the precision `float32`, `cuda` and `webgpu` where the provider is, else `portable`.
+       * `webgpu`: standard operators that WebGPU has kernels for. `ort-training`: the gradient kernels of
+       * onnxruntime-training, on the engine `python`. `auto`: `cpu` where the provider is `cpu`, in process, and the
+       * precision `float32`; `webgpu` where the provider is; where that is `cuda`, `ort-training` if the engine's ONNX
+       * Runtime is built for training, else `cuda`; else `portable`.
        */
-      target: z.enum(['auto', 'portable', 'cpu', 'cuda', 'webgpu']).default('auto'),
+      target: z.enum(['auto', 'portable', 'cpu', 'cuda', 'webgpu', 'ort-training']).default('auto'),
       /**
        * Where lowerings of the cpu and cuda targets compete: `auto` measures them at first use of a config on a machine, which
        * takes seconds; `off` takes the built-in choices.

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { decodeModel, elementCount, type NamedType, type OnnxModel, type TensorType } from '../onnx/model.js';
 import { readNamedFile } from '../plainFile.js';
+import { convFlops } from '../ops/conv.js';
 import { operators, type NodeOperator } from '../ops/index.js';
 import type { GraphEntry, Manifest } from '../programs/manifest.js';
 import { readManifest } from '../programs/readManifest.js';
@@ -77,6 +78,13 @@ function productFlops(model: OnnxModel): number | undefined {
   );
   let total = 0;
   for (const { opType, domain, inputs, outputs, attributes } of model.nodes) {
+    if (domain === 'com.microsoft' && opType === 'ConvGrad') {
+      const [dy, w] = [inputs[0]!, inputs[2]!].map((name) => types.get(name));
+      if (!dy || !w) return undefined;
+      // Each gradient has as many products as the convolution.
+      total += convFlops(w, dy) * outputs.slice(0, 2).filter((name) => name !== '').length;
+      continue;
+    }
     const product = domain === '' ? products.find((name) => name === opType) : undefined;
     if (product === undefined) continue;
     const [a, b, out] = [inputs[0]!, inputs[1]!, outputs[0]!].map((name) => types.get(name));

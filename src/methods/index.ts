@@ -5,6 +5,7 @@ import { createNetwork, type Network } from '../programs/network.js';
 import type { Manifest } from '../programs/manifest.js';
 import type { Program } from '../programs/program.js';
 import { targets } from '../targets/index.js';
+import { ortTraining } from '../targets/ortTraining/index.js';
 import type { Target } from '../targets/target.js';
 import type { Method } from './method.js';
 import { mocoV2 } from './mocoV2.js';
@@ -40,7 +41,8 @@ export function methodPrograms(config: Config): { readonly network: Network; rea
 
 /** The target that a config names, as it is on any machine: nothing is probed or measured. */
 function namedTarget({ runtime }: Config): Target {
-  return targets[targetName(runtime)];
+  const name = targetName(runtime);
+  return name === 'ort-training' ? ortTraining({ cuda: runtime.provider === 'cuda' }) : targets[name];
 }
 
 /** Emits all programs of a config in memory. Deterministic: the same config and target give the same bytes. */

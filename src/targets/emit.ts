@@ -1,4 +1,4 @@
-import type { Graph, Value } from '../graph/graph.js';
+import type { Graph, Node, Value } from '../graph/graph.js';
 import {
   formatType,
   irVersionFor,
@@ -10,6 +10,7 @@ import {
 } from '../onnx/model.js';
 import { operatorOf } from '../ops/index.js';
 import type { ConstantInput } from '../ops/operator.js';
+import { unreadOutputs } from './ortTraining/operators.js';
 
 export interface EmitOptions {
   readonly opset: number;
@@ -63,15 +64,14 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
       ...node.inputs.map((input) => (input ? reference(input) : '')),
       ...(emission.constants ?? []).map((constant) => (constant ? attached(constant) : '')),
     ];
-    // An unread output before a read one keeps its name: ONNX does not allow it to be absent unless optional.
-    const outputs = node.outputs.slice(0, node.outputs.findLastIndex((output) => read.has(output)) + 1);
-    intermediates.push(...outputs.filter((output) => !names.has(output)));
+    const outputs = namedOutputs(node, read);
+    intermediates.push(...outputs.flatMap((output) => (output && !names.has(output) ? [output] : [])));
     nodes.push({
       name: node.name,
       opType: node.op,
       domain: node.domain,
       inputs: withoutTrailing(inputs),
-      outputs: outputs.map(nameOf),
+      outputs: outputs.map((output) => (output ? nameOf(output) : '')),
       attributes: emission.attributes ?? {},
     });
   }
@@ -118,6 +118,15 @@ export function emit(graph: Graph, options: EmitOptions): OnnxModel {
     initializers: [...initializers.values()],
     nodes,
   };
+}
+
+/** The outputs of a node that its ONNX node names, null for one that is absent. */
+function namedOutputs(node: Node, read: ReadonlySet<Value>): readonly (Value | null)[] {
+  const unread = unreadOutputs(node);
+  if (unread === 'named') return node.outputs;
+  // An unread output before a read one keeps its name: ONNX does not allow it to be absent unless optional.
+  const outputs = node.outputs.slice(0, node.outputs.findLastIndex((output) => read.has(output)) + 1);
+  return unread === 'absent' ? outputs.map((output) => (read.has(output) ? output : null)) : outputs;
 }
 
 /** Values computed by a node are renamed to the (first) output they are. */

@@ -1,15 +1,21 @@
+import type { Config } from '../config/schema.js';
 import { cpuTarget } from './cpu/index.js';
 import { cudaTarget } from './cuda/index.js';
+import { ortTraining } from './ortTraining/index.js';
 import { portable } from './portable.js';
 import type { Target } from './target.js';
 import { webgpu } from './webgpu/index.js';
 
-/** The targets by name, each as it is on any machine: `cpu` for processors with AVX-512, with the built-in choices. */
-export const targets: Readonly<Record<'portable' | 'cpu' | 'cuda' | 'webgpu', Target>> = {
+/**
+ * The targets by name, each as it is on any machine: `cpu` for processors with AVX-512, with the built-in choices;
+ * `ort-training` for the CPU provider.
+ */
+export const targets: Readonly<Record<Exclude<Config['runtime']['target'], 'auto'>, Target>> = {
   portable,
   cpu: cpuTarget(16),
   cuda: cudaTarget(),
   webgpu,
+  'ort-training': ortTraining({ cuda: false }),
 };
 
 /**

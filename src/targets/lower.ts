@@ -12,8 +12,16 @@ export function lower(graph: Graph, target: Target, places: ParameterPlaces = no
   return target.rewrite ? target.rewrite(graph, places) : lowerByRules(graph, target.name, target.rules);
 }
 
-/** Node by node: by the rules, composite operators without one by their portable lowering. */
-export function lowerByRules(graph: Graph, target: string, rules: LoweringRules = {}): Graph {
+/**
+ * Node by node: by the rules, composite operators without one by their portable lowering. `read` is given what stands
+ * for a value whenever that is read, and may put another in its place.
+ */
+export function lowerByRules(
+  graph: Graph,
+  target: string,
+  rules: LoweringRules = {},
+  read: (b: Builder, value: Value) => Value = (_, value) => value,
+): Graph {
   const lowered = new Graph(graph.name);
   const b = new Builder(lowered);
   const image = new Map<Value, Value>();
@@ -25,7 +33,7 @@ export function lowerByRules(graph: Graph, target: string, rules: LoweringRules 
       known = lowered.constant(constant, value.dims, value.dtype);
       image.set(value, known);
     }
-    return known;
+    return read(b, known);
   };
 
   for (const input of graph.inputs) {

@@ -14,6 +14,7 @@ import {
 } from '../targets/cpu/choices.js';
 import { cpuTarget, type CpuKernels } from '../targets/cpu/index.js';
 import { cudaTarget } from '../targets/cuda/index.js';
+import { ortTraining } from '../targets/ortTraining/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
 import { webgpu } from '../targets/webgpu/index.js';
@@ -39,6 +40,7 @@ export async function builtInTarget(runtime: Config['runtime']): Promise<Target>
   if (name === 'portable') return portable;
   if (name === 'cuda') return cudaTarget();
   if (name === 'webgpu') return webgpu;
+  if (name === 'ort-training') return ortTraining({ cuda: runtime.provider === 'cuda' });
   const kernels = await probeBlockedKernels(runtime);
   if ('reason' in kernels) return portable;
   const { blockSize, plainGroups } = kernels;
@@ -60,6 +62,9 @@ export async function chooseTarget(config: Config, options: ChooseOptions = {}):
     const { provider, tune } = config.runtime;
     // On the CPU it is there to be tried, not to be fast.
     return tune === 'off' || provider !== 'cuda' ? builtInCuda(config) : measuredCuda(config, options);
+  }
+  if (name === 'ort-training') {
+    return { ...recordHead, target: name, cuda: config.runtime.provider === 'cuda' };
   }
   const probed = await probe(config.runtime);
   if ('reason' in probed) return { ...recordHead, target: 'portable', reason: probed.reason };

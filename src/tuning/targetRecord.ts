@@ -12,6 +12,7 @@ import {
 } from '../targets/cuda/choices.js';
 import { cudaTarget } from '../targets/cuda/index.js';
 import { cpuTarget } from '../targets/cpu/index.js';
+import { ortTraining } from '../targets/ortTraining/index.js';
 import { portable } from '../targets/portable.js';
 import type { Target } from '../targets/target.js';
 import { webgpu } from '../targets/webgpu/index.js';
@@ -53,6 +54,12 @@ const recordSchema = z.discriminatedUnion('target', [
     choices: cudaChoiceTableSchema,
   }),
   z.strictObject({ ...head, target: z.literal('webgpu') }),
+  z.strictObject({
+    ...head,
+    target: z.literal('ort-training'),
+    /** Whether the graphs are for the CUDA provider. */
+    cuda: z.boolean(),
+  }),
 ]);
 
 /** What the programs of a run are lowered for, completely: the same record and config give the same programs. */
@@ -68,6 +75,7 @@ export function targetOf(record: TargetRecord, onDeclined?: (graph: Graph, node:
   if (record.target === 'portable') return portable;
   if (record.target === 'webgpu') return webgpu;
   if (record.target === 'cuda') return cudaTarget(cudaTableChoices(record.choices));
+  if (record.target === 'ort-training') return ortTraining(record);
   const { block, plainGroups, choices } = record;
   return cpuTarget(block, tableChoices(choices), { plainGroups, onDeclined });
 }

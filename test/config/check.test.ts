@@ -63,13 +63,21 @@ describe('checkConfig', () => {
       expect(check({ runtime: { target: 'cuda', provider } })).to.be.empty;
       expect(check({ runtime: { target: 'portable', provider } })).to.be.empty;
     }
+    expect(check({ runtime: { target: 'ort-training', provider: 'webgpu' } })).to.deep.equal([
+      'runtime.target "ort-training" needs the operators of onnxruntime-training, which runtime.engine "in-process" has ' +
+        'not; accepted: runtime.engine "python"',
+      'runtime.target "ort-training" does not run on runtime.provider "webgpu"; accepted: "auto", "portable", "webgpu"',
+    ]);
+    for (const provider of ['cuda', 'cpu'] as const) {
+      expect(check({ runtime: { target: 'ort-training', engine: 'python', provider } })).to.be.empty;
+    }
     expect(check({ runtime: { target: 'cpu' } })).to.be.empty;
     expect(check({ runtime: { provider: 'webgpu' } })).to.be.empty;
     expect(check({ runtime: { engine: 'python', provider: 'webgpu' } })).to.deep.equal([
       'runtime.provider "webgpu" does not go with runtime.engine "python"; accepted: "cpu", "cuda"',
     ]);
     expect(check({ runtime: { engine: 'python', target: 'cpu' } })).to.deep.equal([
-      'runtime.target "cpu" does not go with runtime.engine "python"; accepted: "auto", "portable", "cuda"',
+      'runtime.target "cpu" does not go with runtime.engine "python"; accepted: "auto", "portable", "cuda", "webgpu", "ort-training"',
     ]);
     expect(check({ runtime: { python: '/opt/bin/python' } })).to.deep.equal([
       'runtime.python "/opt/bin/python" is of no use to runtime.engine "in-process"; accepted: runtime.engine "python"',

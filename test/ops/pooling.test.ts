@@ -9,7 +9,7 @@ import { lower } from '../../src/targets/lower.js';
 import { evaluate, type Operand } from '../support/evaluate.js';
 import { imageOperand, images, type Pixel } from '../support/images.js';
 import { placeOperands } from '../support/operands.js';
-import { testedTargets } from '../support/testedTargets.js';
+import { describeOn, testedTargets } from '../support/testedTargets.js';
 
 /** Adds the gradient of x for the loss sum(y * weights). */
 function gradientOf(b: Builder, y: Value, x: Value, weights: readonly number[]): readonly Value[] {
@@ -63,7 +63,7 @@ for (const tested of testedTargets) {
       tested,
     );
 
-  describe(`MaxPool, ${tested.title}`, () => {
+  describeOn(tested, 'MaxPool', () => {
     it('tied maxima, 2x2 stride 2: the first of each window receives the whole gradient', async () => {
       const x = { shape: [1, 1, 2, 4], values: [5, 5, 1, 2, 5, 5, 2, 2] };
       const attributes = { kernelShape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] } as const;

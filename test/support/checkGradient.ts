@@ -42,8 +42,7 @@ export async function checkGradient(
   tested: TestedTarget = testedTargets[0]!,
 ): Promise<void> {
   const random = new Random(seed);
-  // Between layers maps are float32.
-  const { dtype = tested.betweenLayers ? 'float32' : 'float64' } = test;
+  const { dtype = dtypeOn(tested) } = test;
   const step = test.step ?? steps[dtype];
   const { graph, placed, projections } = gradientGraph(test, dtype, random, tested);
   const point = test.inputs.map(({ shape, sample = normal }) => sample(random, elementCount(shape)));
@@ -82,9 +81,14 @@ export async function checkGradient(
 
 /** The graph of a case's gradients, lowered: whether a target that does not run here takes it. */
 export function loweredGradient(test: GradientCase, tested: TestedTarget): Graph {
-  const { dtype = tested.betweenLayers ? 'float32' : 'float64' } = test;
+  const { dtype = dtypeOn(tested) } = test;
   const { graph, placed } = gradientGraph(test, dtype, new Random(1), tested);
   return lower(graph, tested.target, placed.places);
+}
+
+/** Between layers maps are float32. */
+function dtypeOn({ betweenLayers, dtype }: TestedTarget): 'float64' | 'float32' {
+  return dtype ?? (betweenLayers ? 'float32' : 'float64');
 }
 
 function gradientGraph(

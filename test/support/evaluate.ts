@@ -2,7 +2,7 @@ import { Graph, type Value } from '../../src/graph/graph.js';
 import { Builder } from '../../src/ops/builder.js';
 import { placeOperands, type OperandType } from './operands.js';
 import { runGraph } from './runGraph.js';
-import { testedTargets, type TestedTarget } from './testedTargets.js';
+import { describeOn, testedTargets, type TestedTarget } from './testedTargets.js';
 
 export interface Operand extends OperandType {
   readonly values: readonly number[];
@@ -29,7 +29,6 @@ export type Evaluate = (
 /** A suite of tests for every target; `evaluate` runs on it. */
 export function onEveryTarget(title: string, body: (evaluate: Evaluate, tested: TestedTarget) => void): void {
   for (const tested of testedTargets) {
-    describe(`${title}, ${tested.title}`, () =>
-      body((operands, build) => evaluate(operands, build, tested), tested));
+    describeOn(tested, title, () => body((operands, build) => evaluate(operands, build, tested), tested));
   }
 }

@@ -7,6 +7,7 @@ import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
 import type { ParameterPlaces, Target } from '../../src/targets/target.js';
 import { numbers, tensorOf } from './tensors.js';
+import { trainingEngine } from './trainingEngine.js';
 
 /** Elements of tensors by name, row-major. A bool is 0 or 1. */
 export type Tensors = Readonly<Record<string, readonly number[]>>;
@@ -38,11 +39,13 @@ function loweredModel(
   return { lowered, model: withoutDefaults(emit(lowered, { opset, version: '0.0.0' })) };
 }
 
-/** Loads a graph into ONNX Runtime: one thread, CPU. Every run checks the shapes that the graph declares. */
+/** Loads a graph into the ONNX Runtime that runs its target: one thread, CPU. Every run checks the shapes that the graph declares. */
 export async function loadGraph(graph: Graph, options: RunOptions = {}): Promise<LoadedGraph> {
   const { lowered, model } = loweredModel(graph, options);
-  const { optimization } = options.target ?? portable;
-  const loaded = await HostGraph.open(model, { provider: 'cpu', threads: 1 }, { optimization });
+  const { name, optimization } = options.target ?? portable;
+  const engine =
+    name === 'ort-training' ? await trainingEngine() : ({ provider: 'cpu', threads: 1 } as const);
+  const loaded = await HostGraph.open(model, engine, { optimization });
   return {
     async run(feeds) {
       const results = await loaded.run(

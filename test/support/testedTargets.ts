@@ -4,8 +4,10 @@ import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { cudaBuiltIn, openForms, type CudaChoices } from '../../src/targets/cuda/choices.js';
 import { cudaTarget } from '../../src/targets/cuda/index.js';
 import { portable } from '../../src/targets/portable.js';
+import { ortTraining } from '../../src/targets/ortTraining/index.js';
 import type { Target } from '../../src/targets/target.js';
 import { webgpu } from '../../src/targets/webgpu/index.js';
+import { trainingPython } from './pythons.js';
 
 /** A target as operators are tested on it. */
 export interface TestedTarget {
@@ -16,6 +18,10 @@ export interface TestedTarget {
    * otherwise they are inputs of the graph.
    */
   readonly betweenLayers?: boolean;
+  /** Of the operands, unless a case says; default float64 where they are inputs of the graph. */
+  readonly dtype?: 'float32';
+  /** What this machine lacks to run its graphs, for a title. */
+  readonly missing?: string;
 }
 
 /** Channels of a block on this machine; graphs for the other number only lower here. */
@@ -33,6 +39,9 @@ const cuda = (choices: Partial<CudaChoices> = {}) => cudaTarget({ ...cudaBuiltIn
 /** The first of `wanted` that a convolution can take. */
 const first = <F>(open: readonly F[], ...wanted: F[]) =>
   wanted.find((form) => open.includes(form)) ?? open[0]!;
+
+const training = trainingPython();
+const withoutPython = training.missing !== '' && { missing: training.missing };
 
 /** Every target that tests of operators run on. Another one is a line here. */
 export const testedTargets: readonly TestedTarget[] = [
@@ -67,4 +76,17 @@ export const testedTargets: readonly TestedTarget[] = [
         },
         { title: 'cpu, Winograd', target: cpu({ folded: small, winograd: byTiles }), betweenLayers: true },
       ]),
+  { title: 'ort-training', target: ortTraining({ cuda: false }), dtype: 'float32', ...withoutPython },
+  {
+    title: 'ort-training, between layers',
+    target: ortTraining({ cuda: false }),
+    betweenLayers: true,
+    ...withoutPython,
+  },
 ];
+
+/** A suite of tests of what a target does; where it cannot run here, one that is skipped and says what is missing. */
+export function describeOn(tested: TestedTarget, title: string, body: () => void): void {
+  if (tested.missing === undefined) describe(`${title}, ${tested.title}`, body);
+  else it.skip(`${title}, ${tested.title}${tested.missing}`);
+}

@@ -154,7 +154,7 @@ const command = new Command('npm run reference --')
   .addOption(
     new Option('--target <names...>', 'whose graphs to compare')
       .choices(Object.keys(targets))
-      .default(Object.keys(targets)),
+      .default(Object.keys(targets).filter((name) => name !== 'ort-training')),
   )
   .addOption(
     new Option('--images <kinds...>', 'noise, or objects on white and black backgrounds')

@@ -58,7 +58,7 @@ export const layout = {
       title: 'a constant between two inputs',
       inputs: [{ shape: [1, 2] }, { shape: [3, 2] }],
       build: (b, [x, y]) => [
-        b.op('Concat', [x!, b.graph.constant(Float64Array.of(1, 2), [1, 2], 'float64'), y!], { axis: 0 }),
+        b.op('Concat', [x!, b.op('Expand', [b.scalarLike(2, x!)], { shape: [1, 2] }), y!], { axis: 0 }),
       ],
     },
   ],

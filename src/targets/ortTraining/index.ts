@@ -1,0 +1,57 @@
+import type { Graph } from '../../graph/graph.js';
+import type { Lowering, OpName, OperatorAttributes } from '../../ops/operator.js';
+import { operators } from '../../ops/index.js';
+import { lowerByRules } from '../lower.js';
+import type { LoweringRules, Target } from '../target.js';
+import { BatchNorms } from './batchNorm.js';
+import { convInputGrad, convWeightGrad } from './convGrad.js';
+import { maxPoolGrad, reluGrad, softmaxCrossEntropy } from './rules.js';
+
+export interface OrtTrainingOptions {
+  /** Graphs for the CUDA provider, which lacks kernels that the CPU has. */
+  readonly cuda: boolean;
+}
+
+/**
+ * The fused gradient kernels of a build of ONNX Runtime for training: PyPI's onnxruntime-training 1.19.2 and
+ * onnxruntime-training-cpu. No other ONNX Runtime loads these graphs.
+ */
+export function ortTraining({ cuda }: OrtTrainingOptions): Target {
+  return {
+    name: 'ort-training',
+    opset: 17,
+    optimization: 'all',
+    rewrite(graph: Graph) {
+      const batchNorms = new BatchNorms(cuda);
+      const rules: LoweringRules = {
+        BatchNormTrain: float32('BatchNormTrain', batchNorms.train),
+        BatchNormTrainGrad: float32('BatchNormTrainGrad', batchNorms.grad),
+        ConvInputGrad: float32('ConvInputGrad', convInputGrad),
+        ConvWeightGrad: float32('ConvWeightGrad', convWeightGrad),
+        ReluGrad: float32('ReluGrad', reluGrad),
+        SoftmaxCrossEntropy: float32('SoftmaxCrossEntropy', softmaxCrossEntropy),
+        ...(!cuda && { MaxPoolGrad: float32('MaxPoolGrad', maxPoolGrad) }),
+      };
+      return lowerByRules(graph, 'ort-training', rules, (b, value) => batchNorms.read(b, value));
+    },
+  };
+}
+
+/** A rule for float32 of known shapes, for which all kernels exist; what else there is takes the portable lowering. */
+function float32<K extends OpName>(
+  op: K,
+  rule: Lowering<OperatorAttributes[K]>,
+): Lowering<OperatorAttributes[K]> {
+  return (b, inputs, attributes, types) => {
+    const [{ dtype, shape }] = types as [(typeof types)[0]];
+    if (dtype === 'float32' && shape.every((d) => typeof d === 'number'))
+      return rule(b, inputs, attributes, types);
+    return portable(op)(b, inputs, attributes, types);
+  };
+}
+
+function portable<K extends OpName>(op: K): Lowering<OperatorAttributes[K]> {
+  const operator = operators[op] as { readonly lower?: Lowering<OperatorAttributes[K]> };
+  if (!operator.lower) throw new Error(`${op} is not a composite operator`);
+  return operator.lower;
+}
