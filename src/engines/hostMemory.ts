@@ -1,8 +1,9 @@
 import { SlimclrError } from '../errors.js';
 import { elementCount } from '../onnx/model.js';
 import { elements } from './elements.js';
-import type { ElementArrays, ElementType, Memory, SharedMemory } from './engine.js';
+import type { ElementArrays, ElementType, SharedMemory } from './engine.js';
 import type { OrtApi, Pointer } from './ortApi.js';
+import { outside, type Room, type RoomMemory } from './room.js';
 
 const pageBytes = 4096;
 
@@ -11,13 +12,13 @@ const pageBytes = 4096;
  * it fills some. Half the loads of an AVX-512 register from anywhere else touch two cache lines. In a process with the
  * `memoryEnvironment` it lies in huge pages.
  */
-export class HostMemory<T extends ElementType = ElementType> implements Memory<T> {
+export class HostMemory<T extends ElementType = ElementType> implements RoomMemory<T> {
   /** A subarray is a place. */
   readonly #values: ElementArrays[T];
   #freed = false;
 
   private constructor(
-    private readonly api: OrtApi,
+    private readonly room: HostRoom,
     readonly type: T,
     readonly count: number,
     private readonly address: Pointer,
@@ -26,22 +27,23 @@ export class HostMemory<T extends ElementType = ElementType> implements Memory<T
   ) {
     const { array, bytes } = elements[type];
     // A view of no bytes has no address, and no use.
-    this.#values = count === 0 ? new array(new ArrayBuffer(0)) : new array(api.view(address, count * bytes));
+    this.#values =
+      count === 0 ? new array(new ArrayBuffer(0)) : new array(room.api.view(address, count * bytes));
   }
 
-  static allocate<T extends ElementType>(api: OrtApi, type: T, count: number): HostMemory<T> {
+  static allocate<T extends ElementType>(room: HostRoom, type: T, count: number): HostMemory<T> {
     const bytes = Math.max(1, count * elements[type].bytes);
     const spare = bytes < pageBytes ? 0 : pageBytes;
-    const block = allocated(api, type, count, bytes + spare);
+    const block = allocated(room.api, type, count, bytes + spare);
     const address = spare === 0 ? block : ((block + 4095n) / 4096n) * 4096n;
-    const memory = new HostMemory(api, type, count, address, block);
+    const memory = new HostMemory(room, type, count, address, block);
     if (count > 0) new Uint8Array(memory.#values.buffer).fill(0);
     return memory;
   }
 
   /** Memory that another thread's engine has allocated. */
-  static of<T extends ElementType>(api: OrtApi, { type, count, address }: SharedMemory<T>): HostMemory<T> {
-    return new HostMemory(api, type, count, address, null);
+  static of<T extends ElementType>(room: HostRoom, { type, count, address }: SharedMemory<T>): HostMemory<T> {
+    return new HostMemory(room, type, count, address, null);
   }
 
   get freed(): boolean {
@@ -52,40 +54,63 @@ export class HostMemory<T extends ElementType = ElementType> implements Memory<T
     return { type: this.type, count: this.count, address: this.address };
   }
 
-  elements(offset: number, count: number): ElementArrays[T] {
-    this.#refuseOutside(offset, count);
+  write(values: ElementArrays[T], offset: number): void {
+    // The array of a type takes elements of that type: both are BigInt64Array or neither.
+    this.read(offset, values.length).set(values as never);
+  }
+
+  /** The memory itself. */
+  read(offset: number, count: number): ElementArrays[T] {
     return this.#values.subarray(offset, offset + count) as ElementArrays[T];
   }
 
-  /** A value of ONNX Runtime over a place; the caller releases it. */
-  tensor(memoryInfo: Pointer, offset: number, shape: readonly number[]): Pointer {
-    const count = elementCount(shape);
-    this.#refuseOutside(offset, count);
+  tensor(offset: number, shape: readonly number[]): Pointer {
+    const { api, place } = this.room;
     const { bytes, code } = elements[this.type];
     const start = this.address + BigInt(offset * bytes);
     const dimensions = BigInt64Array.from(shape, BigInt);
-    return this.api.createTensor(memoryInfo, start, count * bytes, dimensions, shape.length, code);
+    return api.createTensor(place, start, elementCount(shape) * bytes, dimensions, shape.length, code);
   }
 
   free(): void {
     if (this.#freed) return;
     this.#freed = true;
-    if (this.block !== null) this.api.allocatorFree(this.api.defaultAllocator(), this.block);
+    const { api } = this.room;
+    if (this.block !== null) api.allocatorFree(api.defaultAllocator(), this.block);
   }
 
-  #refuseOutside(offset: number, count: number): void {
-    if (this.#freed) throw new SlimclrError(`${this.type}[${this.count}] is freed`);
-    if (
-      !Number.isInteger(offset) ||
-      !Number.isInteger(count) ||
-      offset < 0 ||
-      count < 0 ||
-      offset + count > this.count
-    ) {
-      throw new SlimclrError(
-        `elements ${offset} to ${offset + count}; accepted: of ${this.type}[${this.count}]`,
-      );
-    }
+  refuseOutside(offset: number, count: number): void {
+    const problem = this.#freed ? `${this.type}[${this.count}] is freed` : outside(this, offset, count);
+    if (problem !== null) throw new SlimclrError(problem);
+  }
+
+  /** Places begin anywhere. */
+  refusePlace(offset: number, count: number): void {
+    this.refuseOutside(offset, count);
+  }
+}
+
+/** The CPU's memory. */
+export class HostRoom implements Room {
+  readonly placesAnywhere = true;
+  readonly queue = { last: Promise.resolve() as Promise<unknown> };
+  /** Where tensors are. */
+  readonly place: Pointer;
+
+  constructor(readonly api: OrtApi) {
+    this.place = api.createCpuMemoryInfo(0, 0);
+  }
+
+  allocate<T extends ElementType>(type: T, count: number): HostMemory<T> {
+    return HostMemory.allocate(this, type, count);
+  }
+
+  isLost(): boolean {
+    return false;
+  }
+
+  close(): void {
+    this.api.releaseMemoryInfo(this.place);
   }
 }
 

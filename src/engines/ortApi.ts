@@ -143,9 +143,22 @@ export function bindOrtApi(table: Pointer) {
     releaseMemoryInfo: release(94),
     /** A tensor over memory that stays the caller's. */
     createTensor: get<
-      [memory: Pointer, data: Pointer, bytes: number, shape: BigInt64Array, rank: number, type: number]
+      [
+        memory: Pointer,
+        data: Pointer | ArrayBufferView,
+        bytes: number,
+        shape: BigInt64Array,
+        rank: number,
+        type: number,
+      ]
     >(49, outAny, any, any, 'size_t', koffi.pointer('int64_t'), 'size_t', 'int'),
     releaseValue: release(96),
+    /** A tensor in memory of its own, of an allocator. */
+    createDeviceTensor: get<[allocator: Pointer, shape: BigInt64Array, rank: number, type: number]>(
+      ...([48, outAny, any, koffi.pointer('int64_t'), 'size_t', 'int'] as const),
+    ),
+    /** Address of its elements, on a device its handle of them. */
+    tensorData: get<[value: Pointer]>(51, outAny, any),
 
     createIoBinding: get<[session: Pointer]>(134, outAny, any),
     releaseIoBinding: release(135),
@@ -165,6 +178,8 @@ export function bindOrtApi(table: Pointer) {
     releaseCudaOptions: release(208),
     appendCuda: call<[session: Pointer, cuda: Pointer]>(204, any, any),
   };
+  // Of 1.23: in older tables there is something else.
+  let copyTensors: ((...args: unknown[]) => Promise<void>) | null = null;
   const availableProviders = member(125, any, outAny, outCount32);
   const releaseProviders = member(126, any, any, 'int');
   return {
@@ -178,6 +193,11 @@ export function bindOrtApi(table: Pointer) {
       } finally {
         check(releaseProviders(names[0], count[0]));
       }
+    },
+    /** Copies a tensor to another of its type and shape, of any device. */
+    copyTensor(env: Pointer, from: Pointer, to: Pointer): Promise<void> {
+      copyTensors ??= later<unknown[]>(386, any, any, any, any, 'size_t');
+      return copyTensors(env, BigUint64Array.of(from), BigUint64Array.of(to), null, 1);
     },
     /** The text at an address that an allocator gave, which gets it back. */
     takeString(allocator: Pointer, text: Pointer): string {

@@ -1,5 +1,6 @@
 import { openEngine } from '../../src/engines/openEngine.js';
 import { stockPython, trainingPython } from '../support/pythons.js';
+import { noWebGpu } from '../support/webGpu.js';
 import { engineSuite } from './suite.js';
 
 engineSuite({
@@ -19,3 +20,9 @@ for (const [title, find] of [
     open: () => openEngine({ engine: 'python', python, provider: 'cpu', threads: 1 }),
   });
 }
+
+engineSuite({
+  title: 'in process, webgpu',
+  absent: noWebGpu,
+  open: () => openEngine({ provider: 'webgpu', threads: 1 }),
+});

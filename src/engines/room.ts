@@ -1,0 +1,42 @@
+import type { ElementArrays, ElementType, Memory } from './engine.js';
+import type { Pointer } from './ortApi.js';
+
+/** Where the memories of an in-process engine are: with the CPU, on a device. Nothing here is called while a graph runs. */
+export interface Room {
+  readonly placesAnywhere: boolean;
+  /** Ends when all calls so far have, of every engine that may not run at the same time. */
+  readonly queue: { last: Promise<unknown> };
+  /** Absent where an output of a run may be what an input is; otherwise it is written beside it, and copied then. */
+  readonly beside?: Beside;
+  allocate<T extends ElementType>(type: T, count: number): RoomMemory<T>;
+  /** Whether an error says that the device is gone. */
+  isLost(error: Error): boolean;
+  /** After all memories that it has allocated. */
+  close(): void | Promise<void>;
+}
+
+export interface Beside {
+  /** Memory for what lasts until the next run; `index` tells several of one size apart. */
+  spare(type: ElementType, count: number, index: number): RoomMemory;
+  /** Copies one memory to another of its type and count. */
+  copy(from: RoomMemory, to: RoomMemory): Promise<void>;
+}
+
+export interface RoomMemory<T extends ElementType = ElementType> extends Memory<T> {
+  readonly freed: boolean;
+  /** Throws a SlimclrError where there are no such elements, or where no place may begin. */
+  refuseOutside(offset: number, count: number): void;
+  refusePlace(offset: number, count: number): void;
+  write(values: ElementArrays[T], offset: number): void | Promise<void>;
+  read(offset: number, count: number): ElementArrays[T] | Promise<ElementArrays[T]>;
+  /** A value of ONNX Runtime over a place; the caller releases it. */
+  tensor(offset: number, shape: readonly number[]): Pointer | Promise<Pointer>;
+  free(): void | Promise<void>;
+}
+
+/** What is wrong with elements of a memory; null where nothing is. */
+export function outside({ type, count: all }: Memory, offset: number, count: number): string | null {
+  const isInside =
+    Number.isInteger(offset) && Number.isInteger(count) && offset >= 0 && count >= 0 && offset + count <= all;
+  return isInside ? null : `elements ${offset} to ${offset + count}; accepted: of ${type}[${all}]`;
+}

@@ -1,0 +1,149 @@
+import { oneLine, SlimclrError } from '../errors.js';
+import type { Binding, LoadedGraph, Places } from './engine.js';
+import type { Pointer } from './ortApi.js';
+import type { OrtLibrary } from './ortLibrary.js';
+import type { Room, RoomMemory } from './room.js';
+
+/** An input or output, and where it is. */
+export interface Tie {
+  readonly name: string;
+  readonly memory: RoomMemory;
+  readonly offset: number;
+  readonly shape: readonly number[];
+}
+
+/** A session, its bindings, and the order of the engine's calls. */
+export class SessionGraph implements LoadedGraph {
+  readonly inputs: readonly string[];
+  readonly #bindings: SessionBinding[] = [];
+  #session: Pointer | null;
+
+  constructor(
+    readonly name: string,
+    /** Inputs without a default. */
+    private readonly required: readonly string[],
+    optional: readonly string[],
+    readonly outputs: readonly string[],
+    private readonly library: OrtLibrary,
+    session: Pointer,
+    private readonly after: <T>(work: () => T) => Promise<T>,
+  ) {
+    this.inputs = [...required, ...optional];
+    this.#session = session;
+  }
+
+  /** Whether places are there for what the graph cannot do without. */
+  refuseMissing(inputs: Places): void {
+    const missing = this.required.find((name) => !(name in inputs));
+    if (missing !== undefined) {
+      throw new SlimclrError(
+        `${this.name}: no place for "${missing}"; accepted: one for each of ${this.required.join(', ')}`,
+      );
+    }
+  }
+
+  refuseClosed(): void {
+    if (this.#session === null) throw new SlimclrError(`${this.name}: the graph is closed`);
+  }
+
+  get session(): Pointer {
+    this.refuseClosed();
+    return this.#session!;
+  }
+
+  keep(binding: SessionBinding): SessionBinding {
+    this.#bindings.push(binding);
+    return binding;
+  }
+
+  endTrace(): Promise<string> {
+    const { api } = this.library;
+    return this.after(() => {
+      const allocator = api.defaultAllocator();
+      return api.takeString(allocator, api.sessionEndProfiling(this.session, allocator));
+    });
+  }
+
+  close(): Promise<void> {
+    return this.after(() => this.release());
+  }
+
+  /** Once, whoever asks: `close`, or the engine's. */
+  release(): void {
+    if (this.#session === null) return;
+    const { api } = this.library;
+    for (const binding of this.#bindings) binding.release(api);
+    api.releaseSession(this.#session);
+    this.#session = null;
+  }
+}
+
+/** A place tied once, when it runs first. */
+export class SessionBinding implements Binding {
+  #binding: Pointer | null = null;
+  /** What a run writes beside an input that it reads, and the memory that is to have it then. */
+  readonly #copies: { readonly from: RoomMemory; readonly to: RoomMemory }[] = [];
+
+  constructor(
+    readonly graph: SessionGraph,
+    private readonly room: Room,
+    private readonly inputs: readonly Tie[],
+    private readonly outputs: readonly Tie[],
+  ) {}
+
+  async run(library: OrtLibrary): Promise<void> {
+    this.refuseFreed();
+    try {
+      this.#binding ??= await this.#tied(library);
+      await library.api.runWithBinding(this.graph.session, null, this.#binding);
+      for (const { from, to } of this.#copies) await this.room.beside!.copy(from, to);
+    } catch (cause) {
+      if (cause instanceof SlimclrError) throw cause;
+      throw new SlimclrError(`${this.graph.name}: ${oneLine(cause as Error)}`, { cause });
+    }
+  }
+
+  /** What it is bound to, or its own memory, may be gone: ONNX Runtime would write there all the same. */
+  refuseFreed(): void {
+    const freed = [...this.inputs, ...this.outputs].find(({ memory }) => memory.freed)?.memory;
+    if (freed)
+      throw new SlimclrError(`${this.graph.name}: bound to ${freed.type}[${freed.count}], which is freed`);
+  }
+
+  release({ releaseIoBinding }: OrtLibrary['api']): void {
+    if (this.#binding !== null) releaseIoBinding(this.#binding);
+    this.#binding = null;
+  }
+
+  async #tied({ api }: OrtLibrary): Promise<Pointer> {
+    const binding = api.createIoBinding(this.graph.session);
+    const tie = async ({ name, memory, offset, shape }: Tie, bind: typeof api.bindInput) => {
+      const value = await memory.tensor(offset, shape);
+      try {
+        bind(binding, name, value);
+      } finally {
+        api.releaseValue(value);
+      }
+    };
+    try {
+      this.#copies.length = 0;
+      for (const input of this.inputs) await tie(input, api.bindInput);
+      for (const output of this.outputs) await tie(this.#apart(output), api.bindOutput);
+    } catch (error) {
+      api.releaseIoBinding(binding);
+      throw error;
+    }
+    return binding;
+  }
+
+  /** The output, or what stands for it where it may not be what an input is. */
+  #apart(output: Tie): Tie {
+    const to = output.memory;
+    const { beside } = this.room;
+    if (!beside || this.inputs.every(({ memory }) => memory !== to)) return output;
+    const taken = this.#copies.filter(({ to: { type, count } }) => type === to.type && count === to.count);
+    const from = beside.spare(to.type, to.count, taken.length);
+    this.#copies.push({ from, to });
+    return { ...output, memory: from };
+  }
+}

@@ -1,0 +1,328 @@
+import { oneLine, SlimclrError } from '../../errors.js';
+import { elementCount } from '../../onnx/model.js';
+import { once } from '../../once.js';
+import { elements } from '../elements.js';
+import type { ElementArrays, ElementType } from '../engine.js';
+import type { OrtApi, Pointer } from '../ortApi.js';
+import type { OrtLibrary } from '../ortLibrary.js';
+import { outside, type Beside, type Room, type RoomMemory } from '../room.js';
+import { partModel, patchModel } from './models.js';
+
+/*
+ * WebGPU of ONNX Runtime 1.29 through its C API:
+ * - memory info "WebGPU_Buffer" gives an allocator of a session; its addresses are handles of buffers, so that a tensor
+ *   begins at the start of its buffer, and CopyTensors copies whole tensors between host and device and on the device;
+ * - tensors on the device are inputs and outputs of IoBinding, and a run returns before the device has done it;
+ * - sessions of a process share one device, with its compiled shaders, while one of them is there;
+ * - a buffer that is read and written by one shader is a validation error: an output has a buffer of its own;
+ * - what the device cannot allocate is no error, but a buffer that reads as zeros; with validation, runs on it fail.
+ */
+
+/** `basic`: a run that uses a buffer that could not be made fails, which costs 10 us an operator. */
+const providerOptions = { validationMode: 'basic' } as const;
+
+export function appendWebGpu(api: OrtApi, options: Pointer): void {
+  const keys = Object.keys(providerOptions);
+  api.appendProvider(options, 'WebGPU', keys, Object.values(providerOptions), keys.length);
+}
+
+/** What crosses between host and device, in bytes. */
+export interface Traffic {
+  written: number;
+  read: number;
+}
+
+/** A session of a model of the room's own. */
+export type OpenSession = (model: Uint8Array) => Promise<Pointer>;
+
+/** Calls of all engines: the device that they share takes those of one thread at a time. */
+const queue = { last: Promise.resolve() as Promise<unknown> };
+
+/** GPU buffers. */
+export class WebGpuRoom implements Room, Beside {
+  readonly placesAnywhere = false;
+  readonly beside: Beside = this;
+  readonly queue = queue;
+  readonly traffic: Traffic = { written: 0, read: 0 };
+  readonly #sessions = new Map<string, Promise<Pointer>>();
+  readonly #spares = new Map<string, DeviceMemory>();
+  readonly #host: Pointer;
+  readonly #device: Pointer;
+
+  private constructor(
+    readonly api: OrtApi,
+    private readonly environment: Pointer,
+    private readonly openSession: OpenSession,
+    private readonly first: Pointer,
+    private readonly allocator: Pointer,
+    device: Pointer,
+  ) {
+    this.#device = device;
+    this.#host = api.createCpuMemoryInfo(0, 0);
+  }
+
+  /** Throws a SlimclrError where there is no adapter. */
+  static async open(
+    { api, environment, version }: OrtLibrary,
+    openSession: OpenSession,
+  ): Promise<WebGpuRoom> {
+    // Its session keeps the device, and the shaders that it has compiled, for as long as the room is there.
+    const opened = queue.last.then(() => openSession(partModel()));
+    queue.last = opened.catch(() => {});
+    const session = await opened.catch((cause: Error) => {
+      const reason = /adapter/i.test(cause.message) ? 'no adapter' : oneLine(cause);
+      throw new SlimclrError(
+        `ONNX Runtime ${version} has no WebGPU device here (${reason}); ` +
+          'accepted: a GPU with a driver for Vulkan, Metal or Direct3D 12',
+        { cause },
+      );
+    });
+    const device = api.createMemoryInfo('WebGPU_Buffer', 0, 0, 0);
+    return new WebGpuRoom(
+      api,
+      environment,
+      openSession,
+      session,
+      api.createAllocator(session, device),
+      device,
+    );
+  }
+
+  allocate<T extends ElementType>(type: T, count: number): RoomMemory<T> {
+    return new DeviceMemory(this, type, count);
+  }
+
+  async copy(from: RoomMemory, to: RoomMemory): Promise<void> {
+    // Both are of this room.
+    const [source, target] = [from as DeviceMemory, to as DeviceMemory];
+    await this.api.copyTensor(this.environment, await source.value(), await target.value());
+  }
+
+  spare(type: ElementType, count: number, index: number): RoomMemory {
+    return once(this.#spares, `${type} ${count} ${index}`, () => new DeviceMemory(this, type, count));
+  }
+
+  isLost({ message }: Error): boolean {
+    return /device (is |was )?lost/i.test(message);
+  }
+
+  /** A value of its own on the device; null where there is no memory for it. */
+  async create(type: ElementType, count: number): Promise<Pointer | null> {
+    const { code, bytes } = elements[type];
+    const whole = Math.max(1, count);
+    const value = this.api.createDeviceTensor(this.allocator, BigInt64Array.of(BigInt(whole)), 1, code);
+    const zeros = new Uint8Array(whole * bytes);
+    // What cannot be allocated is told by nobody, but reads as zeros.
+    zeros[0] = 1;
+    const probe = new Uint8Array(bytes);
+    await this.upload(type, value, zeros, whole);
+    const start = this.over(type, value, [1]);
+    try {
+      await this.download(type, start, probe, 1);
+      const there = probe[0] === 1;
+      await this.upload(type, start, new Uint8Array(bytes), 1);
+      if (there) return value;
+    } finally {
+      this.api.releaseValue(start);
+    }
+    this.api.releaseValue(value);
+    return null;
+  }
+
+  /** A value of a shape over the buffer of another. */
+  over(type: ElementType, value: Pointer, shape: readonly number[]): Pointer {
+    const { code, bytes } = elements[type];
+    const buffer = this.api.tensorData(value);
+    const dimensions = BigInt64Array.from(shape, BigInt);
+    return this.api.createTensor(
+      this.#device,
+      buffer,
+      elementCount(shape) * bytes,
+      dimensions,
+      shape.length,
+      code,
+    );
+  }
+
+  async upload(type: ElementType, to: Pointer, from: ArrayBufferView, count: number): Promise<void> {
+    await this.#withHost(type, from, count, (host) => this.api.copyTensor(this.environment, host, to));
+    this.traffic.written += from.byteLength;
+  }
+
+  async download(type: ElementType, from: Pointer, to: ArrayBufferView, count: number): Promise<void> {
+    await this.#withHost(type, to, count, (host) => this.api.copyTensor(this.environment, from, host));
+    this.traffic.read += to.byteLength;
+  }
+
+  /** Elements of a float32 vector on the device, on the device; the caller releases it. */
+  async part(from: Pointer, count: number, start: number, end: number): Promise<Pointer> {
+    const session = await this.#session('part', partModel);
+    const y = this.#vector(end - start);
+    await this.#runCopy(session, { x: this.over('float32', from, [count]) }, { start, end }, y);
+    return y;
+  }
+
+  /** Puts values in the place of some of the `size` elements of a float32 vector on the device. */
+  async patch(to: Pointer, size: number, values: Float32Array, start: number): Promise<void> {
+    const end = start + values.length;
+    const [before, after] = [start > 0, end < size];
+    const session = await this.#session(`patch ${before} ${after}`, () => patchModel(before, after));
+    const patch = this.#vector(values.length);
+    await this.upload('float32', patch, values, values.length);
+    const y = this.#vector(size);
+    const numbers = { ...(before && { zero: 0, start }), ...(after && { end, size }) };
+    await this.#runCopy(session, { x: this.over('float32', to, [size]), values: patch }, numbers, y);
+    await this.api.copyTensor(this.environment, y, to);
+    this.api.releaseValue(y);
+  }
+
+  async close(): Promise<void> {
+    for (const spare of this.#spares.values()) await spare.free();
+    for (const session of this.#sessions.values()) this.api.releaseSession(await session);
+    this.api.releaseAllocator(this.allocator);
+    this.api.releaseSession(this.first);
+    this.api.releaseMemoryInfo(this.#device);
+    this.api.releaseMemoryInfo(this.#host);
+  }
+
+  #vector(count: number): Pointer {
+    const { code } = elements.float32;
+    return this.api.createDeviceTensor(this.allocator, BigInt64Array.of(BigInt(count)), 1, code);
+  }
+
+  #session(name: string, model: () => Uint8Array): Promise<Pointer> {
+    return once(this.#sessions, name, () => this.openSession(model()));
+  }
+
+  /** Runs a graph of models.ts; releases what it reads. */
+  async #runCopy(
+    session: Pointer,
+    vectors: Readonly<Record<string, Pointer>>,
+    numbers: Readonly<Record<string, number>>,
+    y: Pointer,
+  ): Promise<void> {
+    const { api } = this;
+    const held = Object.entries(numbers).map(([name, number]) => ({
+      name,
+      array: BigInt64Array.of(BigInt(number)),
+    }));
+    const binding = api.createIoBinding(session);
+    const values = Object.values(vectors);
+    try {
+      for (const [name, value] of Object.entries(vectors)) api.bindInput(binding, name, value);
+      for (const { name, array } of held) {
+        const value = api.createTensor(this.#host, array, 8, BigInt64Array.of(1n), 1, elements.int64.code);
+        values.push(value);
+        api.bindInput(binding, name, value);
+      }
+      api.bindOutput(binding, 'y', y);
+      await api.runWithBinding(session, null, binding);
+    } finally {
+      api.releaseIoBinding(binding);
+      for (const value of values) api.releaseValue(value);
+      // Until here ONNX Runtime reads them.
+      held.length = 0;
+    }
+  }
+
+  async #withHost(
+    type: ElementType,
+    array: ArrayBufferView,
+    count: number,
+    use: (host: Pointer) => Promise<void>,
+  ): Promise<void> {
+    const { code } = elements[type];
+    const dimensions = BigInt64Array.of(BigInt(count));
+    const host = this.api.createTensor(this.#host, array, array.byteLength, dimensions, 1, code);
+    try {
+      await use(host);
+    } finally {
+      this.api.releaseValue(host);
+    }
+  }
+}
+
+/** A buffer, made when it is first used. */
+class DeviceMemory<T extends ElementType = ElementType> implements RoomMemory<T> {
+  #value: Promise<Pointer> | null = null;
+  #freed = false;
+
+  constructor(
+    private readonly room: WebGpuRoom,
+    readonly type: T,
+    readonly count: number,
+  ) {}
+
+  get freed(): boolean {
+    return this.#freed;
+  }
+
+  refuseOutside(offset: number, count: number): void {
+    const problem = this.#freed ? `${this.type}[${this.count}] is freed` : outside(this, offset, count);
+    if (problem !== null) throw new SlimclrError(problem);
+  }
+
+  refusePlace(offset: number, count: number): void {
+    this.refuseOutside(offset, count);
+    if (offset === 0 && count === this.count) return;
+    throw new SlimclrError(
+      `a place of ${count} elements at ${offset}; accepted: all of ${this.type}[${this.count}]`,
+    );
+  }
+
+  value(): Promise<Pointer> {
+    return (this.#value ??= this.#create());
+  }
+
+  async write(values: ElementArrays[T], offset: number): Promise<void> {
+    const { type, count, room } = this;
+    const value = await this.value();
+    if (values.length === 0) return;
+    if (values.length === count) return room.upload(type, value, values, count);
+    if (values instanceof Float32Array) return room.patch(value, count, values, offset);
+    const all = await this.#readAll();
+    // The array of a type takes elements of that type.
+    all.set(values as never, offset);
+    await room.upload(type, value, all, count);
+  }
+
+  async read(offset: number, count: number): Promise<ElementArrays[T]> {
+    const { type, room } = this;
+    if (type !== 'float32' || count === this.count || count === 0) {
+      return (await this.#readAll()).subarray(offset, offset + count) as ElementArrays[T];
+    }
+    const part = await room.part(await this.value(), this.count, offset, offset + count);
+    const result = new Float32Array(count);
+    try {
+      await room.download(type, part, result, count);
+    } finally {
+      room.api.releaseValue(part);
+    }
+    return result as ElementArrays[T];
+  }
+
+  async tensor(_offset: number, shape: readonly number[]): Promise<Pointer> {
+    return this.room.over(this.type, await this.value(), shape);
+  }
+
+  async free(): Promise<void> {
+    if (this.#freed) return;
+    this.#freed = true;
+    const value = await this.#value?.catch(() => null);
+    if (value) this.room.api.releaseValue(value);
+  }
+
+  async #readAll(): Promise<ElementArrays[T]> {
+    const { type, count } = this;
+    const all = new elements[type].array(new ArrayBuffer(count * elements[type].bytes));
+    if (count > 0) await this.room.download(type, await this.value(), all, count);
+    return all;
+  }
+
+  async #create(): Promise<Pointer> {
+    const value = await this.room.create(this.type, this.count);
+    if (value !== null) return value;
+    const bytes = this.count * elements[this.type].bytes;
+    throw new SlimclrError(`no memory on the device for ${this.type}[${this.count}], ${bytes} bytes`);
+  }
+}
