@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { oneLine, SlimclrError } from '../errors.js';
+import { LostEngineError, oneLine, SlimclrError } from '../errors.js';
 import { elementCount } from '../onnx/model.js';
 import type {
   Binding,
@@ -172,7 +172,7 @@ export class InProcessEngine implements Engine {
     const result = queue.last.then(work).catch((error: Error) => {
       if (!this.room.isLost(error)) throw error;
       this.#lost = true;
-      throw new SlimclrError(`the device is lost (${oneLine(error)})`, { cause: error });
+      throw new LostEngineError(`the device is lost (${oneLine(error)})`, { cause: error });
     });
     queue.last = result.catch(() => {});
     return result;
@@ -187,7 +187,7 @@ export class InProcessEngine implements Engine {
 
   #refuseClosed(): void {
     if (this.#closed) throw new SlimclrError('the engine is closed');
-    if (this.#lost) throw new SlimclrError('the device is lost; accepted: a new engine');
+    if (this.#lost) throw new LostEngineError('the device is lost');
   }
 }
 
