@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
@@ -12,8 +13,8 @@ import { initialWeights } from '../../src/programs/initialWeights.js';
 import { networkOf } from '../../src/methods/index.js';
 import type { Network } from '../../src/programs/network.js';
 import { Random } from '../../src/random.js';
-import { createSession, type InferenceSession } from '../../src/runtime/onnxRuntime.js';
-import { floatTensor, type Tensor } from '../../src/runtime/session.js';
+// Turns telemetry off.
+import '../../src/engines/ortLibrary.js';
 import { formatCase, formatSummary, type InferCase, type Side } from './inferReport.js';
 import { PytorchServer } from './pytorchInfer/pytorchServer.js';
 import { median } from './median.js';
@@ -126,7 +127,7 @@ async function compare(
     const contenders: Contender[] = [];
     for (const { side, name, path } of models) {
       // As one deploys a model: the default options, but for the number of threads.
-      const session = await createSession(path, { intraOpNumThreads: threads });
+      const session = await InferenceSession.create(path, { intraOpNumThreads: threads });
       sessions.push(session);
       contenders.push(sessionContender(side, name, session, images));
     }
@@ -235,7 +236,7 @@ function drawImages(count: number): TensorData & { readonly data: Float32Array }
 }
 
 function leading({ shape: [count, ...image], data }: ReturnType<typeof drawImages>, batch: number): Tensor {
-  return floatTensor(data.subarray(0, (batch * data.length) / count!), [batch, ...image]);
+  return new Tensor('float32', data.subarray(0, (batch * data.length) / count!), [batch, ...image]);
 }
 
 function parse(args: string[]): Options {

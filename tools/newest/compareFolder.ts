@@ -4,8 +4,7 @@ import { decodeModel, elementCount, valuesOf, type TypedArray } from '../../src/
 import { readSafetensors, writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import type { GraphEntry } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
-import { createSession, newTensor } from '../../src/runtime/onnxRuntime.js';
-import { sessionOptions } from '../../src/runtime/session.js';
+import { HostGraph } from '../../src/engines/hostGraph.js';
 import type { PythonRuntime } from './pythonRuntime.js';
 
 export interface Comparison {
@@ -31,24 +30,13 @@ export async function compareFolder(
   const [feedsFile, results] = [join(folder, 'feeds'), join(folder, 'results')];
   await writeSafetensors(feedsFile, feeds);
 
-  const session = await createSession(path, {
-    ...sessionOptions({ provider: 'cpu', threads: 2, optimization: 'disabled' }),
-    // It warns of every parameter that can be fed.
-    logSeverityLevel: 4,
-  });
+  const graph = await HostGraph.open(path, { provider: 'cpu', threads: 2 }, { optimization: 'disabled' });
   let expected: Map<string, TypedArray>;
   try {
-    const outputs = await session.run(
-      Object.fromEntries(
-        [...feeds].map(([input, { dtype, data, shape }]) => [
-          input,
-          newTensor(dtype, data as Float32Array, shape),
-        ]),
-      ),
-    );
-    expected = new Map(Object.entries(outputs).map(([output, { data }]) => [output, data as TypedArray]));
+    const outputs = await graph.run(Object.fromEntries(feeds));
+    expected = new Map(Object.entries(outputs).map(([output, { data }]) => [output, data]));
   } finally {
-    await session.release();
+    await graph.close();
   }
 
   const refused = await runtime.run({ model: path, feeds: feedsFile, results });

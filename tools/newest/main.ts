@@ -11,7 +11,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
-import { onnxRuntimeVersion } from '../../src/runtime/onnxRuntime.js';
+import { ortLibrary } from '../../src/engines/ortLibrary.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { compareFolder } from './compareFolder.js';
 import { PythonRuntime } from './pythonRuntime.js';
@@ -33,7 +33,7 @@ try {
   if ('reason' in probed) throw new SlimclrError(`the cpu target cannot be run here: ${probed.reason}`);
   const target = cpuTarget(probed.blockSize);
   const runtime = await PythonRuntime.open(python);
-  console.log(`onnxruntime ${runtime.version} of ${python} against onnxruntime-node ${onnxRuntimeVersion()}`);
+  console.log(`onnxruntime ${runtime.version} of ${python} against onnxruntime-node ${ortLibrary().version}`);
   open.push(() => runtime.close());
   let wrong = 0;
   for (const name of names) {

@@ -4,8 +4,7 @@ import { decodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { cut, embedded, leading } from '../../src/graph/region.js';
 import { blockOf, type GraphEntry, type Manifest, type ParameterEntry } from '../../src/programs/manifest.js';
-import { newTensor, type Tensor } from '../../src/runtime/onnxRuntime.js';
-import { Session } from '../../src/runtime/session.js';
+import { floats, HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
 import { pack, unpack, wholeBlocks } from '../../src/targets/parameterLayout.js';
 
 type NamedTensors = Map<string, TensorData>;
@@ -31,9 +30,9 @@ export async function runGradients(
   const entries = new Map(parameters.map((entry) => [entry.name, entry]));
   const results: NamedTensors = new Map();
   /** Outputs as the graphs pass them on, by the same names. */
-  const raw = new Map<string, Tensor>();
+  const raw = new Map<string, TensorData>();
   const packed = new Map<string, Float32Array>();
-  const feed = (name: string, shape: readonly number[]): Tensor => {
+  const feed = (name: string, shape: readonly number[]): TensorData => {
     const plain = name.replace(/^key\./, '');
     const value = inputs.get(name) ?? inputs.get(plain);
     if (!value) throw new SlimclrError(`no value for input ${name}`);
@@ -41,21 +40,22 @@ export async function runGradients(
     const { layout = 'plain' as const, shape: full = value.shape } = entries.get(plain) ?? {};
     const data = packed.get(source) ?? pack(value.data as Float32Array, full, layout);
     packed.set(source, data);
-    return newTensor('float32', data, shape);
+    return floats(data, shape);
   };
-  const runGraph = async (name: string, prefix: string, lookup: (name: string) => Tensor | undefined) => {
-    const session = await open(programs, name);
-    const outputs = await session.run(
+  const runGraph = async (name: string, prefix: string, lookup: (name: string) => TensorData | undefined) => {
+    const entry = graph(programs, name);
+    const opened = await open(programs, name);
+    const outputs = await opened.run(
       Object.fromEntries(
-        session.entry.inputs.map(({ name, shape }) => {
+        entry.inputs.map(({ name, shape }) => {
           // A gradient comes in the shape of the operator that computed it.
-          const known = lookup(name)?.reshape(shape as number[]);
-          return [name, known ?? feed(name, shape as number[])];
+          const known = lookup(name);
+          return [name, known ? { ...known, shape: shape as number[] } : feed(name, shape as number[])];
         }),
       ),
     );
-    await session.close();
-    for (const { name, of = '' } of session.entry.outputs) {
+    await opened.close();
+    for (const { name, of = '' } of entry.outputs) {
       const tensor = outputs[name]!;
       const parameter = entries.get(of);
       const place = name.startsWith('new.') ? name : prefix + name.replace(/^new_sum\./, 'grad.');
@@ -66,16 +66,15 @@ export async function runGradients(
           ? rowMajorGradient(
               tensor.data as Float32Array,
               parameter,
-              name.startsWith('grad.') ? session.entry.width : undefined,
+              name.startsWith('grad.') ? entry.width : undefined,
             )
-          : { dtype: 'float32', shape: tensor.dims, data: tensor.data as Float32Array },
+          : tensor,
       );
     }
   };
 
   const image = (view: string) => {
-    const { data, shape } = inputs.get(view)!;
-    return newTensor('float32', data as Float32Array, shape);
+    return inputs.get(view)!;
   };
   await runGraph('key', '', (name) => (name === 'images' ? image('view2') : undefined));
   for (const label of labels) {
@@ -106,10 +105,10 @@ function graph({ manifest }: Programs, name: string): GraphEntry {
   return manifest.graphs.find((entry) => entry.name === name)!;
 }
 
-function open(programs: Programs, name: string): Promise<Session> {
+function open(programs: Programs, name: string): Promise<HostGraph> {
   const { config, optimization } = programs.manifest;
-  const entry = graph(programs, name);
-  return Session.of(entry, programs.read(entry), { ...(config as Config).runtime, optimization });
+  const model = withoutDefaults(decodeModel(programs.read(graph(programs, name))));
+  return HostGraph.open(model, (config as Config).runtime, { optimization });
 }
 
 /**
@@ -128,9 +127,9 @@ export function rowMajorGradient(data: Float32Array, parameter: ParameterEntry, 
 }
 
 /** The value a graph file gives to an input that nobody feeds; what the file says is part of what is compared. */
-function defaultOf(programs: Programs, entry: GraphEntry, input: string): Tensor {
+function defaultOf(programs: Programs, entry: GraphEntry, input: string): TensorData {
   const { initializers } = decodeModel(programs.read(entry), entry.file);
   const { type, data } = initializers.find(({ name }) => name === input) ?? {};
   if (data?.kind !== 'inline') throw new SlimclrError(`${entry.file}: input ${input} has no default`);
-  return newTensor('float32', data.values as Float32Array, type!.shape as number[]);
+  return floats(data.values as Float32Array, type!.shape as number[]);
 }

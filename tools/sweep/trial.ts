@@ -1,11 +1,7 @@
 import { elementCount, encodeModel, type AttributeValue, type OnnxNode } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
-import {
-  createSession,
-  newTensor,
-  type InferenceSession,
-  type Tensor,
-} from '../../src/runtime/onnxRuntime.js';
+import type { Engine, LoadedGraph, Memory, Place } from '../../src/engines/engine.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { convWeightLayout } from '../../src/targets/cpu/guard.js';
 import { pack } from '../../src/targets/parameterLayout.js';
 import { blockImage } from './blockImage.js';
@@ -41,9 +37,10 @@ type Attributes = Readonly<Record<string, AttributeValue>>;
 /** null stands for an optional input that is absent. */
 type Inputs = readonly (Operand | null)[];
 
-/** Runs cases one after the other in this process. Sessions are kept while neighbours share attributes. */
+/** Runs cases one after the other in this process. Graphs are kept while neighbours share attributes. */
 export class KernelTrial {
-  #session: { readonly key: string; readonly session: InferenceSession } | undefined;
+  #engine: Engine | undefined;
+  #graph: { readonly key: string; readonly graph: LoadedGraph } | undefined;
 
   constructor(
     private readonly block: BlockSize,
@@ -55,20 +52,40 @@ export class KernelTrial {
     const comparison = compare(one, this.block);
     const { blocked, standard, shape } = comparison;
     const count = elementCount(shape);
-    const memory = new Float32Array(count + 2 * margin).fill(mark);
-    const result = memory.subarray(margin, margin + count);
+    const engine = (this.#engine ??= await openEngine({ provider: 'cpu', threads: this.threads }));
+    const memories: Memory[] = [];
+    /** Values with a margin before and behind them. */
+    const place = async (values: Float32Array, around: number, shape: readonly number[]): Promise<Place> => {
+      const memory = engine.allocate('float32', values.length + 2 * margin);
+      memories.push(memory);
+      await engine.write(memory, new Float32Array(memory.count).fill(around));
+      await engine.write(memory, values, margin);
+      return { memory, offset: margin, shape };
+    };
     try {
-      const session = await this.#sessionFor(comparison);
-      const feeds: Record<string, Tensor> = {};
-      feed(feeds, 'blocked', blocked.inputs);
-      if (standard) feed(feeds, 'standard', standard.inputs);
-      const fetches = {
-        blocked: newTensor('float32', result, shape),
-        ...(standard && { standard: null }),
+      const graph = await this.#graphFor(engine, comparison);
+      const inputs: Record<string, Place> = {};
+      for (const [prefix, operands] of Object.entries({
+        blocked: blocked.inputs,
+        standard: standard?.inputs,
+      })) {
+        for (const [i, operand] of (operands ?? []).entries()) {
+          // NaN around it: an element that a kernel reads outside spoils the result.
+          if (operand) inputs[`${prefix}${i}`] = await place(operand.values, NaN, operand.shape);
+        }
+      }
+      const outputs: Record<string, Place> = {
+        blocked: await place(new Float32Array(count).fill(mark), mark, shape),
+        ...(standard && { standard: await place(new Float32Array(count), 0, shape) }),
       };
-      const outputs = await session.run(feeds, fetches);
-      const reference = outputs.standard?.data ?? blocked.inputs[0]!.values;
-      const expected = comparison.expected(reference as Float32Array);
+      await engine.run(engine.bind(graph, inputs, outputs));
+      const read = async ({ memory }: Place) => (await engine.read(memory as Memory<'float32'>)).slice();
+      const memory = await read(outputs['blocked']!);
+      const result = memory.subarray(margin, margin + count);
+      const reference = outputs['standard']
+        ? (await read(outputs['standard'])).subarray(margin, margin + count)
+        : blocked.inputs[0]!.values;
+      const expected = comparison.expected(reference);
       const outside = memory.reduce(
         (n, value, i) => n + Number(value !== mark && (i < margin || i >= margin + count)),
         0,
@@ -77,15 +94,18 @@ export class KernelTrial {
       return wrongNumbers(result, expected);
     } catch (error) {
       return `error: ${(error as Error).message.split('\n')[0]!.replace(/^.*was false\. /, '')}`;
+    } finally {
+      for (const memory of memories) engine.free(memory);
     }
   }
 
-  async #sessionFor({ blocked, standard }: Comparison): Promise<InferenceSession> {
+  async #graphFor(engine: Engine, { blocked, standard }: Comparison): Promise<LoadedGraph> {
     const nodes = [node('blocked', blockedDomain, blocked)];
     if (standard) nodes.push(node('standard', '', standard));
     const key = JSON.stringify(nodes);
-    if (this.#session?.key === key) return this.#session.session;
-    await this.close();
+    if (this.#graph?.key === key) return this.#graph.graph;
+    await this.#graph?.graph.close();
+    this.#graph = undefined;
     const value = (name: string, rank: number) => ({
       name,
       type: { dtype: 'float32' as const, shape: Array.from({ length: rank }, (_, i) => `${name}${i}`) },
@@ -105,37 +125,21 @@ export class KernelTrial {
       initializers: [],
       nodes,
     });
-    const session = await createSession(bytes, {
-      intraOpNumThreads: this.threads,
-      graphOptimizationLevel: 'disabled',
-      enableMemPattern: false,
-      logSeverityLevel: 4,
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    });
-    this.#session = { key, session };
-    return session;
+    const graph = await engine.load(bytes, { name: 'trial', optimization: 'disabled' });
+    this.#graph = { key, graph };
+    return graph;
   }
 
   async close(): Promise<void> {
-    await this.#session?.session.release();
-    this.#session = undefined;
+    await this.#engine?.close();
+    this.#engine = undefined;
+    this.#graph = undefined;
   }
 }
 
 function node(name: string, domain: string, { op, attributes, inputs }: Comparison['blocked']): OnnxNode {
   const names = inputs.map((operand, i) => (operand ? `${name}${i}` : ''));
   return { name, opType: op, domain, inputs: names, outputs: [name], attributes };
-}
-
-function feed(feeds: Record<string, Tensor>, prefix: string, inputs: Inputs): void {
-  for (const [i, operand] of inputs.entries()) {
-    if (!operand) continue;
-    const { values, shape } = operand;
-    // NaN around it: an element that a kernel reads outside spoils the result.
-    const memory = new Float32Array(values.length + 2 * margin).fill(NaN);
-    memory.set(values, margin);
-    feeds[`${prefix}${i}`] = newTensor('float32', memory.subarray(margin, margin + values.length), shape);
-  }
 }
 
 function wrongNumbers(actual: Float32Array, expected: Float32Array): string | null {
