@@ -229,10 +229,10 @@ function batchNormProblems(config: Config): string[] {
 const float16: {
   readonly targets: readonly Config['runtime']['target'][];
   readonly providers: readonly Config['runtime']['provider'][];
-} = { targets: ['auto', 'portable', 'cuda'], providers: ['cpu', 'cuda'] };
+} = { targets: ['auto', 'portable', 'cuda', 'ort-training'], providers: ['cpu', 'cuda'] };
 
 function precisionProblems({ runtime }: Config): string[] {
-  const { target, provider, precision } = runtime;
+  const { engine, target, provider, precision } = runtime;
   const problems: string[] = [];
   if (precision === 'float32') return problems;
   const refuse = (key: string, value: string, accepted: readonly string[]) =>
@@ -240,7 +240,8 @@ function precisionProblems({ runtime }: Config): string[] {
       `runtime.precision "${precision}" does not go with runtime.${key} "${value}"; ` +
         `accepted: "float32", or runtime.${key} ${accepted.map((name) => `"${name}"`).join(', ')}`,
     );
-  if (!float16.targets.includes(target)) refuse('target', target, float16.targets);
+  const targets = float16.targets.filter((name) => name !== 'ort-training' || engine === 'python');
+  if (!float16.targets.includes(target)) refuse('target', target, targets);
   if (!float16.providers.includes(provider)) refuse('provider', provider, float16.providers);
   return problems;
 }

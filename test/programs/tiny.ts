@@ -11,7 +11,9 @@ import { Random } from '../../src/random.js';
 import { emit } from '../../src/targets/emit.js';
 import { lower } from '../../src/targets/lower.js';
 import { portable } from '../../src/targets/portable.js';
+import type { Target } from '../../src/targets/target.js';
 import { normal, positive } from '../support/samples.js';
+import { trainingEngine } from '../support/trainingEngine.js';
 
 type MethodInput = Partial<Extract<ConfigInput['method'], { kind: 'moco-v2' }>>;
 
@@ -48,16 +50,19 @@ export function randomWeights({ parameters, statistics }: Declarations): Record<
 
 /**
  * Runs a program; inputs that `feeds` lacks are taken from `weights`, under the prefix `key.` too. A symbolic
- * dimension is as long as its values make it.
+ * dimension is as long as its values make it. On the ONNX Runtime of the target.
  */
 export async function runProgram(
   { graph }: Program,
   feeds: Readonly<Record<string, readonly number[]>>,
   weights: Readonly<Record<string, readonly number[]>> = {},
+  target: Target = portable,
 ): Promise<Record<string, number[]>> {
   const noWeights = { location: '', find: () => ({ offset: 0, length: 0 }) };
-  const model = emit(lower(graph, portable), { opset: portable.opset, version: '', weights: noWeights });
-  const program = await HostGraph.open(withoutDefaults(model), { provider: 'cpu', threads: 1 });
+  const model = emit(lower(graph, target), { opset: target.opset, version: '', weights: noWeights });
+  const engine =
+    target.name === 'ort-training' ? await trainingEngine() : ({ provider: 'cpu', threads: 1 } as const);
+  const program = await HostGraph.open(withoutDefaults(model), engine);
   const tensors = graph.inputs.map(({ name, type: { dtype, shape } }) => {
     const values = feeds[name] ?? weights[name.replace(/^key\./, '')];
     if (!values) throw new Error(`no values for ${name}`);

@@ -1,4 +1,4 @@
-import type { Graph } from '../../graph/graph.js';
+import type { ElementType, Graph } from '../../graph/graph.js';
 import type { Lowering, OpName, OperatorAttributes } from '../../ops/operator.js';
 import { operators } from '../../ops/index.js';
 import { lowerByRules } from '../lower.js';
@@ -23,28 +23,31 @@ export function ortTraining({ cuda }: OrtTrainingOptions): Target {
     optimization: 'all',
     rewrite(graph: Graph) {
       const batchNorms = new BatchNorms(cuda);
+      // The CPU has no kernel of float16, and with its MaxPoolGrad ends the process.
+      const types: readonly ElementType[] = cuda ? ['float32', 'float16'] : ['float32'];
       const rules: LoweringRules = {
-        BatchNormTrain: float32('BatchNormTrain', batchNorms.train),
-        BatchNormTrainGrad: float32('BatchNormTrainGrad', batchNorms.grad),
-        ConvInputGrad: float32('ConvInputGrad', convInputGrad),
-        ConvWeightGrad: float32('ConvWeightGrad', convWeightGrad),
-        ReluGrad: float32('ReluGrad', reluGrad),
-        SoftmaxCrossEntropy: float32('SoftmaxCrossEntropy', softmaxCrossEntropy),
-        ...(!cuda && { MaxPoolGrad: float32('MaxPoolGrad', maxPoolGrad) }),
+        BatchNormTrain: fused('BatchNormTrain', batchNorms.train, types),
+        BatchNormTrainGrad: fused('BatchNormTrainGrad', batchNorms.grad, types),
+        ConvInputGrad: fused('ConvInputGrad', convInputGrad, types),
+        ConvWeightGrad: fused('ConvWeightGrad', convWeightGrad, types),
+        ReluGrad: fused('ReluGrad', reluGrad, types),
+        SoftmaxCrossEntropy: fused('SoftmaxCrossEntropy', softmaxCrossEntropy, ['float32']),
+        ...(!cuda && { MaxPoolGrad: fused('MaxPoolGrad', maxPoolGrad, ['float32']) }),
       };
       return lowerByRules(graph, 'ort-training', rules, (b, value) => batchNorms.read(b, value));
     },
   };
 }
 
-/** A rule for float32 of known shapes, for which all kernels exist; what else there is takes the portable lowering. */
-function float32<K extends OpName>(
+/** A rule for known shapes and the types that kernels exist of; what else there is takes the portable lowering. */
+function fused<K extends OpName>(
   op: K,
   rule: Lowering<OperatorAttributes[K]>,
+  dtypes: readonly ElementType[],
 ): Lowering<OperatorAttributes[K]> {
   return (b, inputs, attributes, types) => {
     const [{ dtype, shape }] = types as [(typeof types)[0]];
-    if (dtype === 'float32' && shape.every((d) => typeof d === 'number'))
+    if (dtypes.includes(dtype) && shape.every((d) => typeof d === 'number'))
       return rule(b, inputs, attributes, types);
     return portable(op)(b, inputs, attributes, types);
   };
