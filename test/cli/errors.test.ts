@@ -51,6 +51,24 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
       /'--batches <count>' argument '0' is invalid.*>= 1/,
     ));
 
+  it('export: options of fine-tuning on a device that are out of range or do not go together', async () => {
+    const cases: [string[], RegExp][] = [
+      [['--training', '--classes', '1'], /'--classes <count>' argument '1' is invalid.*>= 2/],
+      [
+        ['--training', '--trainable', 'head'],
+        /'--trainable <layers>' argument 'head'.* classifier, stage, all/,
+      ],
+      [['--training', '--head'], /'--training' cannot be used with option '--head'/],
+      [
+        ['--training', '--classes', '3', '--classifier'],
+        /'--classes <count>' cannot be used with .*--classifier/,
+      ],
+      [['--classes', '3'], /--classes .*accepted: together with --training/],
+      [['--trainable', 'stage'], /--trainable .*accepted: together with --training/],
+    ];
+    for (const [options, message] of cases) await expectUsageError(['export', output(), ...options], message);
+  });
+
   it('evaluation: a protocol, a share of labels and widths that there are not', async () => {
     await expectUsageError(
       ['probe', output(), '--protocol', 'foo'],
