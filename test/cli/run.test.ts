@@ -105,6 +105,7 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
         'fine-tuning, 2 epochs: trained on 8 images of ',
       ],
       [['export', run], ''],
+      [['export', run, '--training', '--trainable', 'stage'], ''],
       [['report', run], ''],
     ] as const) {
       const { code, stdout, stderr } = await slimclr(...args);
@@ -114,6 +115,7 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
     }
     expect(existsSync(join(run, 'report.html'))).to.equal(true);
     expect(existsSync(join(run, 'export', 'resnet20.w0.50.onnx'))).to.equal(true);
+    expect(existsSync(join(run, 'export', 'resnet20.w0.50.training-stage', 'checkpoint'))).to.equal(true);
   });
 
   it('Ctrl-C: a checkpoint, exit code 130 and how to go on; --resume goes on to the end', async () => {
