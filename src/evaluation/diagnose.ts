@@ -3,6 +3,9 @@ import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
 import type { ViewBatch } from '../data/loader.js';
 import type { ImageSource } from '../data/source.js';
+import type { Engine } from '../engines/engine.js';
+import { replicaOptions } from '../engines/engineOptions.js';
+import { openEngine } from '../engines/openEngine.js';
 import { SlimclrError } from '../errors.js';
 import type { Notices } from '../keep.js';
 import { readManifest } from '../programs/readManifest.js';
@@ -12,7 +15,7 @@ import { openLoader } from '../training/openLoader.js';
 import { TrainingPlan } from '../training/plan.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
-import { openMethodStep } from '../training/steps/openMethodStep.js';
+import { MethodStep } from '../training/steps/methodStep.js';
 import { DivergenceError } from '../training/steps/step.js';
 import { imageName } from './finite.js';
 import { openRunImages } from './runImages.js';
@@ -56,15 +59,17 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   );
   const config: Config = { ...kept, data: { ...data, source: source.name } };
   const loader = await openLoader(config, { source });
+  let engine: Engine | undefined;
   try {
     checkResumable(path, saved, config, loader);
-    const state = new TrainingState(manifest, config);
-    state.restore(saved.tensors, saved.step);
+    const single = { ...config, runtime: { ...config.runtime, replicas: 1 } };
+    engine = await openEngine(replicaOptions(single.runtime));
+    const state = new TrainingState(engine, manifest, config);
+    await state.restore(saved.tensors, saved.step);
     const plan = new TrainingPlan(config, loader.stepsPerEpoch);
     // A step moves the key network before it runs: each starts from that of the checkpoint.
-    const keys = state.keys?.data.slice();
-    const single = { ...config, runtime: { ...config.runtime, replicas: 1 } };
-    const step = await openMethodStep(programs, manifest, single, state);
+    const keys = (await state.keys?.readAll())?.slice();
+    const step = await MethodStep.open(programs, manifest, single, state);
     const measured: Diagnostics[] = [];
     try {
       for (let i = 0; i < batches; i++) {
@@ -72,7 +77,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
         const { epoch, firstBatch } = plan.step(saved.step + i);
         const views: ViewBatch[] = [];
         for (let j = 0; j < config.accumulation; j++) views.push(await loader.batch(epoch, firstBatch + j));
-        if (keys) state.keys!.data.set(keys);
+        if (keys) await state.keys!.writeAll(keys);
         const input = {
           batches: views,
           learningRate: 0,
@@ -109,6 +114,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     await writeResult(runFolder, result, options);
     return result;
   } finally {
+    await engine?.close();
     await loader.close();
   }
 }

@@ -8,6 +8,7 @@ import { floats } from '../engines/hostGraph.js';
 import { UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
 import type { Notices } from '../keep.js';
+import { needsOf } from '../methods/index.js';
 import { replaceFile } from '../replaceFile.js';
 import type { ExportResult, ProbeProtocol } from '../evaluation/results.js';
 import { openRunImages } from '../evaluation/runImages.js';
@@ -57,9 +58,9 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
   const { network, weights } = run;
   const size = options.size === run.config.data.imageSize ? null : (options.size ?? null);
   const config = withSize(run.config, size);
-  if (head && config.method.kind === 'supervised') {
+  if (head && !needsOf(config).embedding) {
     throw new UsageError(
-      `${runFolder}: a supervised run has no embedding; accepted: a run of another method`,
+      `${runFolder}: a ${config.method.kind} run has no embedding; accepted: a run of another method`,
     );
   }
   const widths = chosenWidths(config.widths, options.widths);

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.js';
 import type { Value } from '../graph/graph.js';
 import { distillationLoss, type DistillationTarget } from '../losses/distillation.js';
+import { prefixes } from '../programs/names.js';
 import {
   distilledPrediction,
   type Predictions,
@@ -23,7 +24,7 @@ export function distilled(
     return { loss: own.loss, terms: { [own.name]: own.loss }, predictions };
   }
   const student = predictions[distilledPrediction(distillation)]!;
-  const lessons = teachers.map((label) => graph.input(`teacher.${label}`, student.type));
+  const lessons = teachers.map((label) => graph.input(`${prefixes.teacher}${label}`, student.type));
   const taught = distillationLoss(b, student, lessons, target, distillation);
   const { weight } = distillation;
   const loss = b.op('Add', [

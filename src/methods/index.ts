@@ -7,11 +7,12 @@ import type { Program } from '../programs/program.js';
 import { targets } from '../targets/index.js';
 import { ortTraining } from '../targets/ortTraining/index.js';
 import type { Target } from '../targets/target.js';
-import type { Method } from './method.js';
+import type { Method, Needs } from './method.js';
 import { mocoV2 } from './mocoV2.js';
 import { mocoV3 } from './mocoV3.js';
 import { seed } from './seed.js';
 import { simclr } from './simclr.js';
+import type { MicroBatch, StepContext } from './step.js';
 import { supervised } from './supervised.js';
 
 /** The registry of methods, by `method.kind` of a config. */
@@ -26,6 +27,20 @@ const methods: { readonly [K in MethodName]: Method<K> } = {
 /** The method of a config, which takes that very kind of method config. */
 function methodOf({ kind }: MethodConfig): Method<MethodName> {
   return methods[kind] as Method<MethodName>;
+}
+
+/** What the method of a config asks of its run. */
+export function needsOf({ method }: Pick<Config, 'method'>): Needs {
+  return methodOf(method).needs(method);
+}
+
+/** The passes of a step of a config's method over the micro-batches of one replica. */
+export function runPasses(
+  { method }: Pick<Config, 'method'>,
+  context: StepContext,
+  batches: readonly MicroBatch[],
+): Promise<void> {
+  return methodOf(method).step(context, batches, method);
 }
 
 /** The network of a config: its encoder and its method's heads. */

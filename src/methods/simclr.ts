@@ -6,9 +6,12 @@ import { viewSimilarities } from '../losses/similarities.js';
 import { simclrHead } from '../nn/heads/simclrHead.js';
 import type { Builder } from '../ops/builder.js';
 import { featuresProgram } from '../programs/features.js';
+import { names } from '../programs/names.js';
 import type { Objective } from '../programs/query.js';
 import { distilled } from './distilled.js';
-import { queries, updatesAndEvaluation, type Method } from './method.js';
+import { queries, twoViews, updatesAndEvaluation, type Method } from './method.js';
+import { others } from './others.js';
+import type { MicroBatch, StepContext } from './step.js';
 
 /**
  * SlimCLR-SimCLR (Chen et al., 2020): NT-Xent between all views of a batch; both views of the images are one batch of
@@ -17,6 +20,7 @@ import { queries, updatesAndEvaluation, type Method } from './method.js';
  * of its own images.
  */
 export const simclr: Method<'simclr'> = {
+  needs: () => twoViews,
   heads(add, { hiddenDimension, dimension }) {
     const head = add('head', (options) => simclrHead(options, hiddenDimension, dimension));
     return { head, keyHead: head };
@@ -26,7 +30,60 @@ export const simclr: Method<'simclr'> = {
     ...queries(network, config, 2 * config.batchSize, objective(config, dimension, temperature)),
     ...updatesAndEvaluation(network, config, config.accumulation),
   ],
+  async step(context, batches, { dimension }) {
+    const all = context.share < 1 ? await embeddings(context, batches, dimension) : null;
+    for (const [i, batch] of batches.entries()) {
+      const images = await context.bothViews(batch);
+      await context.pass({
+        inputs: async (label) => {
+          const inputs = { [names.images]: images };
+          for (const [view, rows] of (all?.get(label) ?? []).entries()) {
+            const name = names.otherViews[view]!;
+            const rest = await others(context, name, rows, context.position(i), dimension, label);
+            Object.assign(inputs, rest);
+          }
+          return inputs;
+        },
+        // The loss of a pass is that of all micro-batches, its gradient the part of this one.
+        gradientWeight: 1,
+        positives: async (label) => viewsExchanged(await context.read(context.embedding(label))),
+      });
+    }
+  },
 };
+
+/** By width label: embeddings `[N, D]` of view 1 and of view 2 of all micro-batches, other replicas' too. */
+async function embeddings(
+  context: StepContext,
+  batches: readonly MicroBatch[],
+  dimension: number,
+): Promise<ReadonlyMap<string, readonly (readonly Float32Array[])[]>> {
+  const own = new Map(context.labels.map((label) => [label, [[], []] as [Float32Array[], Float32Array[]]]));
+  const embedding = context.memory('embedding', [2 * context.batchSize, dimension]);
+  for (const batch of batches) {
+    const images = await context.bothViews(batch);
+    for (const [label, views] of own) {
+      await context.run(`features.${label}`, { [names.images]: images }, { [names.embedding]: embedding });
+      const rows = await context.read(embedding);
+      views[0].push(rows.subarray(0, rows.length / 2));
+      views[1].push(rows.subarray(rows.length / 2));
+    }
+  }
+  const all = new Map<string, readonly (readonly Float32Array[])[]>();
+  for (const [label, views] of own) {
+    all.set(label, [await context.gather(views[0]), await context.gather(views[1])]);
+  }
+  return all;
+}
+
+/** Embeddings `[2N, D]` of two views with the views in each other's place: the positive of every row. */
+function viewsExchanged(embeddings: Float32Array): Float32Array {
+  const half = embeddings.length / 2;
+  const exchanged = new Float32Array(embeddings.length);
+  exchanged.set(embeddings.subarray(half));
+  exchanged.set(embeddings.subarray(0, half), half);
+  return exchanged;
+}
 
 function objective(config: Config, dimension: number, temperature: number): Objective {
   const { batchSize, accumulation } = config;
@@ -41,8 +98,8 @@ function objective(config: Config, dimension: number, temperature: number): Obje
       }),
     ) as [Value, Value];
     const others = batchSize * (accumulation - 1);
-    const view1 = withOthers(b, graph, own1, 'other_view1', others, dimension); // [M, D]
-    const view2 = withOthers(b, graph, own2, 'other_view2', others, dimension);
+    const view1 = withOthers(b, graph, own1, names.otherViews[0], others, dimension); // [M, D]
+    const view2 = withOthers(b, graph, own2, names.otherViews[1], others, dimension);
     const logits = viewSimilarities(b, view1, view2); // [2M, 2M - 1]
     const loss = infoNce(b, logits, temperature);
     // A pass has the loss of all micro-batches, so what is distilled of embeddings is theirs too.

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.js';
 import { crossEntropy } from '../losses/crossEntropy.js';
 import { classifier } from '../nn/heads/classifier.js';
+import { names } from '../programs/names.js';
 import type { Objective } from '../programs/query.js';
 import { distilled } from './distilled.js';
 import { queries, updatesAndEvaluation, type Method } from './method.js';
@@ -10,6 +11,7 @@ import { queries, updatesAndEvaluation, type Method } from './method.js';
  * distillation the full width's class scores teach the others in place (Yu and Huang, 2019).
  */
 export const supervised: Method<'supervised'> = {
+  needs: ({ classes }) => ({ classes, views: 1, embedding: false, models: [] }),
   heads(add, { classes }) {
     const head = add('head', (options) => classifier(options, classes));
     return { head, keyHead: head };
@@ -18,12 +20,19 @@ export const supervised: Method<'supervised'> = {
     ...queries(network, config, config.batchSize, objective(config)),
     ...updatesAndEvaluation(network, config, config.accumulation),
   ],
+  async step(context, batches) {
+    for (const batch of batches) {
+      const images = await context.view(batch, 0);
+      const classes = await context.classes(batch);
+      await context.pass({ inputs: () => ({ [names.images]: images, [names.labels]: classes }) });
+    }
+  },
 };
 
 function objective(config: Config): Objective {
   return (pass) => {
     const { b, graph, output: logits } = pass; // [N, classes]
-    const labels = graph.input('labels', { dtype: 'int64', shape: [config.batchSize] });
+    const labels = graph.input(names.labels, { dtype: 'int64', shape: [config.batchSize] });
     const loss = crossEntropy(b, logits, labels);
     return distilled(pass, config, { name: 'cross_entropy', loss }, { logits }, { kind: 'labels', labels });
   };

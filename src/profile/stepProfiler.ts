@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Json } from '../readJson.js';
-import type { Session } from '../runtime/session.js';
 import { kernelTimeSchema, readTrace } from './trace.js';
 
 /** Steps before the first one that counts: in them memory is allocated. */
@@ -47,15 +46,21 @@ interface Count {
   readonly seconds: number;
 }
 
-/** Watches the first steps of a training loop whose sessions write traces, and tells where their time went. */
+/** A graph whose runs are timed, and that writes a trace. */
+export interface TracedGraph extends Count {
+  /** Ends the trace of all runs so far; gives its path. */
+  endTrace(): Promise<string>;
+}
+
+/** Watches the first steps of a training loop whose graphs write traces, and tells where their time went. */
 export class StepProfiler {
   readonly #steps: StepTime[] = [];
   #seen = 0;
-  /** Of each session when the warm-up ended. */
+  /** Of each graph when the warm-up ended. */
   #before = new Map<string, Count>();
 
   private constructor(
-    /** Folder that the sessions write traces to. */
+    /** Folder that the graphs write traces to. */
     readonly traceFolder: string,
   ) {}
 
@@ -64,10 +69,10 @@ export class StepProfiler {
   }
 
   /** To be told of every step. */
-  record(time: StepTime, sessions: ReadonlyMap<string, Session>): void {
+  record(time: StepTime, graphs: ReadonlyMap<string, TracedGraph>): void {
     this.#seen += 1;
     if (this.#seen > warmUpSteps) this.#steps.push(time);
-    else for (const [name, { runs, seconds }] of sessions) this.#before.set(name, { runs, seconds });
+    else for (const [name, { runs, seconds }] of graphs) this.#before.set(name, { runs, seconds });
   }
 
   /** Whether all steps that count are done. */
@@ -81,17 +86,17 @@ export class StepProfiler {
   }
 
   /** Ends the traces and says where the time went; undefined when no step counts. */
-  async profile(sessions: ReadonlyMap<string, Session>): Promise<Profile | undefined> {
+  async profile(traced: ReadonlyMap<string, TracedGraph>): Promise<Profile | undefined> {
     const steps = this.#steps.length;
     if (steps === 0) return undefined;
     const graphs: GraphProfile[] = [];
-    for (const [name, session] of sessions) {
+    for (const [name, graph] of traced) {
       const before = this.#before.get(name)!;
-      const kernels = await readTrace(await session.endTrace(), before.runs);
+      const kernels = await readTrace(await graph.endTrace(), before.runs);
       graphs.push({
         name,
-        runs: (session.runs - before.runs) / steps,
-        milliseconds: ((session.seconds - before.seconds) * 1000) / steps,
+        runs: (graph.runs - before.runs) / steps,
+        milliseconds: ((graph.seconds - before.seconds) * 1000) / steps,
         kernels: kernels.map(({ calls, milliseconds, ...kernel }) => ({
           ...kernel,
           calls: calls / steps,

@@ -2,6 +2,7 @@ import { Graph } from '../graph/graph.js';
 import type { Parameter } from '../nn/parameter.js';
 import { Builder } from '../ops/builder.js';
 import { widthLabel } from '../nn/widthLabel.js';
+import { prefixes } from './names.js';
 import type { Program } from './program.js';
 
 /** Parameters that more than one width trains, the full width among them: their gradients must be summed. */
@@ -28,10 +29,10 @@ export function combineProgram(
     const region = slice(width);
     if (!region) continue;
     const input = (prefix: string, shape: readonly number[]) => {
-      inputsOf.set(`${prefix}.${name}`, name);
-      return graph.input(`${prefix}.${name}`, { dtype: 'float32', shape });
+      inputsOf.set(`${prefix}${name}`, name);
+      return graph.input(`${prefix}${name}`, { dtype: 'float32', shape });
     };
-    const [sum, gradient] = [input('sum', shape), input('grad', region.shape)];
+    const [sum, gradient] = [input(prefixes.sum, shape), input(prefixes.gradient, region.shape)];
     const added = b.scope(name, () => b.op('AddBlock', [sum, gradient], { starts: region.start }));
     graph.output(`new_sum.${name}`, added);
     outputsOf.set(`new_sum.${name}`, name);

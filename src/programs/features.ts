@@ -4,6 +4,7 @@ import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
 import { networkBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
+import { names } from './names.js';
 import type { Network } from './network.js';
 import type { Program } from './program.js';
 
@@ -15,9 +16,12 @@ export function featuresProgram(network: Network, config: Config, width: number)
   const graph = new Graph(`features.${widthLabel(width)}`);
   const b = new Builder(graph);
   const size = viewSize(config);
-  const images = graph.input('images', { dtype: 'float32', shape: [2 * config.batchSize, 3, size, size] });
+  const images = graph.input(names.images, {
+    dtype: 'float32',
+    shape: [2 * config.batchSize, 3, size, size],
+  });
   const f = new Forward(networkBuilder(b, config.runtime.precision), width, 'train');
   const output = b.cast(network.head.forward(f, network.encoder.forward(f, images)), 'float32');
-  graph.output('embedding', b.op('L2Normalize', [output]));
+  graph.output(names.embedding, b.op('L2Normalize', [output]));
   return { name: graph.name, kind: 'features', width: widthLabel(width), graph };
 }

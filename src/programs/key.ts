@@ -4,6 +4,7 @@ import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
 import { networkBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
+import { names } from './names.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 
@@ -22,13 +23,13 @@ export function keyProgram(network: Network, config: Config): Program {
   } = config;
   const graph = new Graph('key');
   const b = new Builder(graph);
-  const images = graph.input('images', {
+  const images = graph.input(names.images, {
     dtype: 'float32',
     shape: [batchSize, 3, viewSize(config), viewSize(config)],
   });
   const f = new Forward(networkBuilder(b, precision), widths[0]!, 'train', keyPrefix);
   const embedding = b.cast(network.keyHead.forward(f, network.encoder.forward(f, images)), 'float32');
-  graph.output('keys', b.op('L2Normalize', [embedding]));
+  graph.output(names.keys, b.op('L2Normalize', [embedding]));
   const outputsOf = new Map(outputStatistics(b, f, precision, keyPrefix));
   return { name: 'key', kind: 'key', width: widthLabel(widths[0]!), graph, outputsOf };
 }

@@ -8,6 +8,7 @@ import { Builder } from '../ops/builder.js';
 import { networkBuilder } from '../precision/autocast.js';
 import { lossScaleInput, lossScaling } from '../precision/lossScaling.js';
 import { widthLabel } from '../nn/widthLabel.js';
+import { names, prefixes } from './names.js';
 import type { Network } from './network.js';
 import { outputStatistics, type Program } from './program.js';
 
@@ -76,7 +77,7 @@ export function queryProgram(
   } = config;
   const graph = new Graph(`query.${widthLabel(width)}`);
   const b = new Builder(graph);
-  const images = graph.input('images', {
+  const images = graph.input(names.images, {
     dtype: 'float32',
     shape: [batch, 3, viewSize(config), viewSize(config)],
   });
@@ -89,15 +90,15 @@ export function queryProgram(
   );
   const lambda = lossWeights(techniques.reweighting, widths)[widths.indexOf(width)]!;
   const lossWeight = graph.input(
-    'loss_weight',
+    names.lossWeight,
     { dtype: 'float32', shape: [] },
     { kind: 'inline', values: Float32Array.of(lambda) },
   );
 
-  graph.output('loss', loss);
+  graph.output(names.loss, loss);
   for (const [name, term] of Object.entries(terms)) graph.output(name, term);
-  graph.output('logits', predictions.logits);
-  if (predictions.embedding) graph.output('embedding', predictions.embedding);
+  graph.output(names.logits, predictions.logits);
+  if (predictions.embedding) graph.output(names.embedding, predictions.embedding);
 
   const outputsOf = new Map(outputStatistics(b, f, precision));
   const trained = [...f.parameters];
@@ -106,15 +107,15 @@ export function queryProgram(
   const seed = scaling ? scaling.scaled(lossWeight) : lossWeight;
   for (const [i, gradient] of gradients(b, loss, blocks, seed).entries()) {
     const { name } = trained[i]![0];
-    graph.output(`grad.${name}`, scaling ? scaling.unscaled(gradient) : gradient);
-    outputsOf.set(`grad.${name}`, name);
+    graph.output(`${prefixes.gradient}${name}`, scaling ? scaling.unscaled(gradient) : gradient);
+    outputsOf.set(`${prefixes.gradient}${name}`, name);
   }
   return {
     name: graph.name,
     kind: 'query',
     width: widthLabel(width),
     graph,
-    scalars: ['loss_weight', ...(scaling ? [lossScaleInput] : [])],
+    scalars: [names.lossWeight, ...(scaling ? [lossScaleInput] : [])],
     outputsOf,
   };
 }

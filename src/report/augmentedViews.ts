@@ -2,6 +2,7 @@ import { viewAugmentations } from '../config/augmentation.js';
 import { viewSize, type Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { openSource } from '../data/source.js';
+import { needsOf } from '../methods/index.js';
 import type { ReportOptions } from './options.js';
 import { denormalized, thumbnail } from './thumbnail.js';
 
@@ -20,7 +21,7 @@ export async function augmentedViews(
   count: number,
   options: ReportOptions = {},
 ): Promise<AugmentedImage[]> {
-  const { augmentation, data, method, seed } = config;
+  const { augmentation, data, seed } = config;
   const { mean, std } = data;
   const size = viewSize(config);
   const source = await openSource(data.source, { ...options, limit: data.limit, seed, offline: true });
@@ -37,7 +38,7 @@ export async function augmentedViews(
   });
   try {
     const { indices, views } = await loader.batch(0, 0);
-    const seen = method.kind === 'supervised' ? views.slice(0, 1) : views;
+    const seen = views.slice(0, needsOf(config).views);
     const viewOf = (batch: Float32Array, position: number) => {
       const input = batch.subarray(position * 3 * size * size);
       return thumbnail(denormalized(input, size, mean, std));

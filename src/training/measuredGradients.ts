@@ -1,8 +1,8 @@
 import { gradientDiagnostics, sharedWeights, type WidthGradient } from '../diagnostics/gradients.js';
+import type { Arena } from '../engines/arena.js';
 import { cut, leading } from '../graph/region.js';
 import { elementCount } from '../onnx/model.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
-import type { Arena } from '../runtime/arena.js';
 import type { ReplicaGroup } from '../runtime/replicaGroup.js';
 import { unpack, wholeBlocks, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { Diagnostics } from '../diagnostics/measured.js';
@@ -21,12 +21,12 @@ export class MeasuredGradients {
   }
 
   /** Takes the gradients of a pass's widths, before they are added up. */
-  add(gradients: GradientSum, labels: readonly string[]): void {
+  async add(gradients: GradientSum, labels: readonly string[]): Promise<void> {
     for (const label of labels) {
       const sums = this.#widths.get(label) ?? new Map<string, Float32Array>();
       this.#widths.set(label, sums);
       for (const { name, slices, layout } of this.#weights) {
-        const values = rowMajor(gradients.block(label, name).data as Float32Array, slices[label]!, layout);
+        const values = rowMajor(await gradients.block(label, name), slices[label]!, layout);
         const sum = sums.get(name);
         if (sum) for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
         else sums.set(name, Float32Array.from(values));
@@ -40,16 +40,17 @@ export class MeasuredGradients {
   }
 
   /** `total`: the sum of all of them, laid out like the parameters. */
-  diagnostics(total: Arena): Gradients {
+  async diagnostics(total: Arena): Promise<Gradients> {
     const { parameters, labels } = this.manifest;
     const entries = new Map(parameters.map((entry) => [entry.name, entry]));
     const widths = Array.from(this.#widths, ([label, sums]): WidthGradient => ({
       label,
       gradient: (name) => sums.get(name)!,
     }));
+    const values = await total.readAll();
     return gradientDiagnostics(parameters, labels, widths, (name) => {
       const { shape, layout } = entries.get(name)!;
-      return rowMajor(total.view(name), shape, layout);
+      return rowMajor(total.viewOf(name, values), shape, layout);
     });
   }
 }

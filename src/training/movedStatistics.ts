@@ -1,6 +1,7 @@
 import { batchNormMomentum } from '../nn/switchableBatchNorm.js';
+import type { Arena } from '../engines/arena.js';
+import { elementCount } from '../onnx/model.js';
 import type { GraphEntry } from '../programs/manifest.js';
-import type { Arena } from '../runtime/arena.js';
 import type { ReplicaGroup } from '../runtime/replicaGroup.js';
 
 /** Running statistics of batch norm that replicas move, each by its own micro-batches (docs/method.md, replicas). */
@@ -15,9 +16,9 @@ export class MovedStatistics {
     private readonly group: ReplicaGroup,
   ) {}
 
-  begin(): void {
+  async begin(): Promise<void> {
     this.#moves.clear();
-    if (this.group.size > 1) this.#before = this.statistics.data.slice();
+    if (this.group.size > 1) this.#before = (await this.statistics.readAll()).slice();
   }
 
   /** Counts a run of a graph that moves statistics. */
@@ -27,18 +28,20 @@ export class MovedStatistics {
 
   /** Of several replicas: the statistics as if the micro-batches of all had come one after the other. */
   async join(): Promise<void> {
-    const moved = await this.group.gather(this.statistics.data.slice());
+    const joined = (await this.statistics.readAll()).slice();
+    const moved = await this.group.gather(joined.slice());
     for (const [graph, moves] of this.#moves) {
       const kept = (1 - batchNormMomentum) ** moves;
       for (const { of } of graph.outputs) {
         if (of === undefined || !this.statistics.has(of)) continue;
-        const joined = this.statistics.view(of);
         const first = this.statistics.offset(of);
-        for (let i = 0; i < joined.length; i++) {
-          const before = this.#before[first + i]!;
-          joined[i] = moved.reduce((r, values) => kept * r + (values[first + i]! - kept * before), before);
+        const end = first + elementCount(this.statistics.place(of).shape);
+        for (let i = first; i < end; i++) {
+          const before = this.#before[i]!;
+          joined[i] = moved.reduce((r, values) => kept * r + (values[i]! - kept * before), before);
         }
       }
     }
+    await this.statistics.writeAll(joined);
   }
 }

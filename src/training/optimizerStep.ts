@@ -1,12 +1,13 @@
 import type { OptimizerConfig } from '../config/optimization.js';
+import type { Arena } from '../engines/arena.js';
 import { clipScale } from '../optimizers/clipping.js';
 import { optimizerOf, type Optimizer } from '../optimizers/optimizer.js';
 import type { UpdateName } from '../optimizers/updateGraph.js';
 import type { ParameterEntry } from '../programs/manifest.js';
-import type { Arena } from '../runtime/arena.js';
-import { scalarTensor, type Session, type Tensor } from '../runtime/session.js';
-import { inPieces, PieceRuns, type Arenas } from './pieces.js';
+import { longPiece, pieceRuns } from './pieces.js';
+import { ScalarInputs, ScalarOutputs } from './scalars.js';
 import type { ParameterRange, TrainingState } from './state.js';
+import type { StepGraphs, StepRun } from './steps/stepGraphs.js';
 
 export interface UpdateInput {
   readonly learningRate: number;
@@ -21,65 +22,95 @@ interface UpdateSpan extends ParameterRange {
   readonly graph: UpdateName;
 }
 
+/** The pieces of a range whose gradients' squares are summed, each into a scalar. */
+interface NormPieces {
+  readonly runs: readonly StepRun[];
+  readonly sums: readonly string[];
+}
+
 /** One step of the optimiser over the arenas, in place. */
 export class OptimizerStep {
   readonly #optimizer: Optimizer;
-  readonly #spans: readonly (UpdateSpan & { readonly runs: PieceRuns })[];
+  readonly #scalars: ScalarInputs;
+  readonly #spans: readonly (UpdateSpan & { readonly runs: readonly StepRun[] })[];
+  /** By range; where the norm of the gradients is bounded. */
+  readonly #norms = new Map<ParameterRange, NormPieces>();
+  readonly #sums: ScalarOutputs | null = null;
 
-  /** `sessions` by the name of the graph; `parameters` are the manifest's; `gradients` is laid out like the parameters. */
+  /** `parameters` are the manifest's; `gradients` is laid out like the parameters. */
   constructor(
-    private readonly sessions: ReadonlyMap<string, Session>,
+    private readonly graphs: StepGraphs,
     private readonly config: OptimizerConfig,
     parameters: readonly ParameterEntry[],
     private readonly state: Pick<TrainingState, 'parameters' | 'slots' | 'ranges'>,
-    private readonly gradients: Arena,
+    gradients: Arena,
   ) {
+    const { engine } = graphs;
     this.#optimizer = optimizerOf(config);
-    const slots = new Map(this.#optimizer.slots.map((slot) => [slot, state.slots.get(slot)!.data]));
-    const written = { parameter: state.parameters.data, ...Object.fromEntries(slots) };
-    const inputs = { ...written, gradient: gradients.data };
+    const own = Object.keys(this.#optimizer.scalars(1));
+    this.#scalars = new ScalarInputs(engine, [
+      'learning_rate',
+      'gradient_scale',
+      'decay',
+      'no_decay',
+      ...own.flatMap((name) => [`${name}.all`, `${name}.narrow`]),
+    ]);
+    this.#scalars.set('decay', config.weightDecay);
+    const written = { parameter: state.parameters, ...Object.fromEntries(state.slots) };
+    const inputs = { ...written, gradient: gradients };
     const outputs = Object.fromEntries(
       Object.entries(written).map(([name, arena]) => [`new_${name}`, arena]),
     );
     this.#spans = state.ranges
       .flatMap((range) => spans(range, parameters, state.parameters, this.#optimizer))
-      .map((span) => ({ ...span, runs: this.#runs(span, inputs, outputs) }));
+      .map((span) => {
+        const { graph, start, end, decay, fullWidth } = span;
+        const scalars = {
+          learning_rate: this.#scalars.place('learning_rate'),
+          weight_decay: this.#scalars.place(decay ? 'decay' : 'no_decay'),
+          ...(config.clipNorm > 0 && { gradient_scale: this.#scalars.place('gradient_scale') }),
+          ...Object.fromEntries(
+            own.map((name) => [name, this.#scalars.place(`${name}.${fullWidth ? 'all' : 'narrow'}`)]),
+          ),
+        };
+        const whole = graph === 'update.tensor' ? end - start : undefined;
+        return { ...span, runs: pieceRuns(graphs, graph, span, { inputs, outputs, scalars }, whole) };
+      });
+    if (config.clipNorm === 0) return;
+    const pieces = state.ranges.map((range) => [range, gradients.pieces(range, longPiece)] as const);
+    const names = pieces.map(([{ start }, places]) => places.map((_, i) => `${start}.${i}`));
+    this.#sums = new ScalarOutputs(engine, names.flat());
+    for (const [r, [range, places]] of pieces.entries()) {
+      const sums = names[r]!;
+      const runs = places.map((gradient, i) =>
+        graphs.bind('norm', { gradient }, { sum_of_squares: this.#sums!.place(sums[i]!) }),
+      );
+      this.#norms.set(range, { runs, sums });
+    }
   }
 
   async run({ learningRate, allWidths, steps }: UpdateInput): Promise<void> {
     const active = ({ fullWidth }: ParameterRange) => allWidths || fullWidth;
-    const { clipNorm, weightDecay } = this.config;
-    const shared: Record<string, Tensor> = { learning_rate: scalarTensor(learningRate) };
+    const { clipNorm } = this.config;
+    this.#scalars.set('learning_rate', learningRate);
+    for (const part of ['all', 'narrow'] as const) {
+      const scalars = Object.entries(this.#optimizer.scalars(steps[part]));
+      for (const [name, value] of scalars) this.#scalars.set(`${name}.${part}`, value);
+    }
     if (clipNorm > 0) {
       const sumOfSquares = await this.#sumOfSquares(this.state.ranges.filter(active));
-      shared['gradient_scale'] = scalarTensor(clipScale(sumOfSquares, clipNorm));
+      this.#scalars.set('gradient_scale', clipScale(sumOfSquares, clipNorm));
     }
-    for (const span of this.#spans.filter(active)) {
-      const scalars = this.#optimizer.scalars(span.fullWidth ? steps.all : steps.narrow);
-      await span.runs.run({
-        ...shared,
-        weight_decay: scalarTensor(span.decay ? weightDecay : 0),
-        ...Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, scalarTensor(value)])),
-      });
-    }
-  }
-
-  #runs(span: UpdateSpan, inputs: Arenas, outputs: Arenas): PieceRuns {
-    const whole = span.graph === 'update.tensor' ? span.end - span.start : undefined;
-    return new PieceRuns(this.sessions.get(span.graph)!, span, inputs, outputs, whole);
+    await this.#scalars.send();
+    await this.graphs.run(this.#spans.filter(active).flatMap(({ runs }) => runs));
   }
 
   /** Of all gradients in some ranges; the sum over pieces is float64. */
   async #sumOfSquares(ranges: readonly ParameterRange[]): Promise<number> {
-    const piece = scalarTensor(0);
-    let sum = 0;
-    for (const range of ranges) {
-      for (const [gradient] of inPieces(range, this.gradients.data)) {
-        await this.sessions.get('norm')!.runInto({ gradient: gradient! }, { sum_of_squares: piece });
-        sum += (piece.data as Float32Array)[0]!;
-      }
-    }
-    return sum;
+    const norms = ranges.map((range) => this.#norms.get(range)!);
+    await this.graphs.run(norms.flatMap(({ runs }) => runs));
+    await this.#sums!.receive();
+    return norms.flatMap(({ sums }) => sums).reduce((total, name) => total + this.#sums!.get(name), 0);
   }
 }
 

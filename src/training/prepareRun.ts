@@ -6,18 +6,20 @@ import { counted } from '../counted.js';
 import { withAbsolutePaths } from '../data/absolutePaths.js';
 import { pixelNotices } from '../data/pixelCheck.js';
 import { openSource, type ImageSource } from '../data/source.js';
+import { replicaOptions } from '../engines/engineOptions.js';
+import { openEngine } from '../engines/openEngine.js';
 import { UsageError } from '../errors.js';
-import { buildPrograms } from '../methods/index.js';
+import { buildPrograms, needsOf } from '../methods/index.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { replaceFile } from '../replaceFile.js';
 import { recordFile, readTargetRecord, targetOf, writeTargetRecord } from '../tuning/targetRecord.js';
 import { checkpointFolder, latestCheckpoint, listCheckpoints, readCheckpoint } from './checkpoint.js';
 import { removeTornCheckpoints } from './checkpointIndex.js';
+import { checkModel, keepModel } from './modelCopy.js';
 import { checkResumable, threadsNotice } from './resume.js';
 import { DeclinedLayers, runTarget } from './runTarget.js';
 import { setAsideLog } from './setAsideLog.js';
 import { TrainingState } from './state.js';
-import { checkTeacher, keepTeacher } from './teacherCopy.js';
 import type { PreparedRun } from './trainingLoop.js';
 
 export interface RunOptions {
@@ -50,14 +52,15 @@ export async function prepareRun(
   { onProgress, onNotice, signal }: RunReport,
 ): Promise<PreparedRun> {
   const config = withAbsolutePaths(given);
-  const { data, method, seed } = config;
+  const { data, seed } = config;
+  const { models } = needsOf(config);
   if (resume === false && (await listCheckpoints(runFolder)).length > 0) {
     throw new UsageError(
       `${runFolder} already holds a run; --resume continues it, another --output starts a new one`,
     );
   }
   const checkpoint = resume === true ? (await latestCheckpoint(runFolder)).path : resume;
-  if (checkpoint === false && method.kind === 'seed') await checkTeacher(method.teacher);
+  if (checkpoint === false) for (const model of models) await checkModel(model);
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
   const source = await openSource(data.source, {
     limit: data.limit,
@@ -90,19 +93,26 @@ export async function prepareRun(
   // A run that ended before its first checkpoint has left nothing to go on from: its log is of another one.
   if (!saved) await setAsideLog(runFolder);
   const manifest = await buildPrograms(config, programs, target);
-  if (method.kind === 'seed') await keepTeacher(method.teacher, programs, { isNew: saved === null });
+  for (const model of models) await keepModel(model, programs, { isNew: saved === null });
   await writeTargetRecord(join(runFolder, recordFile), record);
   if (declined.notice) onNotice(declined.notice);
   const write = (partial: string) => writeFile(partial, formatConfig(config));
   await replaceFile(join(runFolder, 'config.json'), write, { durable: true });
-  const state = new TrainingState(manifest, config);
-  if (saved) state.restore(saved.tensors, saved.step);
-  else state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
-  return { config, programs, manifest, runFolder, source, state, profile, ...cache };
+  const engine = await openEngine(replicaOptions(config.runtime));
+  try {
+    const state = new TrainingState(engine, manifest, config);
+    if (saved) await state.restore(saved.tensors, saved.step);
+    else await state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, seed);
+    return { config, programs, manifest, runFolder, source, state, profile, ...cache };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 }
 
 /** Throws a UsageError when the images do not fill a batch or lack the labels that the method trains with. */
-function checkImages({ accumulation, batchSize, data, method }: Config, source: ImageSource): void {
+function checkImages(config: Config, source: ImageSource): void {
+  const { accumulation, batchSize, data, method } = config;
   const total = batchSize * accumulation;
   if (source.length < total) {
     const batch = accumulation === 1 ? `batchSize ${batchSize}` : `batchSize times accumulation, ${total}`;
@@ -111,16 +121,17 @@ function checkImages({ accumulation, batchSize, data, method }: Config, source: 
         'accepted: at least one batch',
     );
   }
-  if (method.kind !== 'supervised') return;
+  const { classes } = needsOf(config);
+  if (classes === null) return;
   if (source.classes === null) {
     throw new UsageError(
-      `${data.source}: the images have no labels, which method.kind "supervised" trains with; ` +
+      `${data.source}: the images have no labels, which method.kind "${method.kind}" trains with; ` +
         'accepted: a data set, or a folder with a folder a class',
     );
   }
-  if (source.classes.length !== method.classes) {
+  if (source.classes.length !== classes) {
     throw new UsageError(
-      `${data.source}: ${source.classes.length} classes, and method.classes is ${method.classes}; ` +
+      `${data.source}: ${source.classes.length} classes, and method.classes is ${classes}; ` +
         `accepted: method.classes=${source.classes.length}`,
     );
   }

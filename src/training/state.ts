@@ -1,4 +1,6 @@
 import type { Config } from '../config/schema.js';
+import { Arena, type ArenaEntry } from '../engines/arena.js';
+import type { Engine } from '../engines/engine.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
 import { sameShape } from '../graph/graph.js';
 import { formatType } from '../onnx/model.js';
@@ -7,7 +9,6 @@ import { SlimclrError } from '../errors.js';
 import { optimizerOf } from '../optimizers/optimizer.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
-import { Arena } from '../runtime/arena.js';
 import { pack, storedShape, unpack } from '../targets/parameterLayout.js';
 
 /** First word of the random streams that the queue is drawn from. */
@@ -22,7 +23,7 @@ export interface ParameterRange {
   readonly fullWidth: boolean;
 }
 
-/** Everything that training changes. All tensors are views of a few arenas. */
+/** Everything that training changes, in a few arenas of an engine. */
 export class TrainingState {
   readonly parameters: Arena;
   /** What the optimiser keeps, by the names of its slots, each laid out like `parameters`. */
@@ -41,47 +42,53 @@ export class TrainingState {
   /** Steps done. */
   step = 0;
 
-  constructor(manifest: Manifest, { method, optimizer }: Pick<Config, 'method' | 'optimizer'>) {
+  /** Zeros. */
+  constructor(
+    readonly engine: Engine,
+    manifest: Manifest,
+    { method, optimizer }: Pick<Config, 'method' | 'optimizer'>,
+  ) {
+    const arena = (entries: readonly ArenaEntry[]) => new Arena(engine, entries);
     const stored = manifest.parameters.map(({ name, shape, layout }) => ({
       name,
       shape: storedShape(shape, layout),
     }));
-    this.parameters = new Arena(stored);
-    this.slots = new Map(optimizerOf(optimizer).slots.map((slot) => [slot, new Arena(stored)]));
-    this.keys = manifest.graphs.some(({ kind }) => kind === 'momentum') ? new Arena(stored) : null;
-    this.statistics = new Arena(manifest.statistics);
+    this.parameters = arena(stored);
+    this.slots = new Map(optimizerOf(optimizer).slots.map((slot) => [slot, arena(stored)]));
+    this.keys = manifest.graphs.some(({ kind }) => kind === 'momentum') ? arena(stored) : null;
+    this.statistics = arena(manifest.statistics);
     this.queue =
-      'queueSize' in method
-        ? new Arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }])
-        : null;
+      'queueSize' in method ? arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]) : null;
     this.#entries = new Map(manifest.parameters.map((entry) => [entry.name, entry]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
   }
 
   /** Starts from the weights of a program folder, which are in the target's layouts: the key network copies the query's, the queue is random. */
-  initialize(weights: ReadonlyMap<string, TensorData>, seed: number): void {
-    load(this.parameters, weights);
-    load(this.statistics, weights);
-    this.keys?.data.set(this.parameters.data);
-    for (const { data } of this.slots.values()) data.fill(0);
-    if (this.queue) fillQueue(this.queue, seed);
+  async initialize(weights: ReadonlyMap<string, TensorData>, seed: number): Promise<void> {
+    await load(this.parameters, weights);
+    await load(this.statistics, weights);
+    if (this.keys) await load(this.keys, weights);
+    for (const arena of this.slots.values()) await arena.writeAll(new Float32Array(arena.length));
+    if (this.queue) await this.queue.write('queue', randomQueue(this.queue.place('queue').shape, seed));
     this.step = 0;
   }
 
   /**
-   * All tensors by the name they have in a checkpoint, row-major whatever the target keeps. Those that are plain
-   * anyway share memory with the state; of the others a copy is made when `data` is read.
+   * All tensors by the name they have in a checkpoint, row-major whatever the target keeps; good until the next step.
+   * Of those that are not plain a copy is made when `data` is read.
    */
-  tensors(): Map<string, TensorData> {
+  async tensors(): Promise<Map<string, TensorData>> {
     const tensors = new Map<string, TensorData>();
     for (const [arena, prefix] of this.#parts()) {
+      const values = await arena.readAll();
       for (const { name, shape: stored } of arena.entries) {
         const { shape, layout } = this.#entries.get(name) ?? { shape: stored, layout: 'plain' };
+        const view = arena.viewOf(name, values);
         tensors.set(prefix + name, {
           dtype: 'float32',
           shape,
           get data() {
-            return unpack(arena.view(name), shape, layout);
+            return unpack(view, shape, layout);
           },
         });
       }
@@ -90,29 +97,30 @@ export class TrainingState {
   }
 
   /** Takes the tensors of a checkpoint. Throws when one is missing or of another shape. */
-  restore(tensors: ReadonlyMap<string, TensorData>, step: number): void {
+  async restore(tensors: ReadonlyMap<string, TensorData>, step: number): Promise<void> {
     for (const [arena, prefix] of this.#parts()) {
       for (const { name, shape: stored } of arena.entries) {
         const { shape, layout } = this.#entries.get(name) ?? { shape: stored, layout: 'plain' };
-        arena.view(name).set(pack(valuesOf(tensors, prefix + name, shape), shape, layout));
+        await arena.write(name, pack(valuesOf(tensors, prefix + name, shape), shape, layout));
       }
     }
     this.step = step;
   }
 
   /** Name, as in a checkpoint, of a tensor with an infinite value or NaN; null when there is none. */
-  firstNotFinite(): string | null {
+  async firstNotFinite(): Promise<string | null> {
     for (const [arena, prefix] of this.#parts()) {
-      if (isFinite(arena.data)) continue;
-      const broken = arena.entries.find(({ name }) => !isFinite(arena.view(name)))!;
+      const values = await arena.readAll();
+      if (isFinite(values)) continue;
+      const broken = arena.entries.find(({ name }) => !isFinite(arena.viewOf(name, values)))!;
       return prefix + broken.name;
     }
     return null;
   }
 
-  /** The memory of all of it, in the same order for every state of one config. */
-  get arenas(): readonly Float32Array[] {
-    return this.#parts().map(([arena]) => arena.data);
+  /** All of it, in the same order for every state of one config. */
+  get arenas(): readonly Arena[] {
+    return this.#parts().map(([arena]) => arena);
   }
 
   #parts(): readonly (readonly [Arena, string])[] {
@@ -133,8 +141,8 @@ function isFinite(values: Float32Array): boolean {
   return sum === 0;
 }
 
-function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>): void {
-  for (const { name, shape } of arena.entries) arena.view(name).set(valuesOf(tensors, name, shape));
+async function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>): Promise<void> {
+  for (const { name, shape } of arena.entries) await arena.write(name, valuesOf(tensors, name, shape));
 }
 
 function valuesOf(
@@ -152,10 +160,10 @@ function valuesOf(
   return tensor.data as Float32Array;
 }
 
-/** Random unit rows, as MoCo starts its queue. */
-function fillQueue(queue: Arena, seed: number): void {
-  const [rows, dimension] = queue.entries[0]!.shape as [number, number];
-  const values = queue.view('queue');
+/** Random unit rows `[K, D]`, as MoCo starts its queue. */
+function randomQueue(shape: readonly number[], seed: number): Float32Array {
+  const [rows, dimension] = shape as readonly [number, number];
+  const values = new Float32Array(rows * dimension);
   for (let row = 0; row < rows; row++) {
     const random = new Random(queueStream, seed, row);
     const entry = values.subarray(row * dimension, (row + 1) * dimension);
@@ -163,6 +171,7 @@ function fillQueue(queue: Arena, seed: number): void {
     const norm = Math.hypot(...entry);
     for (let i = 0; i < dimension; i++) entry[i] = entry[i]! / norm;
   }
+  return values;
 }
 
 function ranges(parameters: readonly ParameterEntry[], fullLabel: string, arena: Arena): ParameterRange[] {
@@ -170,7 +179,7 @@ function ranges(parameters: readonly ParameterEntry[], fullLabel: string, arena:
   for (const [i, { name, decay, slices }] of parameters.entries()) {
     const start = arena.offset(name);
     const next = parameters[i + 1];
-    const end = next ? arena.offset(next.name) : arena.data.length;
+    const end = next ? arena.offset(next.name) : arena.length;
     const fullWidth = fullLabel in slices;
     const last = found.at(-1);
     if (last && last.decay === decay && last.fullWidth === fullWidth)

@@ -27,7 +27,7 @@ export interface PreparedRun {
   readonly runFolder: string;
   /** The images of the config. */
   readonly source: ImageSource;
-  /** At its start, or that of the checkpoint to go on from. */
+  /** At its start, or that of the checkpoint to go on from; the loop closes its engine. */
   readonly state: TrainingState;
   readonly cacheDirectory?: string;
   /** Write `profile.json` into the run folder when the first steps are done: where their time went. */
@@ -60,7 +60,7 @@ export async function trainingLoop(run: PreparedRun, options: LoopOptions): Prom
   const { emit, openMonitor, onProgress, stop } = options;
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
   const loader = await openLoader(config, { source, ...cache });
-  const resources: { close(): Promise<void> }[] = [loader];
+  const resources: { close(): Promise<void> }[] = [loader, state.engine];
   const stopped = (reason: StopReason, message?: string): StopReason => {
     const seconds = secondsSince(started);
     emit({ type: 'stop', reason, step: state.step, seconds, ...(message !== undefined && { message }) });
@@ -201,7 +201,7 @@ class Training {
     const { config, runFolder, source, state } = this.prepared;
     if (state.step === this.#saved) return;
     const { fingerprint } = source;
-    const broken = state.firstNotFinite();
+    const broken = await state.firstNotFinite();
     if (broken !== null) {
       const kept = (await listCheckpoints(runFolder)).length > 0 ? 'the last checkpoint is kept: ' : '';
       throw new DivergenceError(
@@ -209,7 +209,7 @@ class Training {
       );
     }
     const epoch = this.plan.epochsAfter(state.step);
-    const saved = { config, epoch, step: state.step, fingerprint, tensors: state.tensors() };
+    const saved = { config, epoch, step: state.step, fingerprint, tensors: await state.tensors() };
     const { path } = await writeCheckpoint(runFolder, saved, config.checkpoint.keep);
     this.#saved = state.step;
     this.options.emit({ type: 'checkpoint', epoch, step: state.step, file: path });
@@ -223,7 +223,7 @@ class Training {
     const began = performance.now();
     const step = state.step - 1;
     try {
-      const accuracies = await this.parts.monitor!.evaluate(state.tensors(), stop);
+      const accuracies = await this.parts.monitor!.evaluate(await state.tensors(), stop);
       const { epoch } = this.plan.step(step);
       emit({ type: 'knn', epoch, step, accuracies, seconds: secondsSince(began) });
       return true;
@@ -238,12 +238,12 @@ class Training {
   async #profile(times: { step: number; seconds: number; loaderSeconds: number }): Promise<void> {
     const profiler = this.#profiler;
     if (!profiler) return;
-    const { sessions } = this.parts.step;
-    profiler.record(times, sessions);
+    const { graphs } = this.parts.step;
+    profiler.record(times, graphs);
     const { runFolder, state } = this.prepared;
     if (!profiler.complete && state.step < this.plan.total) return;
     this.#profiler = undefined;
-    const profile = await profiler.profile(sessions);
+    const profile = await profiler.profile(graphs);
     await profiler.close();
     if (!profile) return;
     const file = join(runFolder, 'profile.json');

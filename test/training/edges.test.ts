@@ -12,6 +12,7 @@ import { externalFiles } from '../../src/onnx/externalFiles.js';
 import { sha256File } from '../../src/onnx/hash.js';
 import { listCheckpoints } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
+import type { Arena } from '../../src/engines/arena.js';
 import { prepareRun } from '../../src/training/prepareRun.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { resumedConfig } from '../../src/training/resumedConfig.js';
@@ -123,20 +124,21 @@ describe('pretrain, at the edges of a run', function () {
 
   it('a statistic of a width that rests, a velocity or a queue entry that is not finite: no checkpoint, the tensor named', async () => {
     const config = tinyConfig(source, { epochs: 2, checkpoint: { everyEpochs: 1 } });
-    for (const [name, poison] of [
+    const poison = (arena: Arena, name: string, value: number) => arena.write(name, Float32Array.of(value));
+    for (const [name, poisoned] of [
       [
         'encoder.bn1.w0.50.running_var',
-        ({ statistics }) => (statistics.view('encoder.bn1.w0.50.running_var')[0] = Infinity),
+        ({ statistics }) => poison(statistics, 'encoder.bn1.w0.50.running_var', Infinity),
       ],
       [
         'velocity.encoder.bn1.w0.50.beta',
-        ({ slots }) => (slots.get('velocity')!.view('encoder.bn1.w0.50.beta')[0] = NaN),
+        ({ slots }) => poison(slots.get('velocity')!, 'encoder.bn1.w0.50.beta', NaN),
       ],
-      ['key.encoder.bn1.w0.50.beta', ({ keys }) => (keys!.view('encoder.bn1.w0.50.beta')[0] = NaN)],
-    ] as readonly [string, (state: Awaited<ReturnType<typeof prepareRun>>['state']) => void][]) {
+      ['key.encoder.bn1.w0.50.beta', ({ keys }) => poison(keys!, 'encoder.bn1.w0.50.beta', NaN)],
+    ] as readonly [string, (state: Awaited<ReturnType<typeof prepareRun>>['state']) => Promise<void>][]) {
       const runFolder = join(folder, `poisoned-${name}`);
       const run = await prepareRun({ config, runFolder }, { onProgress: () => {}, onNotice: () => {} });
-      poison(run.state);
+      await poisoned(run.state);
       const logged: TrainingEvent[] = [];
       const error = await rejection(
         trainingLoop(run, {

@@ -1,96 +1,117 @@
 import { expect } from 'chai';
 import { emitMethod } from '../../src/methods/index.js';
-import { elementCount, encodeModel } from '../../src/onnx/model.js';
+import { elementCount } from '../../src/onnx/model.js';
+import type { TensorData } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
 import type { EmittedPrograms } from '../../src/programs/folder.js';
-import { floatTensor, Session, type Tensor } from '../../src/runtime/session.js';
+import type { Engine, Place } from '../../src/engines/engine.js';
+import { floats, HostGraph } from '../../src/engines/hostGraph.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { GradientSum } from '../../src/training/gradientSum.js';
 import { TrainingState } from '../../src/training/state.js';
+import { StepGraphs } from '../../src/training/steps/stepGraphs.js';
 import { tinyConfig } from '../programs/tiny.js';
 import { normal } from '../support/samples.js';
 
-const config = tinyConfig({ widths: [1, 0.75, 0.5], runtime: { target: 'portable' } });
+const config = tinyConfig({ widths: [1, 0.75, 0.5], accumulation: 2, runtime: { target: 'portable' } });
 
 describe('GradientSum', () => {
-  const { manifest, programs } = emitMethod(config);
+  const emitted = emitMethod(config);
+  const { manifest } = emitted;
   const queries = manifest.graphs.filter(({ kind }) => kind === 'query');
-  const { parameters } = new TrainingState(manifest, config);
+  let engine: Engine;
+  before(async () => (engine = await openEngine({ provider: 'cpu', threads: 2 })));
+  after(() => engine.close());
 
-  it('widths 1, 0.75 and 0.5: what they write adds up in place, each at its leading block', async () => {
-    const gradients = new GradientSum(manifest, parameters);
+  it('widths 1, 0.75 and 0.5: what they write adds up in place, each at its leading block; then passes', async () => {
+    const { parameters } = new TrainingState(engine, manifest, config);
+    const graphs = await openGraphs(engine, emitted);
+    const gradients = new GradientSum(manifest, parameters, graphs);
     const expected = new Map(parameters.entries.map(({ name, shape }) => [name, zeros(shape)]));
-    for (const [stream, query] of queries.entries()) {
-      const random = new Random(7, stream);
-      const fetches = gradients.fetches(query, true);
-      for (const { name, of } of query.outputs) {
-        if (!(name in fetches)) continue;
-        const { data, dims } = fetches[name]!;
-        const { shape } = parameters.entries.find((entry) => entry.name === of)!;
-        const values = data as Float32Array;
-        for (let i = 0; i < values.length; i++) {
-          values[i] = Math.floor(100 * random.normal());
-          expected.get(of!)![placeIn(shape, dims, i)]! += values[i]!;
+    for (const step of [0, 1]) {
+      gradients.begin();
+      for (const sum of expected.values()) sum.fill(0);
+      for (const pass of [0, 1, 2]) {
+        for (const [stream, query] of queries.entries()) {
+          const random = new Random(7, step, pass, stream);
+          const places = gradients.outputs(query, true);
+          for (const { name, of } of query.outputs) {
+            if (!(name in places)) continue;
+            const { memory, offset, shape: block } = places[name] as Place<'float32'>;
+            const { shape } = parameters.entries.find((entry) => entry.name === of)!;
+            const values = Float32Array.from({ length: elementCount(block) }, () =>
+              Math.floor(100 * random.normal()),
+            );
+            for (const [i, value] of values.entries()) expected.get(of!)![placeIn(shape, block, i)]! += value;
+            await engine.write(memory, values, offset);
+          }
         }
+        await graphs.run(gradients.end(true));
+      }
+      for (const [name, sum] of expected) {
+        expect([...(await gradients.total.read(name))], name).to.deep.equal(sum);
       }
     }
-    const sessions = await openCombines(programs);
-    await gradients.combine(sessions);
-    for (const session of sessions.values()) await session.close();
-    for (const [name, sum] of expected) expect([...gradients.arena.view(name)], name).to.deep.equal(sum);
+    await graphs.close();
   });
 
   it('blocked gradients on the cpu target: in place as in new memory', async () => {
     // Whole blocks, parts of one, and all of a parameter; the stem, convolutions and a head.
-    const { manifest, programs } = emitMethod(config, cpuTarget(16));
+    const emitted = emitMethod(config, cpuTarget(16));
+    const { manifest, programs } = emitted;
     expect(manifest.parameters.filter(({ layout }) => layout !== 'plain')).to.have.length.above(10);
-    const gradients = new GradientSum(manifest, new TrainingState(manifest, config).parameters);
+    const graphs = await openGraphs(engine, emitted);
+    const { parameters } = new TrainingState(engine, manifest, config);
+    const gradients = new GradientSum(manifest, parameters, graphs);
     const random = new Random(8, 0);
-    const sums: Record<string, Tensor> = {};
-    for (const { name, shape } of gradients.arena.entries) {
-      gradients.arena.view(name).set(normal(random, elementCount(shape)));
-      sums[name] = floatTensor(gradients.arena.view(name).slice(), shape);
+    const sums: Record<string, TensorData> = {};
+    for (const { name, shape } of gradients.total.entries) {
+      const values = Float32Array.from(normal(random, elementCount(shape)));
+      await gradients.total.write(name, values);
+      sums[name] = floats(values, shape);
     }
-    const sessions = await openCombines(programs);
-    for (const session of sessions.values()) {
-      const { width, inputs, outputs } = session.entry;
-      const feeds: Record<string, Tensor> = {};
-      for (const { name, shape } of inputs) {
+    for (const { entry, model } of programs.filter(({ entry }) => entry.kind === 'combine')) {
+      const graph = await HostGraph.open(model, engine, { name: entry.name, optimization: 'disabled' });
+      const feeds: Record<string, TensorData> = {};
+      for (const { name, shape } of entry.inputs) {
         const [kind, ...rest] = name.split('.');
         const of = rest.join('.');
-        if (kind === 'sum') feeds[name] = sums[of]!;
+        if (kind === 'sum') feeds[name] = floats(sums[of]!.data as Float32Array, shape as number[]);
         else {
-          const block = gradients.block(width!, of);
-          (block.data as Float32Array).set(normal(random, elementCount(shape)));
-          feeds[name] = block;
+          const { memory, offset } = gradients.blockPlace(entry.width!, of);
+          const values = Float32Array.from(normal(random, elementCount(shape as number[])));
+          await engine.write(memory, values, offset);
+          feeds[name] = floats(values, shape as number[]);
         }
       }
-      const results = await session.run(feeds);
-      for (const { name, of } of outputs) sums[of!] = results[name]!.reshape(sums[of!]!.dims);
+      const results = await graph.run(feeds);
+      for (const { name, of } of entry.outputs) sums[of!] = results[name]!;
+      await graph.close();
     }
-    await gradients.combine(sessions);
-    for (const session of sessions.values()) await session.close();
+    gradients.begin();
+    await graphs.run(gradients.end(true));
+    await graphs.close();
     for (const [name, { data }] of Object.entries(sums)) {
-      expect([...gradients.arena.view(name)], name).to.deep.equal([...(data as Float32Array)]);
+      expect([...(await gradients.total.read(name))], name).to.deep.equal([...(data as Float32Array)]);
     }
   });
 
-  it('the full width alone: its gradients are in the arena without a sum', () => {
-    const gradients = new GradientSum(manifest, parameters);
-    const fetches = gradients.fetches(queries[0]!, false);
-    expect(fetches['grad.head.fc1.weight']).to.equal(gradients.arena.tensor('head.fc1.weight'));
+  it('the full width alone: its gradients are in the arena without a sum', async () => {
+    const { parameters } = new TrainingState(engine, manifest, config);
+    const graphs = await openGraphs(engine, emitted);
+    const gradients = new GradientSum(manifest, parameters, graphs);
+    const places = gradients.outputs(queries[0]!, false);
+    expect(places['grad.head.fc1.weight']).to.deep.equal(gradients.total.place('head.fc1.weight'));
+    expect(gradients.end(false)).to.deep.equal([]);
+    await graphs.close();
   });
 });
 
-async function openCombines(programs: EmittedPrograms['programs']): Promise<Map<string, Session>> {
-  const sessions = new Map<string, Session>();
-  for (const { entry, model } of programs.filter(({ entry }) => entry.kind === 'combine')) {
-    sessions.set(
-      entry.name,
-      await Session.of(entry, encodeModel(model), { provider: 'cpu', threads: 2, optimization: 'disabled' }),
-    );
-  }
-  return sessions;
+/** The graphs that add gradients up. */
+function openGraphs(engine: Engine, { manifest, programs }: EmittedPrograms): Promise<StepGraphs> {
+  const sums = programs.filter(({ entry }) => entry.kind === 'combine' || entry.kind === 'accumulate');
+  return StepGraphs.of(engine, sums, manifest);
 }
 
 function zeros(shape: readonly number[]): number[] {

@@ -3,11 +3,14 @@ import { gradientDiagnostics } from '../../src/diagnostics/gradients.js';
 import { elementCount } from '../../src/onnx/model.js';
 import type { Manifest, ParameterEntry } from '../../src/programs/manifest.js';
 import { Random } from '../../src/random.js';
-import { Arena } from '../../src/runtime/arena.js';
+import { Arena } from '../../src/engines/arena.js';
+import type { Engine } from '../../src/engines/engine.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { pack, storedShape, type ParameterLayout } from '../../src/targets/parameterLayout.js';
 import { GradientSum } from '../../src/training/gradientSum.js';
 import { MeasuredGradients, rowMajor } from '../../src/training/measuredGradients.js';
 import { normal } from '../support/samples.js';
+import { openStepGraphs } from '../support/stepGraphs.js';
 
 const labels = ['w1.00', 'w0.75', 'w0.25'];
 
@@ -54,6 +57,13 @@ function stuffed(values: Float32Array, shape: readonly number[], layout: Paramet
 }
 
 describe('MeasuredGradients', () => {
+  let engine: Engine;
+  before(async () => (engine = await openEngine({ provider: 'cpu', threads: 1 })));
+  after(() => engine.close());
+  /** Without graphs: nothing is added up here. */
+  const open = async () =>
+    new GradientSum(manifest, new Arena(engine, stored), await openStepGraphs(engine, []));
+
   const stored = parameters.map(({ name, shape, layout }) => ({ name, shape: storedShape(shape, layout) }));
   const random = new Random(23);
   const drawn = (shape: readonly number[]) => Float32Array.from(normal(random, elementCount(shape)));
@@ -66,48 +76,51 @@ describe('MeasuredGradients', () => {
   const expected = gradientDiagnostics(parameters, labels, widths, (name) => totals.get(name)!);
 
   /** A pass in which every width writes its gradient times a factor. */
-  function write(gradients: GradientSum, factor: number): void {
+  async function write(gradients: GradientSum, factor: number): Promise<void> {
     for (const { label, gradient } of widths) {
       for (const { name, slices, layout } of parameters) {
         const values = gradient(name).map((x) => factor * x);
-        (gradients.block(label, name).data as Float32Array).set(stuffed(values, slices[label]!, layout));
+        const { memory, offset } = gradients.blockPlace(label, name);
+        await engine.write(memory, stuffed(values, slices[label]!, layout), offset);
       }
     }
   }
 
   /** What is left when all are added up; the sum is where the full width's gradients were. */
-  function sumUp(gradients: GradientSum): void {
+  async function sumUp(gradients: GradientSum): Promise<void> {
     for (const { name, shape, layout } of parameters) {
-      gradients.total.view(name).set(pack(totals.get(name)!, shape, layout));
+      await gradients.total.write(name, pack(totals.get(name)!, shape, layout));
     }
   }
 
-  it('blocked layouts, blocks that do not fill them: the same as of the row-major gradients', () => {
-    const gradients = new GradientSum(manifest, new Arena(stored));
+  it('blocked layouts, blocks that do not fill them: the same as of the row-major gradients', async () => {
+    const gradients = await open();
     const measured = new MeasuredGradients(manifest);
-    write(gradients, 1);
-    measured.add(gradients, labels);
-    sumUp(gradients);
-    expect(measured.diagnostics(gradients.total)).to.deep.equal(expected);
+    await write(gradients, 1);
+    await measured.add(gradients, labels);
+    await sumUp(gradients);
+    expect(await measured.diagnostics(gradients.total)).to.deep.equal(expected);
   });
 
-  it('two passes: the gradients of a width are those of both', () => {
-    const gradients = new GradientSum(manifest, new Arena(stored));
+  it('two passes: the gradients of a width are those of both', async () => {
+    const gradients = await open();
     const measured = new MeasuredGradients(manifest);
     // Both passes have a quarter of each gradient; what else they have in one tensor cancels out.
     const odd = new Map(
       widths.map(({ label, gradient }) => [label, gradient('fc').map((x, i) => (i % 2 ? x : 5))]),
     );
     for (const sign of [1, -1]) {
-      write(gradients, 0.25);
+      await write(gradients, 0.25);
       for (const label of labels) {
-        const fc = gradients.block(label, 'fc').data as Float32Array;
+        const fc = (await gradients.block(label, 'fc')).slice();
         for (const [i, x] of odd.get(label)!.entries()) fc[i]! += sign * x;
+        const { memory, offset } = gradients.blockPlace(label, 'fc');
+        await engine.write(memory, fc, offset);
       }
-      measured.add(gradients, labels);
+      await measured.add(gradients, labels);
     }
-    sumUp(gradients);
-    const { cosines, gradientNorms } = measured.diagnostics(gradients.total);
+    await sumUp(gradients);
+    const { cosines, gradientNorms } = await measured.diagnostics(gradients.total);
     expect(gradientNorms).to.deep.equal(expected.gradientNorms);
     for (const [i, { cosine }] of cosines.entries()) {
       expect(cosine).to.be.closeTo(expected.cosines[i]!.cosine, 1e-6);

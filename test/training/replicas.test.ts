@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { viewSize, type Config, type ConfigInput } from '../../src/config/schema.js';
+import { replicaOptions } from '../../src/engines/engineOptions.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
@@ -39,8 +41,9 @@ describe('replicas', function () {
   /** Opens a step and gives it with its state, in which training begins. */
   async function open(programs: string, config: Config) {
     const manifest = await readManifest(programs);
-    const state = new TrainingState(manifest, config);
-    state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, config.seed);
+    const engine = await openEngine(replicaOptions(config.runtime));
+    const state = new TrainingState(engine, manifest, config);
+    await state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, config.seed);
     return { state, step: await openStep(programs, manifest, config, state) };
   }
 
@@ -74,16 +77,19 @@ describe('replicas', function () {
         try {
           for (const i of [0, 1]) {
             // From the same weights each time: rounding turns a ReLU over now and then, which later steps would show.
-            for (const [j, arena] of one.state.arenas.entries()) arena.set(many.state.arenas[j]!);
+            for (const [j, arena] of one.state.arenas.entries())
+              await arena.writeAll(await many.state.arenas[j]!.readAll());
             const steps = { all: i, narrow: i, total: 2 };
             const batches = microBatches(config, i);
             const input = { batches, learningRate: 0.01, allWidths: true, steps, diagnose: true };
             expectClose(await one.step.run(input), await many.step.run(input));
-            expectSameTensors(one.state, many.state);
+            await expectSameTensors(one.state, many.state);
           }
         } finally {
-          await one.step.close();
-          await many.step.close();
+          for (const { state, step } of [one, many]) {
+            await step.close();
+            await state.engine.close();
+          }
         }
       }
     });
@@ -128,9 +134,9 @@ function expectClose(expected: StepResult, actual: StepResult): void {
   for (const [i, value] of a.entries()) expect(b[i]).to.be.closeTo(value, 1e-5 * Math.abs(value) + 1e-5);
 }
 
-function expectSameTensors(expected: TrainingState, actual: TrainingState): void {
-  const found = actual.tensors();
-  for (const [name, { data }] of expected.tensors()) {
+async function expectSameTensors(expected: TrainingState, actual: TrainingState): Promise<void> {
+  const found = await actual.tensors();
+  for (const [name, { data }] of await expected.tensors()) {
     const values = found.get(name)!.data as Float32Array;
     let [difference, largest] = [0, 0];
     for (const [i, value] of (data as Float32Array).entries()) {

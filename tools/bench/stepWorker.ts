@@ -5,6 +5,8 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { viewSize, type Config } from '../../src/config/schema.js';
+import { replicaOptions } from '../../src/engines/engineOptions.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
 import { readManifest } from '../../src/programs/readManifest.js';
@@ -15,8 +17,9 @@ const folder = process.argv[2]!;
 const manifest = await readManifest(folder);
 const config = manifest.config as Config;
 const { seed, batchSize, schedule } = config;
-const state = new TrainingState(manifest, config);
-state.initialize((await readSafetensors(join(folder, manifest.weights))).tensors, seed);
+const engine = await openEngine(replicaOptions(config.runtime));
+const state = new TrainingState(engine, manifest, config);
+await state.initialize((await readSafetensors(join(folder, manifest.weights))).tensors, seed);
 const step = await openStep(folder, manifest, config, state);
 const views = [randomImages(0), randomImages(1)] as const;
 

@@ -2,18 +2,21 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MethodName } from '../../src/config/methods.js';
 import { viewSize, type Config } from '../../src/config/schema.js';
+import type { Engine, Place, Places } from '../../src/engines/engine.js';
+import { replicaOptions } from '../../src/engines/engineOptions.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { Graph } from '../../src/graph/graph.js';
-import { encodeModel } from '../../src/onnx/model.js';
+import { elementCount, encodeModel } from '../../src/onnx/model.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { Builder } from '../../src/ops/builder.js';
 import { keyPrefix } from '../../src/programs/key.js';
 import { emitFrozen } from '../../src/programs/emitFrozen.js';
 import type { GraphEntry, Manifest, ParameterEntry } from '../../src/programs/manifest.js';
-import type { Session, Tensor, Tensors as OrtTensors } from '../../src/runtime/session.js';
 import { unpack } from '../../src/targets/parameterLayout.js';
 import { portable } from '../../src/targets/portable.js';
 import { TrainingState } from '../../src/training/state.js';
-import { openMethodStep, teacherFile } from '../../src/training/steps/openMethodStep.js';
+import { modelFile } from '../../src/training/steps/frozenModel.js';
+import { MethodStep } from '../../src/training/steps/methodStep.js';
 import type { MicroBatch, StepCounts } from '../../src/training/steps/step.js';
 import { rowMajorGradient } from './step.js';
 
@@ -29,8 +32,8 @@ export interface Moment {
 
 /**
  * One step of training by the step that training itself runs, on the programs of a folder. Inputs and results are
- * named as in README.md, row-major whatever layout the graphs keep; what one query graph computes is taken from its
- * session as it runs. A gradient may have more channels than its width uses, as many as fill the kernels' blocks.
+ * named as in README.md, row-major whatever layout the graphs keep; what one query graph computes is taken from it
+ * as it runs. A gradient may have more channels than its width uses, as many as fill the kernels' blocks.
  */
 export async function runTrainingStep(
   folder: string,
@@ -39,13 +42,14 @@ export async function runTrainingStep(
   { learningRate, steps, slowStart }: Moment,
 ): Promise<NamedTensors> {
   const config = manifest.config as Config;
-  const state = new TrainingState(manifest, config);
-  state.restore(withKeys(inputs, manifest), steps.all);
+  const engine = await openEngine(replicaOptions(config.runtime));
+  const state = new TrainingState(engine, manifest, config);
+  await state.restore(withKeys(inputs, manifest), steps.all);
   await writeTeacher(folder, config);
-  const step = await openMethodStep(folder, manifest, config, state);
   const results: NamedTensors = new Map();
-  const recorder = new Recorder(manifest, config, inputs);
-  for (const session of step.sessions.values()) recorder.listen(session);
+  const recorder = new Recorder(engine, manifest, config, inputs);
+  const onRun = recorder.record.bind(recorder);
+  const step = await MethodStep.open(folder, manifest, config, state, { onRun });
   const batches = microBatches(inputs, config);
   const { losses } = await step.run({ batches, learningRate, allWidths: !slowStart, steps });
 
@@ -55,27 +59,30 @@ export async function runTrainingStep(
     }
   }
   for (const [name, tensor] of recorder.results()) results.set(name, tensor);
-  const { total } = step['runner'].gradients;
+  const { total } = step.runner.gradients;
+  const sums = Float32Array.from(await total.readAll());
   for (const { name, shape, layout } of manifest.parameters) {
     if (!recorder.trained.has(name)) continue;
     results.set(`grad.${name}`, {
       dtype: 'float32',
       shape,
-      data: unpack(total.view(name), shape, layout),
+      data: unpack(total.viewOf(name, sums), shape, layout),
     });
   }
   const keyInputs = new Set(
     manifest.graphs.find(({ kind }) => kind === 'key')?.inputs.map(({ name }) => name),
   );
-  for (const [name, tensor] of state.tensors()) {
+  for (const [name, tensor] of await state.tensors()) {
     // The key network has room for what it does not use.
-    if (!name.startsWith(keyPrefix) || keyInputs.has(name)) results.set(`new.${name}`, tensor);
+    if (name.startsWith(keyPrefix) && !keyInputs.has(name)) continue;
+    results.set(`new.${name}`, { ...tensor, data: (tensor.data as Float32Array).slice() });
   }
   await step.close();
+  await engine.close();
   return results;
 }
 
-/** Takes from the sessions what they compute, and gives the losses the keys that the inputs hold. */
+/** Takes from the graphs what they compute, and gives the losses the keys that the inputs hold. */
 class Recorder {
   /** Parameters that some width has a gradient of. */
   readonly trained = new Set<string>();
@@ -86,7 +93,11 @@ class Recorder {
   readonly #gradients: NamedTensors = new Map();
   readonly #rows = new Map<string, Rows>();
 
+  /** Of each graph so far. */
+  readonly #runs = new Map<string, number>();
+
   constructor(
+    private readonly engine: Engine,
     manifest: Manifest,
     config: Config,
     private readonly inputs: ReadonlyMap<string, TensorData>,
@@ -96,16 +107,12 @@ class Recorder {
     this.#batches = config.accumulation;
   }
 
-  listen(session: Session): void {
-    const { entry } = session;
-    const runInto = session.runInto.bind(session);
-    let runs = 0;
-    session.runInto = async (feeds, outputs) => {
-      await runInto(feeds, outputs);
-      if (entry.kind === 'query') this.#query(entry, outputs, runs);
-      if (entry.kind === 'key' || entry.kind === 'normalize') this.#keys(outputs['keys']!, runs);
-      runs += 1;
-    };
+  /** After each run of a graph. */
+  async record(entry: GraphEntry, outputs: Places): Promise<void> {
+    const runs = this.#runs.get(entry.name) ?? 0;
+    this.#runs.set(entry.name, runs + 1);
+    if (entry.kind === 'query') await this.#query(entry, outputs, runs);
+    if (entry.kind === 'key' || entry.kind === 'normalize') await this.#keys(outputs['keys']!, runs);
   }
 
   /** Gradients by width, embeddings, logits and keys. */
@@ -114,34 +121,38 @@ class Recorder {
     return new Map([...this.#gradients, ...rows]);
   }
 
-  #query({ width = '', outputs: declared }: GraphEntry, outputs: OrtTensors, run: number): void {
+  async #query({ width = '', outputs: declared }: GraphEntry, outputs: Places, run: number): Promise<void> {
     for (const { name, of = '' } of declared) {
       const parameter = this.#parameters.get(of);
       if (!parameter) continue;
       this.trained.add(of);
-      const gradient = rowMajorGradient(Float32Array.from(values(outputs[name]!)), parameter, width);
+      const gradient = rowMajorGradient(await this.#values(outputs[name]!), parameter, width);
       const sum = this.#gradients.get(`${width}.${name}`)?.data as Float32Array | undefined;
       if (!sum) this.#gradients.set(`${width}.${name}`, gradient);
       else (gradient.data as Float32Array).forEach((value, i) => (sum[i]! += value));
     }
     const { embedding, logits } = outputs;
-    if (embedding && this.#kind === 'simclr') {
+    const rows = embedding && (await this.#values(embedding));
+    if (rows && this.#kind === 'simclr') {
       // Of all micro-batches, this one's first, in each view.
       for (const view of [0, 1]) {
-        const start = (view * embedding.data.length) / 2;
-        const own = values(embedding).subarray(start, start + embedding.data.length / (2 * this.#batches));
+        const start = (view * rows.length) / 2;
+        const own = rows.subarray(start, start + rows.length / (2 * this.#batches));
         this.#add(`${width}.embedding`, embedding, view, own);
       }
-    } else if (embedding) this.#add(`${width}.embedding`, embedding, this.#viewOf(run));
+    } else if (rows) this.#add(`${width}.embedding`, embedding, this.#viewOf(run), rows);
     // Negatives within the batch have no order of their own, so neither have the columns of such logits.
-    if (this.#kind !== 'simclr' && this.#kind !== 'moco-v3') this.#add(`${width}.logits`, logits!, 0);
+    if (this.#kind !== 'simclr' && this.#kind !== 'moco-v3') {
+      this.#add(`${width}.logits`, logits!, 0, await this.#values(logits!));
+    }
   }
 
-  #keys(keys: Tensor, run: number): void {
+  async #keys(keys: Place, run: number): Promise<void> {
     const name = this.#kind === 'moco-v3' ? `keys${this.#viewOf(run) + 1}` : 'keys';
-    const rows = this.#add(name, keys, 0);
+    const values = await this.#values(keys);
+    const { count } = this.#add(name, keys, 0, values);
     const given = this.inputs.get(name)?.data as Float32Array | undefined;
-    if (given) values(keys).set(given.subarray(rows.count - keys.data.length, rows.count));
+    if (given) await this.engine.write(keys.memory, given.slice(count - values.length, count), keys.offset);
   }
 
   /** Which view a run of a graph is of: MoCo v3 takes turns. */
@@ -149,8 +160,12 @@ class Recorder {
     return this.#kind === 'moco-v3' ? run % 2 : 0;
   }
 
-  #add(name: string, tensor: Tensor, view: number, data = values(tensor)): Rows {
-    const rows = this.#rows.get(name) ?? new Rows(tensor.dims[1]!);
+  async #values({ memory, offset, shape }: Place): Promise<Float32Array> {
+    return Float32Array.from((await this.engine.read(memory, offset, elementCount(shape))) as Float32Array);
+  }
+
+  #add(name: string, tensor: Place, view: number, data: Float32Array): Rows {
+    const rows = this.#rows.get(name) ?? new Rows(tensor.shape[1]!);
     this.#rows.set(name, rows);
     rows.add(view, data);
     return rows;
@@ -176,8 +191,6 @@ class Rows {
     return { dtype: 'float32', shape: [data.length / this.columns, this.columns], data };
   }
 }
-
-const values = (tensor: Tensor) => tensor.data as Float32Array;
 
 /** The inputs with a key network's parameters: what it does not use is the trained network's. */
 export function withKeys(inputs: ReadonlyMap<string, TensorData>, { parameters }: Manifest): NamedTensors {
@@ -218,7 +231,7 @@ export async function writeTeacher(folder: string, config: Config): Promise<void
   const pixels = b.reshape(images, [batchSize, 3 * size * size]);
   const { dimension } = config.method;
   graph.output('embedding', b.op('Slice', [pixels], { starts: [0], ends: [dimension], axes: [1] }));
-  await writeFile(join(folder, teacherFile), encodeModel(emitFrozen(graph, portable)));
+  await writeFile(join(folder, modelFile({ key: 'teacher' })), encodeModel(emitFrozen(graph, portable)));
 }
 
 /** What that teacher gives, `[M, D]`, not normalised. */

@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/schema.js';
+import { replicaOptions } from '../../src/engines/engineOptions.js';
+import { openEngine } from '../../src/engines/openEngine.js';
 import { methodPrograms } from '../../src/methods/index.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { emitPrograms } from '../../src/programs/folder.js';
@@ -12,8 +14,7 @@ import { unpack } from '../../src/targets/parameterLayout.js';
 import { portable } from '../../src/targets/portable.js';
 import type { Target } from '../../src/targets/target.js';
 import { TrainingState } from '../../src/training/state.js';
-import type { MethodStep } from '../../src/training/steps/methodStep.js';
-import { openMethodStep } from '../../src/training/steps/openMethodStep.js';
+import { MethodStep } from '../../src/training/steps/methodStep.js';
 import { drawInputs } from '../reference/inputs.js';
 import { microBatches, withKeys, writeTeacher } from '../reference/trainingStep.js';
 import type { DrawnConfig } from './configs.js';
@@ -101,13 +102,14 @@ class OpenConfig {
       const { manifest, programs: files } = emitPrograms(network, config, target, trained);
       for (const { entry, bytes } of files) await writeFile(join(folder, entry.file), bytes);
       await writeTeacher(folder, config);
-      const state = new TrainingState(manifest, config);
+      const engine = await openEngine(replicaOptions(config.runtime));
+      const state = new TrainingState(engine, manifest, config);
       return new OpenConfig(
         config,
         folder,
         manifest,
         state,
-        await openMethodStep(folder, manifest, config, state),
+        await MethodStep.open(folder, manifest, config, state),
       );
     } catch (error) {
       rmSync(folder, { recursive: true });
@@ -117,7 +119,7 @@ class OpenConfig {
 
   async run(inputs: ReadonlyMap<string, TensorData>): Promise<Run> {
     const { config, manifest, state, step } = this;
-    state.restore(withKeys(inputs, manifest), 0);
+    await state.restore(withKeys(inputs, manifest), 0);
     const losses: Map<string, number>[] = [];
     const gradients: Float32Array[] = [];
     const moves: Float32Array[] = [];
@@ -128,10 +130,10 @@ class OpenConfig {
       const result = await step.run({ batches, learningRate, allWidths: true, steps: done });
       losses.push(termsOf(result.losses));
       if (i > 0) continue;
-      const { total } = step['runner'].gradients;
-      const after = state.tensors();
+      const { total } = step.runner.gradients;
+      const [after, sums] = [await state.tensors(), await total.readAll()];
       for (const { name, shape, layout } of manifest.parameters) {
-        gradients.push(Float32Array.from(unpack(total.view(name), shape, layout)));
+        gradients.push(Float32Array.from(unpack(total.viewOf(name, sums), shape, layout)));
         const before = inputs.get(name)!.data as Float32Array;
         const now = after.get(name)!.data as Float32Array;
         moves.push(before.map((value, j) => now[j]! - value));
@@ -142,6 +144,7 @@ class OpenConfig {
 
   async close(): Promise<void> {
     await this.step.close();
+    await this.state.engine.close();
     rmSync(this.folder, { recursive: true });
   }
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/schema.js';
 import type { Manifest } from '../../programs/manifest.js';
 import type { TrainingState } from '../state.js';
-import { openMethodStep } from './openMethodStep.js';
+import { MethodStep } from './methodStep.js';
 import { ReplicatedStep } from './replicatedStep.js';
 import type { Step } from './step.js';
 
@@ -18,5 +18,5 @@ export function openStep(
 ): Promise<Step> {
   return config.runtime.replicas > 1
     ? ReplicatedStep.open(folder, manifest, config, state, traceFolder)
-    : openMethodStep(folder, manifest, config, state, { traceFolder });
+    : MethodStep.open(folder, manifest, config, state, { traceFolder });
 }

@@ -1,62 +1,52 @@
+import type { Config } from '../../config/schema.js';
+import { runPasses } from '../../methods/index.js';
+import type { Manifest } from '../../programs/manifest.js';
+import type { TrainingState } from '../state.js';
 import type { Step, StepInput, StepResult } from './step.js';
-import type { PassWeights, StepRunner } from './stepRunner.js';
-import { StepDiagnostics, type Positives } from './stepDiagnostics.js';
+import { StepDiagnostics } from './stepDiagnostics.js';
+import { StepRunner, type StepOptions } from './stepRunner.js';
 
-/** What every method's step does: its passes, then the optimiser. */
-export abstract class MethodStep implements Step {
+/** The step of a config's method as one replica runs it: its passes, then the optimiser. */
+export class MethodStep implements Step {
   readonly #diagnostics: StepDiagnostics;
 
-  constructor(protected readonly runner: StepRunner) {
+  constructor(readonly runner: StepRunner) {
     this.#diagnostics = new StepDiagnostics(runner);
   }
 
-  get sessions(): Step['sessions'] {
-    return this.runner.sessions;
+  /** Opens it over the programs of a folder; it runs on the engine of the state. */
+  static async open(
+    folder: string,
+    manifest: Manifest,
+    config: Config,
+    state: TrainingState,
+    options: StepOptions = {},
+  ): Promise<MethodStep> {
+    return new MethodStep(await StepRunner.open(folder, manifest, config, state, options));
+  }
+
+  get graphs(): Step['graphs'] {
+    return this.runner.graphs.byName;
   }
 
   get computeSeconds(): number {
-    return this.runner.computeSeconds;
+    return this.runner.graphs.seconds;
   }
-
-  /** The forward and backward passes of a step. */
-  protected abstract passes(input: StepInput): Promise<void>;
-
-  /** What else changes in the state when the parameters do. */
-  protected async finish(): Promise<void> {}
 
   async run(input: StepInput): Promise<StepResult> {
     const { runner } = this;
-    const { diagnose = false, update = true } = input;
-    runner.begin();
+    const { batches, diagnose = false, update = true } = input;
+    await runner.begin(input);
     if (diagnose) this.#diagnostics.begin();
-    await this.passes(input);
+    runner.onPass = diagnose ? (labels, positives) => this.#diagnostics.record(labels, positives) : null;
+    await runPasses(runner.config, runner, batches);
     await runner.end();
     const diagnostics = diagnose ? await this.#diagnostics.measured() : undefined;
-    if (update) {
-      // The queue takes its keys at the step that they are of.
-      await this.finish();
-      await runner.update(input);
-    }
-    return { losses: runner.losses, ...(diagnostics && { diagnostics }) };
+    if (update) await runner.update(input);
+    return { losses: runner.losses.byWidth, ...(diagnostics && { diagnostics }) };
   }
 
   close(): Promise<void> {
     return this.runner.close();
-  }
-
-  /** A pass of the runner, measured where the step is diagnosed. */
-  protected async pass(
-    input: StepInput,
-    weights: PassWeights,
-    feeds: Parameters<StepRunner['pass']>[2],
-    positives?: Positives,
-  ): Promise<void> {
-    const { allWidths, diagnose = false } = input;
-    await this.runner.pass(
-      allWidths,
-      weights,
-      feeds,
-      diagnose ? (labels) => this.#diagnostics.record(labels, positives) : undefined,
-    );
   }
 }

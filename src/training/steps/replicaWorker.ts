@@ -1,10 +1,12 @@
 /** Worker thread of `ReplicatedStep`: runs the part of each step that it is sent, on a state of its own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
+import { replicaOptions } from '../../engines/engineOptions.js';
+import { openEngine } from '../../engines/openEngine.js';
 import type { Manifest } from '../../programs/manifest.js';
 import { ThreadGroup, type GroupSetup } from '../../runtime/replicaGroup.js';
 import { TrainingState } from '../state.js';
-import { openMethodStep } from './openMethodStep.js';
+import { MethodStep } from './methodStep.js';
 import type { StepInput } from './step.js';
 
 /** What a replica is started with: what training began with, and its state. */
@@ -12,7 +14,7 @@ export interface ReplicaSetup {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly config: Config;
-  /** `TrainingState.arenas` */
+  /** Values of `TrainingState.arenas`. */
   readonly arenas: readonly Float32Array[];
   /** Steps done. */
   readonly step: number;
@@ -26,14 +28,16 @@ export type ReplicaRequest = StepInput | 'close';
 const setup = workerData as ReplicaSetup;
 const port = parentPort!;
 const group = new ThreadGroup(setup.group, setup.rank);
-const state = new TrainingState(setup.manifest, setup.config);
-for (const [i, arena] of state.arenas.entries()) arena.set(setup.arenas[i]!);
+const engine = await openEngine(replicaOptions(setup.config.runtime, setup.rank));
+const state = new TrainingState(engine, setup.manifest, setup.config);
+for (const [i, arena] of state.arenas.entries()) await arena.writeAll(setup.arenas[i]!);
 state.step = setup.step;
-const step = await openMethodStep(setup.folder, setup.manifest, setup.config, state, { group });
+const step = await MethodStep.open(setup.folder, setup.manifest, setup.config, state, { group });
 
 async function answer(request: ReplicaRequest): Promise<void> {
   if (request === 'close') {
     await step.close();
+    await engine.close();
     group.close();
     port.close();
   } else {

@@ -5,8 +5,7 @@ import type { Manifest } from '../../programs/manifest.js';
 import { groupSetup, ThreadGroup } from '../../runtime/replicaGroup.js';
 import { revived, type SentError } from '../sentError.js';
 import type { TrainingState } from '../state.js';
-import type { MethodStep } from './methodStep.js';
-import { openMethodStep } from './openMethodStep.js';
+import { MethodStep } from './methodStep.js';
 import type { ReplicaRequest, ReplicaSetup } from './replicaWorker.js';
 import type { Step, StepInput, StepResult } from './step.js';
 
@@ -30,12 +29,13 @@ export class ReplicatedStep implements Step {
   ): Promise<ReplicatedStep> {
     const setup = groupSetup(config.runtime.replicas);
     const group = new ThreadGroup(setup, 0);
-    const { arenas, step } = state;
+    const { step } = state;
+    const arenas = await Promise.all(state.arenas.map((arena) => arena.readAll()));
     const others = Array.from({ length: setup.size - 1 }, (_, i) => {
       const data: ReplicaSetup = { folder, manifest, config, arenas, step, group: setup, rank: i + 1 };
       return new Replica(data, (error) => group.fail(error));
     });
-    const opening = openMethodStep(folder, manifest, config, state, { group, traceFolder });
+    const opening = MethodStep.open(folder, manifest, config, state, { group, traceFolder });
     try {
       const [own] = await Promise.all([opening, ...others.map((replica) => replica.answer())]);
       return new ReplicatedStep(own, group, others);
@@ -46,8 +46,8 @@ export class ReplicatedStep implements Step {
     }
   }
 
-  get sessions(): Step['sessions'] {
-    return this.own.sessions;
+  get graphs(): Step['graphs'] {
+    return this.own.graphs;
   }
 
   /** Of the replica in this thread. */

@@ -1,15 +1,10 @@
 import { SlimclrError } from '../../errors.js';
-import type { Session } from '../../runtime/session.js';
 import type { Diagnostics } from '../../diagnostics/measured.js';
+import type { MicroBatch } from '../../methods/step.js';
 import type { WidthLoss } from '../events.js';
+import type { GraphRuns } from './stepGraphs.js';
 
-/** Images of one micro-batch. */
-export interface MicroBatch {
-  /** `[N, 3, S, S]` each. */
-  readonly views: readonly [Float32Array, Float32Array];
-  /** Classes `[N]`; null where the images have none. */
-  readonly labels: Int32Array | null;
-}
+export type { MicroBatch };
 
 export interface StepCounts {
   /** Steps done before this one. */
@@ -42,8 +37,8 @@ export interface StepResult {
 /** One training step of a method, as docs/method.md lists it. Changes the state in place. */
 export interface Step {
   /** By the name of the graph, in the order of the manifest. */
-  readonly sessions: ReadonlyMap<string, Session>;
-  /** Seconds spent inside ONNX Runtime since the start. */
+  readonly graphs: ReadonlyMap<string, GraphRuns>;
+  /** Seconds spent inside the engine's runs since the start. */
   readonly computeSeconds: number;
   /** Throws a DivergenceError when a loss is not finite, before the parameters change. */
   run(input: StepInput): Promise<StepResult>;

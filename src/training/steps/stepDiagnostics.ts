@@ -1,13 +1,10 @@
 import { averaged } from '../../diagnostics/average.js';
 import { featureStatistics, type FeatureStatistics } from '../../diagnostics/featureStatistics.js';
 import { queueAge } from '../../diagnostics/queueAge.js';
-import type { Tensor } from '../../runtime/session.js';
+import type { Pass } from '../../methods/step.js';
 import type { Diagnostics } from '../../diagnostics/measured.js';
 import { MeasuredGradients } from '../measuredGradients.js';
 import type { StepRunner } from './stepRunner.js';
-
-/** For each row of a width's embeddings, `[R, D]`, the embedding that it should be close to. */
-export type Positives = (label: string) => Tensor;
 
 /** Gradients and features of one step, gathered over its passes (docs/method.md, diagnostics). */
 export class StepDiagnostics {
@@ -24,17 +21,17 @@ export class StepDiagnostics {
   }
 
   /** Takes what a pass of some widths left, before their gradients are added up. */
-  record(labels: readonly string[], positives: Positives | undefined): void {
-    const { gradients, outputs } = this.runner;
-    this.#gradients.add(gradients, labels);
+  async record(labels: readonly string[], positives: Pass['positives']): Promise<void> {
+    const { runner } = this;
+    await this.#gradients.add(runner.gradients, labels);
     if (!positives) return;
     const features: Record<string, FeatureStatistics> = {};
     for (const label of labels) {
-      const { data, dims } = outputs.get(label)!.embedding!;
+      const embedding = runner.embedding(label);
       features[label] = featureStatistics(
-        data as Float32Array,
-        positives(label).data as Float32Array,
-        dims[1]!,
+        await runner.read(embedding),
+        await positives(label),
+        embedding.shape[1]!,
       );
     }
     this.#features.push(features);
@@ -45,7 +42,7 @@ export class StepDiagnostics {
     const { config, gradients, group, state } = this.runner;
     await this.#gradients.sum(group);
     const features = (await group.gather(this.#features)).flat();
-    const measured = this.#gradients.diagnostics(gradients.total);
+    const measured = await this.#gradients.diagnostics(gradients.total);
     const { queue } = state;
     const total = config.batchSize * config.accumulation;
     return {

@@ -1,29 +1,26 @@
 import { viewSize, type Config } from '../../config/schema.js';
+import type { Binding, ElementType, Engine, Memory, Place, Places } from '../../engines/engine.js';
 import { lossWeights } from '../../losses/reweighting.js';
-import { once } from '../../once.js';
-import { keyPrefix } from '../../programs/key.js';
+import { needsOf } from '../../methods/index.js';
+import type { Held, HeldTensors, MicroBatch, Pass, StepContext } from '../../methods/step.js';
 import { widthLabel } from '../../nn/widthLabel.js';
-import type { GraphKind, Manifest } from '../../programs/manifest.js';
+import { once } from '../../once.js';
+import { elementCount } from '../../onnx/model.js';
+import { keyPrefix } from '../../programs/key.js';
+import type { GraphEntry, GraphKind, Manifest } from '../../programs/manifest.js';
+import { names, prefixes } from '../../programs/names.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
-import {
-  float64Scalar,
-  floatTensor,
-  replicaRuntime,
-  scalarTensor,
-  Session,
-  type Tensor,
-  type Tensors,
-} from '../../runtime/session.js';
-import { Staging } from '../../runtime/staging.js';
-import type { WidthLoss } from '../events.js';
 import { GradientSum } from '../gradientSum.js';
-import { OptimizerStep } from '../optimizerStep.js';
 import { MovedStatistics } from '../movedStatistics.js';
-import { PieceRuns } from '../pieces.js';
+import { OptimizerStep } from '../optimizerStep.js';
+import { pieceRuns } from '../pieces.js';
+import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
-import { DivergenceError, type MicroBatch, type StepInput } from './step.js';
-import { TeacherEntropy } from './teacherEntropy.js';
+import { FrozenModel } from './frozenModel.js';
+import { StepLosses } from './stepLosses.js';
+import type { StepInput } from './step.js';
+import { StepGraphs, type RunWatcher, type StepRun } from './stepGraphs.js';
 
 /** Graphs that a step runs; the others are for evaluation. */
 const stepKinds: readonly GraphKind[] = [
@@ -43,355 +40,393 @@ const elementwise: readonly string[] = ['momentum', 'accumulate', 'update'];
 /** How many pieces of the arenas they take in a run, whose start and end cost 0.1 ms. */
 const piecesOfRun = 8;
 
-/** A run of a query graph: what is the same in every step, and where it gives its losses. */
-interface PreparedQuery {
-  /** Without the inputs that a method's objective has. */
-  readonly feeds: Record<string, Tensor>;
-  readonly lossWeight: Float32Array;
-  readonly outputs: Tensors;
-  readonly loss: Tensor;
-  readonly terms: Tensors;
-}
-
-interface SummedLoss {
-  loss: number;
-  readonly terms: Record<string, number>;
-  teacherEntropy?: number;
-}
-
 export interface StepOptions {
   /** The replicas that this one is one of. */
   readonly group?: ReplicaGroup;
-  /** Folder that the sessions write traces of their runs to. */
+  /** Folder that the graphs write traces of their runs to. */
   readonly traceFolder?: string | undefined;
-}
-
-/** What the loss of one forward and backward pass stands for in a step. */
-export interface PassWeights {
-  /** Factor of its gradients. */
-  readonly gradient: number;
-  /** Factor of its losses in those that the step reports. */
-  readonly loss: number;
+  readonly onRun?: RunWatcher | undefined;
 }
 
 /** What a width predicted in a pass, `[R, C]` and `[R, D]`, by its label. */
 export interface WidthOutputs {
-  readonly logits: Tensor;
-  readonly embedding?: Tensor;
+  readonly logits: Place;
+  readonly embedding?: Place;
 }
 
+/** Told of the widths that trained in a pass while each width's gradient stands for itself. */
+export type PassWatcher = (labels: readonly string[], positives: Pass['positives']) => Promise<void>;
+
 /**
- * What the steps of all methods are made of: sessions, the feeding of parameters and statistics from the state, passes
- * of all widths with their gradients, the optimiser. A method's step says in which order.
+ * What the steps of all methods are made of, on an engine: parameters and statistics of the state bound to graphs, passes
+ * of all widths with their gradients, the optimiser. Everything is bound once, when it is first run.
  */
-export class StepRunner {
-  readonly sessions: ReadonlyMap<string, Session>;
-  readonly config: Config;
-  readonly manifest: Manifest;
-  readonly state: TrainingState;
-  readonly group: ReplicaGroup;
+export class StepRunner implements StepContext {
+  readonly engine: Engine;
   readonly gradients: GradientSum;
   /** By width label: where the query graphs write what the method, other widths and the diagnostics read. */
   readonly outputs: ReadonlyMap<string, WidthOutputs>;
-  readonly #staging = new Staging();
+  readonly losses: StepLosses;
+  readonly batchSize: number;
+  labels: readonly string[] = [];
+  step = 0;
+  steps = 0;
+  /** While a step is diagnosed. */
+  onPass: PassWatcher | null = null;
   readonly #optimizer: OptimizerStep;
-  readonly #teacherEntropy: TeacherEntropy;
+  readonly #lossWeights: ScalarInputs;
   readonly #lambdas: readonly number[];
-  /** Of each session, what is the same in every step: tensors over the arenas of the state. */
-  readonly #feeds = new Map<Session, Tensors>();
-  /** Where the key network's statistics go. */
-  #keyStatistics: Tensors | null = null;
-  /** By width and whether all train. */
-  readonly #queries = new Map<string, PreparedQuery>();
   readonly #statistics: MovedStatistics;
+  /** Memory of the step's own by name, and the places over it. */
+  readonly #memories = new Map<string, Place>();
+  /** Runs by what they are bound to. */
+  readonly #runs = new Map<string, StepRun>();
+  readonly #models = new Map<string, Binding>();
+  readonly #momentum: Memory<'float64'>;
   /** The momentum update of what the full width uses. */
-  readonly #keyMoves: readonly PieceRuns[];
-  #losses = new Map<string, SummedLoss>();
+  readonly #keyMoves: readonly StepRun[];
+  #enqueued: readonly Held[] = [];
 
   private constructor(
-    config: Config,
-    manifest: Manifest,
-    state: TrainingState,
-    sessions: ReadonlyMap<string, Session>,
-    group: ReplicaGroup,
+    readonly config: Config,
+    readonly manifest: Manifest,
+    readonly state: TrainingState,
+    readonly graphs: StepGraphs,
+    private readonly models: ReadonlyMap<string, FrozenModel>,
+    readonly group: ReplicaGroup,
   ) {
-    this.config = config;
-    this.manifest = manifest;
-    this.state = state;
-    this.sessions = sessions;
-    this.group = group;
+    const { engine, parameters, keys } = state;
+    this.engine = engine;
+    this.batchSize = config.batchSize;
     this.#statistics = new MovedStatistics(state.statistics, group);
-    this.gradients = new GradientSum(manifest, state.parameters);
+    this.gradients = new GradientSum(manifest, parameters, graphs);
     this.#optimizer = new OptimizerStep(
-      sessions,
+      graphs,
       config.optimizer,
       manifest.parameters,
       state,
       this.gradients.total,
     );
-    const momentum = sessions.get('momentum');
-    const { parameters, keys } = state;
+    this.#momentum = engine.allocate('float64', 1);
+    const momentum = { momentum: { memory: this.#momentum, offset: 0, shape: [] } };
     this.#keyMoves = state.ranges
-      .filter(({ fullWidth }) => momentum && fullWidth)
-      .map(
-        (range) =>
-          new PieceRuns(
-            momentum!,
-            range,
-            { query: parameters.data, key: keys!.data },
-            { new_key: keys!.data },
-          ),
+      .filter(({ fullWidth }) => keys && fullWidth)
+      .flatMap((range) =>
+        pieceRuns(graphs, 'momentum', range, {
+          inputs: { query: parameters, key: keys! },
+          outputs: { new_key: keys! },
+          scalars: momentum,
+        }),
       );
-    this.#teacherEntropy = new TeacherEntropy(config);
     this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
+    this.#lossWeights = new ScalarInputs(engine, manifest.labels);
     this.outputs = new Map(
       manifest.labels.map((label) => {
-        const { outputs } = this.#session(`query.${label}`).entry;
+        const { outputs } = this.#query(label);
         const zeros = (name: string) => {
           const shape = outputs.find((output) => output.name === name)?.shape as
             readonly number[] | undefined;
-          return shape && zeroTensor(shape);
+          return shape && this.memory(`${name}.${label}`, shape);
         };
-        const embedding = zeros('embedding');
-        return [label, { logits: zeros('logits')!, ...(embedding && { embedding }) }];
+        const embedding = zeros(names.embedding);
+        return [label, { logits: zeros(names.logits)!, ...(embedding && { embedding }) }];
       }),
     );
+    this.losses = new StepLosses(this);
   }
 
-  /** Opens the graphs of a step. Errors are those of `Session.open`. */
+  /** Loads the graphs of a step, and the models that its method brings. */
   static async open(
     folder: string,
     manifest: Manifest,
     config: Config,
     state: TrainingState,
-    { group = alone, traceFolder }: StepOptions = {},
+    { group = alone, traceFolder, onRun }: StepOptions = {},
   ): Promise<StepRunner> {
-    const names = manifest.graphs.filter(({ kind }) => stepKinds.includes(kind)).map(({ name }) => name);
-    const sessions = new Map<string, Session>();
-    const options = { ...replicaRuntime(config.runtime, group.rank), traceFolder };
-    for (const name of names) {
-      const repetitions = elementwise.includes(name) ? piecesOfRun : 1;
-      sessions.set(name, await Session.open(folder, manifest, name, { ...options, repetitions }));
+    const { engine } = state;
+    const wanted = manifest.graphs.filter(({ kind }) => stepKinds.includes(kind)).map(({ name }) => name);
+    const repetitions = new Map(elementwise.map((name) => [name, engine.placesAnywhere ? piecesOfRun : 1]));
+    const graphs = await StepGraphs.open(engine, folder, manifest, wanted, {
+      repetitions,
+      traceFolder,
+      onRun,
+    });
+    const models = new Map<string, FrozenModel>();
+    try {
+      for (const need of needsOf(config).models) {
+        models.set(need.key, await FrozenModel.open(engine, folder, need, config.batchSize));
+      }
+      return new StepRunner(config, manifest, state, graphs, models, group);
+    } catch (error) {
+      for (const model of models.values()) await model.close();
+      await graphs.close();
+      throw error;
     }
-    return new StepRunner(config, manifest, state, sessions, group);
-  }
-
-  get computeSeconds(): number {
-    let seconds = 0;
-    for (const session of this.sessions.values()) seconds += session.seconds;
-    return seconds;
   }
 
   async close(): Promise<void> {
-    for (const session of this.sessions.values()) await session.close();
+    for (const model of this.models.values()) await model.close();
+    await this.graphs.close();
   }
 
-  /** Micro-batches of a step that this replica runs. */
-  get microBatches(): number {
-    return this.config.accumulation / this.group.size;
-  }
-
-  /** What the loss of one micro-batch is of that of the step. */
   get share(): number {
     return 1 / this.config.accumulation;
   }
 
-  /** The tensors of the step's micro-batches, given those of this replica's. */
-  async gather(own: readonly Tensor[]): Promise<readonly Tensor[]> {
-    if (this.group.size === 1) return own;
-    const all = await this.group.gather(own.map(({ data }) => data as Float32Array));
-    return all.flatMap((values) => values.map((data, i) => floatTensor(data, own[i]!.dims)));
+  get queue(): Place {
+    return this.state.queue!.place('queue');
   }
 
-  /** Where a micro-batch of this replica stands among the step's. */
   position(microBatch: number): number {
-    return this.group.rank * this.microBatches + microBatch;
+    return (this.group.rank * this.config.accumulation) / this.group.size + microBatch;
   }
 
-  /** Shape of one view of a micro-batch. */
-  get viewShape(): readonly [number, number, number, number] {
-    const size = viewSize(this.config);
-    return [this.config.batchSize, 3, size, size];
+  memory(name: string, shape: readonly number[]): Place {
+    return once(this.#memories, name, () => this.#allocate('float32', shape));
   }
 
-  /** One view of a micro-batch, 0 or 1, as a tensor that holds it until the same is asked of the next step. */
-  view({ views }: MicroBatch, view: 0 | 1, microBatch = 0): Tensor {
-    return this.#staging.stage(2 * microBatch + view, views[view], this.viewShape);
+  async view({ views }: MicroBatch, view: 0 | 1, slot = 0): Promise<Place> {
+    const place = this.memory(`view.${slot}`, this.#imagesShape(1));
+    await this.write(place, [views[view]]);
+    return place;
   }
 
-  /** key = momentum key + (1 - momentum) query, parameters only. */
+  async bothViews({ views }: MicroBatch): Promise<Place> {
+    const place = this.memory('views', this.#imagesShape(2));
+    await this.write(place, views);
+    return place;
+  }
+
+  async classes({ labels }: MicroBatch): Promise<Place> {
+    const place = once(this.#memories, 'classes', () => this.#allocate('int64', [this.batchSize]));
+    await this.engine.write(place.memory as Memory<'int64'>, BigInt64Array.from(labels!, BigInt));
+    return place;
+  }
+
+  async read(tensor: Held): Promise<Float32Array> {
+    const { memory, offset, shape } = tensor as Place<'float32'>;
+    return (await this.engine.read(memory, offset, elementCount(shape))).slice();
+  }
+
+  async write(tensor: Held, parts: readonly Float32Array[]): Promise<void> {
+    const { memory, offset } = tensor as Place<'float32'>;
+    let at = offset;
+    for (const values of parts) {
+      await this.engine.write(memory, values, at);
+      at += values.length;
+    }
+  }
+
+  async gather(own: readonly Float32Array[]): Promise<readonly Float32Array[]> {
+    return this.group.size === 1 ? own : (await this.group.gather(own)).flat();
+  }
+
   async moveKeys(momentum: number): Promise<void> {
-    const scalars = { momentum: float64Scalar(momentum) };
-    for (const move of this.#keyMoves) await move.run(scalars);
+    await this.engine.write(this.#momentum, Float64Array.of(momentum));
+    await this.graphs.run(this.#keyMoves);
   }
 
-  /** Writes the key network's embeddings of a view into `keys`; its batch norm statistics move on. */
-  async embedKeys(images: Tensor, keys: Tensor): Promise<void> {
-    const session = this.#session('key');
-    this.#statistics.move(session.entry);
-    this.#keyStatistics ??= this.#newStatistics(session);
-    await session.runInto({ images, ...this.#weights(session) }, { keys, ...this.#keyStatistics });
+  async embedKeys(images: Held, keys: Held): Promise<void> {
+    const { entry } = this.graphs.get('key');
+    this.#statistics.move(entry);
+    await this.graphs.run([
+      this.#prepared('key', { [names.images]: images }, { [names.keys]: keys }, (inputs, outputs) => ({
+        inputs,
+        outputs: { ...outputs, ...this.#newStatistics(entry) },
+      })),
+    ]);
   }
 
-  /** Runs a graph of the folder that reads parameters and statistics, or neither, and changes nothing of the state. */
-  async run(name: string, feeds: Tensors, outputs: Tensors): Promise<void> {
-    const session = this.#session(name);
-    await session.runInto({ ...feeds, ...this.#weights(session) }, outputs);
+  async run(program: string, inputs: HeldTensors, outputs: HeldTensors): Promise<void> {
+    await this.graphs.run([this.#prepared(program, inputs, outputs)]);
+  }
+
+  async embed(model: string, images: Held, embedding: Held): Promise<void> {
+    const places = [images as Place, embedding as Place] as const;
+    const binding = once(this.#models, [model, ...places.map((place) => idOf(place))].join(), () =>
+      this.models.get(model)!.bind(...places),
+    );
+    await this.graphs.timed(() => this.engine.run(binding));
+  }
+
+  embedding(label: string): Place {
+    return this.outputs.get(label)!.embedding!;
+  }
+
+  enqueue(keys: readonly Held[]): void {
+    this.#enqueued = keys;
   }
 
   /** Begins a step: its losses and gradients are those of the passes that follow. */
-  begin(): void {
-    this.#losses = new Map();
+  async begin({ allWidths, steps }: StepInput): Promise<void> {
+    const { labels } = this.manifest;
+    this.labels = allWidths ? labels : labels.slice(0, 1);
+    this.step = steps.all;
+    this.steps = steps.total;
+    this.#enqueued = [];
+    this.losses.begin();
     this.gradients.begin();
-    this.#statistics.begin();
+    await this.#statistics.begin();
   }
 
   /** Ends the passes of a step: its losses, gradients and running statistics are those of all replicas from here on. */
   async end(): Promise<void> {
-    const { group } = this;
+    const { gradients, group } = this;
     if (group.size === 1) return;
-    await group.sum(this.gradients.total.data);
-    for (const losses of (await group.gather(this.#losses)).filter((_, rank) => rank !== group.rank)) {
-      for (const [label, loss] of losses) this.#addLoss(label, loss, 1);
-    }
+    const total = (await gradients.total.readAll()).slice();
+    await group.sum(total);
+    await gradients.total.writeAll(total);
+    await this.losses.join(group);
     await this.#statistics.join();
   }
 
   /**
    * Forward and backward of all active widths on one batch, wide first; adds their losses and gradients to the step's.
-   * `feeds` are the inputs that the method's objective has beside the teachers' predictions. `onGradients` is told of
-   * the widths that trained while each width's gradient stands for itself. Throws a DivergenceError.
+   * Throws a DivergenceError.
    */
-  async pass(
-    allWidths: boolean,
-    weights: PassWeights,
-    feeds: (label: string) => Tensors,
-    onGradients?: (labels: readonly string[]) => void,
-  ): Promise<void> {
-    const labels = allWidths ? this.manifest.labels : this.manifest.labels.slice(0, 1);
+  async pass({ inputs, gradientWeight = this.share, positives }: Pass): Promise<void> {
+    const { labels, gradients } = this;
+    const allWidths = labels.length === this.manifest.labels.length;
+    const queries: StepRun[] = [];
     for (const [index, label] of labels.entries()) {
-      await this.#query(index, allWidths, weights, feeds(label));
-      const { loss } = this.#losses.get(label)!;
-      if (!Number.isFinite(loss)) {
-        throw new DivergenceError(
-          `loss of width ${label} is ${loss} at step ${this.state.step}; ` +
-            'a finite loss is needed: lower schedule.peak or lengthen schedule.warmup',
-        );
-      }
+      const lambda = allWidths ? this.#lambdas[index]! : 1;
+      this.#lossWeights.set(label, lambda * gradientWeight);
+      queries.push(this.#queryRun(index, allWidths, await inputs(label)));
+      this.#statistics.move(this.#query(label));
     }
-    onGradients?.(labels);
-    await this.gradients.end(allWidths, this.sessions);
+    await this.#lossWeights.send();
+    if (this.onPass) {
+      await this.graphs.run(queries);
+      await this.losses.add(labels, this.share);
+      await this.onPass(labels, positives);
+      await this.graphs.run(gradients.end(allWidths));
+    } else {
+      await this.graphs.run([...queries, ...gradients.end(allWidths)]);
+      await this.losses.add(labels, this.share);
+    }
   }
 
-  /** The losses of the passes since `begin`. */
-  get losses(): Readonly<Record<string, WidthLoss>> {
-    return Object.fromEntries(this.#losses);
-  }
-
-  /** The optimiser over what got gradients; counts the step. */
-  async update({ learningRate, allWidths, steps, update = true }: StepInput): Promise<void> {
-    if (!update) return;
+  /** The optimiser over what got gradients, and the queue; counts the step. */
+  async update({ learningRate, allWidths, steps }: StepInput): Promise<void> {
+    if (this.#enqueued.length > 0) await this.#replaceOldest();
     const counts = { all: steps.all + 1, narrow: steps.narrow + 1 };
     await this.#optimizer.run({ learningRate, allWidths, steps: counts });
     this.state.step += 1;
   }
 
-  /** Forward and backward of one width; gradients and batch norm statistics are written in place. */
-  async #query(index: number, allWidths: boolean, weights: PassWeights, inputs: Tensors): Promise<void> {
-    const label = this.manifest.labels[index]!;
-    const session = this.#session(`query.${label}`);
-    const query = once(this.#queries, `${label} ${allWidths}`, () => this.#prepared(index, allWidths));
-    const lambda = allWidths ? this.#lambdas[index]! : 1;
-    query.lossWeight.set([lambda * weights.gradient]);
-    this.#statistics.move(session.entry);
-    await session.runInto(Object.assign(query.feeds, inputs), query.outputs);
-    const terms = Object.entries(query.terms).map(([name, term]) => [name, valueOf(term)] as const);
-    if (allWidths) this.#teacherEntropy.record(label, this.outputs.get(label)!);
-    const teacherEntropy = allWidths ? this.#teacherEntropy.of(label) : undefined;
-    const loss = { loss: valueOf(query.loss), terms: Object.fromEntries(terms) };
-    this.#addLoss(label, { ...loss, ...(teacherEntropy !== undefined && { teacherEntropy }) }, weights.loss);
-  }
-
-  #prepared(index: number, allWidths: boolean): PreparedQuery {
-    const label = this.manifest.labels[index]!;
-    const session = this.#session(`query.${label}`);
-    const loss = scalarTensor(0);
-    const terms = Object.fromEntries(
-      session.entry.outputs
-        .filter(({ name, of, shape }) => name !== 'loss' && of === undefined && shape.length === 0)
-        .map(({ name }) => [name, scalarTensor(0)]),
-    );
-    const weight = scalarTensor(1);
-    return {
-      feeds: { ...this.#teacherOutputs(index), ...this.#weights(session), loss_weight: weight },
-      lossWeight: weight.data as Float32Array,
-      outputs: {
-        loss,
-        ...terms,
-        ...this.outputs.get(label),
-        ...this.gradients.fetches(session.entry, allWidths),
-        ...this.#newStatistics(session),
-      },
-      loss,
-      terms,
-    };
-  }
-
-  #addLoss(label: string, { loss, terms, teacherEntropy }: WidthLoss, factor: number): void {
-    const sum = once<string, SummedLoss>(this.#losses, label, () => ({ loss: 0, terms: {} }));
-    sum.loss += factor * loss;
-    for (const [name, term] of Object.entries(terms)) {
-      sum.terms[name] = (sum.terms[name] ?? 0) + factor * term;
+  /** The queue is a ring whose oldest entries each step replaces (docs/method.md, step 6). */
+  async #replaceOldest(): Promise<void> {
+    const keys = await this.gather(await Promise.all(this.#enqueued.map((tensor) => this.read(tensor))));
+    const { memory, offset, shape } = this.queue as Place<'float32'>;
+    const [entries, dimension] = shape as [number, number];
+    const perStep = keys.reduce((sum, { length }) => sum + length / dimension, 0);
+    let at = offset + ((this.state.step * perStep) % entries) * dimension;
+    for (const values of keys) {
+      await this.engine.write(memory, values, at);
+      at += values.length;
     }
-    if (teacherEntropy !== undefined)
-      sum.teacherEntropy = (sum.teacherEntropy ?? 0) + factor * teacherEntropy;
+  }
+
+  #queryRun(index: number, allWidths: boolean, inputs: HeldTensors): StepRun {
+    const label = this.manifest.labels[index]!;
+    const entry = this.#query(label);
+    const { gradients } = this;
+    const variant = `${allWidths} ${gradients.arena === gradients.total}`;
+    return this.#prepared(
+      entry.name,
+      inputs,
+      {},
+      (places) => ({
+        inputs: {
+          ...places,
+          ...this.#teacherOutputs(index),
+          [names.lossWeight]: this.#lossWeights.place(label),
+        },
+        outputs: {
+          ...this.losses.places(label),
+          ...this.outputs.get(label),
+          ...gradients.outputs(entry, allWidths),
+          ...this.#newStatistics(entry),
+        },
+      }),
+      variant,
+    );
+  }
+
+  /**
+   * A run of a graph with these tensors, its parameters and statistics, and what `complete` adds: made when it is first
+   * asked for. `variant`: what else it depends on.
+   */
+  #prepared(
+    name: string,
+    inputs: HeldTensors,
+    outputs: HeldTensors,
+    complete = (inputs: Places, outputs: Places) => ({ inputs, outputs }),
+    variant = '',
+  ): StepRun {
+    const ids = (tensors: HeldTensors) =>
+      Object.entries(tensors).map(([tensor, held]) => `${tensor}=${idOf(held as Place)}`);
+    const key = [name, variant, ...ids(inputs), ...ids(outputs)].join(' ');
+    return once(this.#runs, key, () => {
+      const all = complete(inputs as Places, outputs as Places);
+      return this.graphs.bind(name, { ...all.inputs, ...this.#weights(name) }, all.outputs);
+    });
   }
 
   /** What a width is taught by: predictions of its teachers from the same pass, e.g. of 1 for 0.5, as `teacher.w1.00`. */
-  #teacherOutputs(index: number): Tensors {
+  #teacherOutputs(index: number): Places {
     const { widths, techniques } = this.config;
     const kind = distilledPrediction(techniques.distillation);
     return Object.fromEntries(
       teachersOf(widths[index]!, this.config)
         .map(widthLabel)
-        .map((label) => [`teacher.${label}`, this.outputs.get(label)![kind]!]),
+        .map((label) => [`${prefixes.teacher}${label}`, this.outputs.get(label)![kind]!]),
     );
   }
 
   /** Parameters and statistics that a graph reads. */
-  #weights(session: Session): Tensors {
-    return once(this.#feeds, session, () => {
-      const { keys, parameters, statistics } = this.state;
-      const feeds: Record<string, Tensor> = {};
-      for (const { name, kind } of session.entry.inputs) {
-        if (kind === 'statistic') feeds[name] = statistics.tensor(name);
-        else if (kind !== 'parameter') continue;
-        else if (name.startsWith(keyPrefix)) feeds[name] = keys!.tensor(name.slice(keyPrefix.length));
-        else feeds[name] = parameters.tensor(name);
-      }
-      return feeds;
-    });
-  }
-
-  #newStatistics(session: Session): Tensors {
-    const { statistics } = this.state;
-    const fetches: Record<string, Tensor> = {};
-    for (const { name, of } of session.entry.outputs) {
-      if (of !== undefined && statistics.has(of)) fetches[name] = statistics.tensor(of);
+  #weights(graph: string): Places {
+    const { keys, parameters, statistics } = this.state;
+    const places: Record<string, Place> = {};
+    for (const { name, kind } of this.graphs.get(graph).entry.inputs) {
+      if (kind === 'statistic') places[name] = statistics.place(name);
+      else if (kind !== 'parameter') continue;
+      else if (name.startsWith(keyPrefix)) places[name] = keys!.place(name.slice(keyPrefix.length));
+      else places[name] = parameters.place(name);
     }
-    return fetches;
+    return places;
   }
 
-  #session(name: string): Session {
-    return this.sessions.get(name)!;
+  #newStatistics({ outputs }: GraphEntry): Places {
+    const { statistics } = this.state;
+    const places: Record<string, Place> = {};
+    for (const { name, of } of outputs) {
+      if (of !== undefined && statistics.has(of)) places[name] = statistics.place(of);
+    }
+    return places;
+  }
+
+  #query(label: string): GraphEntry {
+    return this.graphs.get(`query.${label}`).entry;
+  }
+
+  /** Of so many views of a micro-batch in one. */
+  #imagesShape(views: number): readonly number[] {
+    const size = viewSize(this.config);
+    return [views * this.batchSize, 3, size, size];
+  }
+
+  #allocate(type: ElementType, shape: readonly number[]): Place {
+    return { memory: this.engine.allocate(type, elementCount(shape)), offset: 0, shape };
   }
 }
 
-/** A float32 tensor of zeros. */
-export function zeroTensor(shape: readonly number[]): Tensor {
-  return floatTensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
-}
+const ids = new WeakMap<Place, number>();
+let known = 0;
 
-function valueOf(tensor: Tensor): number {
-  return (tensor.data as Float32Array)[0]!;
+/** A number that stands for a place in keys. */
+function idOf(place: Place): number {
+  let id = ids.get(place);
+  if (id === undefined) ids.set(place, (id = known++));
+  return id;
 }

@@ -3,7 +3,7 @@ import type { DistillationOf } from '../../config/techniques.js';
 import { softmaxEntropy } from '../../diagnostics/softmaxEntropy.js';
 import { widthLabel } from '../../nn/widthLabel.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
-import type { WidthOutputs } from './stepRunner.js';
+import type { StepRunner } from './stepRunner.js';
 
 /**
  * What soft distillation (`kd-logits`, `kd-features`) cannot take away from its loss: `T_s^2` times the entropy of what
@@ -29,10 +29,11 @@ export class TeacherEntropy {
   }
 
   /** Takes what a width predicted in a pass, where it teaches another. */
-  record(label: string, outputs: WidthOutputs): void {
+  async record(label: string, { engine, outputs }: Pick<StepRunner, 'engine' | 'outputs'>): Promise<void> {
     if (!this.#soft || ![...this.#teachers.values()].some((teachers) => teachers.includes(label))) return;
-    const { data, dims } = outputs[distilledPrediction(this.#soft)]!;
-    this.#entropies.set(label, softmaxEntropy(data as Float32Array, dims[1]!, this.#soft.teacherTemperature));
+    const { memory, shape } = outputs.get(label)![distilledPrediction(this.#soft)]!;
+    const values = (await engine.read(memory)) as Float32Array;
+    this.#entropies.set(label, softmaxEntropy(values, shape[1]!, this.#soft.teacherTemperature));
   }
 
   /** Averaged over the teachers of a width that were recorded; undefined where none is or nothing is measured. */

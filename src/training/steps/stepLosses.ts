@@ -1,0 +1,109 @@
+import { once } from '../../once.js';
+import { names } from '../../programs/names.js';
+import type { Place, Places } from '../../engines/engine.js';
+import type { ReplicaGroup } from '../../runtime/replicaGroup.js';
+import type { WidthLoss } from '../events.js';
+import { ScalarOutputs } from '../scalars.js';
+import { DivergenceError } from './step.js';
+import type { StepRunner } from './stepRunner.js';
+import { TeacherEntropy } from './teacherEntropy.js';
+
+interface SummedLoss {
+  loss: number;
+  readonly terms: Record<string, number>;
+  teacherEntropy?: number;
+}
+
+/** The losses of a step, summed over its passes. */
+export class StepLosses {
+  /** By width label: the names of what its loss is made of. */
+  readonly #terms: ReadonlyMap<string, readonly string[]>;
+  /** The loss and its terms, by width label. */
+  readonly #scalars: ScalarOutputs;
+  readonly #teacherEntropy: TeacherEntropy;
+  #sums = new Map<string, SummedLoss>();
+
+  constructor(private readonly runner: StepRunner) {
+    const { config, engine, graphs, manifest } = runner;
+    this.#terms = new Map(
+      manifest.labels.map((label) => [
+        label,
+        graphs
+          .get(`query.${label}`)
+          .entry.outputs.filter(
+            ({ name, of, shape }) => name !== names.loss && of === undefined && shape.length === 0,
+          )
+          .map(({ name }) => name),
+      ]),
+    );
+    const scalars = [...this.#terms].flatMap(([label, terms]) =>
+      [names.loss, ...terms].map((name) => `${label} ${name}`),
+    );
+    this.#scalars = new ScalarOutputs(engine, scalars);
+    this.#teacherEntropy = new TeacherEntropy(config);
+  }
+
+  /** Where a width's query graph writes its losses. */
+  places(label: string): Places {
+    const places: Record<string, Place> = {};
+    for (const name of [names.loss, ...this.#terms.get(label)!]) {
+      places[name] = this.#scalars.place(`${label} ${name}`);
+    }
+    return places;
+  }
+
+  begin(): void {
+    this.#sums = new Map();
+  }
+
+  /** Adds what a pass has written, times a factor. Throws a DivergenceError. */
+  async add(labels: readonly string[], factor: number): Promise<void> {
+    const { manifest, state } = this.runner;
+    await this.#scalars.receive();
+    const allWidths = labels.length === manifest.labels.length;
+    for (const label of labels) {
+      const loss = this.#scalars.get(`${label} ${names.loss}`);
+      const terms = this.#terms.get(label)!.map((name) => [name, this.#scalars.get(`${label} ${name}`)]);
+      if (allWidths) await this.#teacherEntropy.record(label, this.runner);
+      const teacherEntropy = allWidths ? this.#teacherEntropy.of(label) : undefined;
+      this.#add(
+        label,
+        {
+          loss,
+          terms: Object.fromEntries(terms) as Record<string, number>,
+          ...(teacherEntropy !== undefined && { teacherEntropy }),
+        },
+        factor,
+      );
+      const sum = this.#sums.get(label)!.loss;
+      if (!Number.isFinite(sum)) {
+        throw new DivergenceError(
+          `loss of width ${label} is ${sum} at step ${state.step}; ` +
+            'a finite loss is needed: lower schedule.peak or lengthen schedule.warmup',
+        );
+      }
+    }
+  }
+
+  /** Adds those of the other replicas. */
+  async join(group: ReplicaGroup): Promise<void> {
+    for (const sums of (await group.gather(this.#sums)).filter((_, rank) => rank !== group.rank)) {
+      for (const [label, loss] of sums) this.#add(label, loss, 1);
+    }
+  }
+
+  /** By width label, of the passes since `begin`. */
+  get byWidth(): Readonly<Record<string, WidthLoss>> {
+    return Object.fromEntries(this.#sums);
+  }
+
+  #add(label: string, { loss, terms, teacherEntropy }: WidthLoss, factor: number): void {
+    const sum = once<string, SummedLoss>(this.#sums, label, () => ({ loss: 0, terms: {} }));
+    sum.loss += factor * loss;
+    for (const [name, term] of Object.entries(terms)) {
+      sum.terms[name] = (sum.terms[name] ?? 0) + factor * term;
+    }
+    if (teacherEntropy !== undefined)
+      sum.teacherEntropy = (sum.teacherEntropy ?? 0) + factor * teacherEntropy;
+  }
+}
