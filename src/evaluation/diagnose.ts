@@ -16,7 +16,7 @@ import { TrainingPlan } from '../training/plan.js';
 import { checkResumable } from '../training/resume.js';
 import { TrainingState } from '../training/state.js';
 import { MethodStep } from '../training/steps/methodStep.js';
-import { DivergenceError } from '../training/steps/step.js';
+import { DivergenceError, type StepResult } from '../training/steps/step.js';
 import { imageName } from './finite.js';
 import { openRunImages } from './runImages.js';
 import { writeResult } from './resultFiles.js';
@@ -77,7 +77,6 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
         const { epoch, firstBatch } = plan.step(saved.step + i);
         const views: ViewBatch[] = [];
         for (let j = 0; j < config.accumulation; j++) views.push(await loader.batch(epoch, firstBatch + j));
-        if (keys) await state.keys!.writeAll(keys);
         const input = {
           batches: views,
           learningRate: 0,
@@ -87,7 +86,11 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
           diagnose: true,
           update: false,
         };
-        const { diagnostics } = await step.run(input).catch((error: unknown) => {
+        const run = async () => {
+          if (keys) await state.keys!.writeAll(keys);
+          return step.run(input);
+        };
+        const { diagnostics } = await untilNoOverflow(run).catch((error: unknown) => {
           if (!(error instanceof DivergenceError)) throw error;
           // What follows is advice on training.
           const [found] = error.message.split(';');
@@ -116,6 +119,14 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
   } finally {
     await engine?.close();
     await loader.close();
+  }
+}
+
+/** Each overflow of float16 leaves a smaller scale to try again with, or throws a DivergenceError. */
+async function untilNoOverflow(run: () => Promise<StepResult>): Promise<StepResult> {
+  for (;;) {
+    const result = await run();
+    if (!result.overflow) return result;
   }
 }
 

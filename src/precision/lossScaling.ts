@@ -1,8 +1,6 @@
 import type { Value } from '../graph/graph.js';
 import type { Builder } from '../ops/builder.js';
 
-export const lossScaleInput = 'loss_scale';
-
 /** How a graph scales what it differentiates, and its gradients back. */
 export interface LossScaling {
   /** The gradient of the loss, `[]`, times the scale. */
@@ -13,12 +11,12 @@ export interface LossScaling {
 
 /**
  * Loss scaling (Micikevicius et al., Mixed Precision Training, 2018): gradients of float16 activations below 2^-24 would
- * be zeros. Declares the input `loss_scale`, `[]`, by default the config's first scale. A power of 2, so that scaling
+ * be zeros. Declares the input of the scale, `[]`, with a default. A power of 2, so that scaling
  * changes no digit.
  */
-export function lossScaling(b: Builder, initial: number): LossScaling {
+export function lossScaling(b: Builder, name: string, initial: number): LossScaling {
   const fallback = { kind: 'inline', values: Float32Array.of(initial) } as const;
-  const scale = b.graph.input(lossScaleInput, { dtype: 'float32', shape: [] }, fallback);
+  const scale = b.graph.input(name, { dtype: 'float32', shape: [] }, fallback);
   const inverse = b.scope('unscale', () => b.op('Reciprocal', [scale]));
   return {
     scaled: (seed) => b.op('Mul', [seed, scale]),

@@ -12,6 +12,8 @@ export const names = {
   otherViews: ['other_view1', 'other_view2'],
   loss: 'loss',
   lossWeight: 'loss_weight',
+  /** Of float16: what the loss is multiplied by before it is differentiated. */
+  lossScale: 'loss_scale',
   logits: 'logits',
   embedding: 'embedding',
 } as const;

@@ -6,7 +6,7 @@ import { lossWeights } from '../losses/reweighting.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
 import { networkBuilder } from '../precision/autocast.js';
-import { lossScaleInput, lossScaling } from '../precision/lossScaling.js';
+import { lossScaling } from '../precision/lossScaling.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { names, prefixes } from './names.js';
 import type { Network } from './network.js';
@@ -103,7 +103,8 @@ export function queryProgram(
   const outputsOf = new Map(outputStatistics(b, f, precision));
   const trained = [...f.parameters];
   const blocks: Value[] = trained.map(([, block]) => block);
-  const scaling = precision === 'float16' ? lossScaling(b, config.runtime.lossScale.initial) : null;
+  const scaling =
+    precision === 'float16' ? lossScaling(b, names.lossScale, config.runtime.lossScale.initial) : null;
   const seed = scaling ? scaling.scaled(lossWeight) : lossWeight;
   for (const [i, gradient] of gradients(b, loss, blocks, seed).entries()) {
     const { name } = trained[i]![0];
@@ -115,7 +116,7 @@ export function queryProgram(
     kind: 'query',
     width: widthLabel(width),
     graph,
-    scalars: [names.lossWeight, ...(scaling ? [lossScaleInput] : [])],
+    scalars: [names.lossWeight, ...(scaling ? [names.lossScale] : [])],
     outputsOf,
   };
 }

@@ -33,17 +33,21 @@ export class OptimizerStep {
   readonly #optimizer: Optimizer;
   readonly #scalars: ScalarInputs;
   readonly #spans: readonly (UpdateSpan & { readonly runs: readonly StepRun[] })[];
-  /** By range; where the norm of the gradients is bounded. */
+  /** By range; where the norm of the gradients is asked for. */
   readonly #norms = new Map<ParameterRange, NormPieces>();
   readonly #sums: ScalarOutputs | null = null;
 
-  /** `parameters` are the manifest's; `gradients` is laid out like the parameters. */
+  /**
+   * `parameters` are the manifest's; `gradients` is laid out like the parameters. `readsNorm`: whether `sumOfSquares` is
+   * asked for although nothing bounds it.
+   */
   constructor(
     private readonly graphs: StepGraphs,
     private readonly config: OptimizerConfig,
     parameters: readonly ParameterEntry[],
     private readonly state: Pick<TrainingState, 'parameters' | 'slots' | 'ranges'>,
     gradients: Arena,
+    readsNorm = false,
   ) {
     const { engine } = graphs;
     this.#optimizer = optimizerOf(config);
@@ -76,7 +80,7 @@ export class OptimizerStep {
         const whole = graph === 'update.tensor' ? end - start : undefined;
         return { ...span, runs: pieceRuns(graphs, graph, span, { inputs, outputs, scalars }, whole) };
       });
-    if (config.clipNorm === 0) return;
+    if (config.clipNorm === 0 && !readsNorm) return;
     const pieces = state.ranges.map((range) => [range, gradients.pieces(range, longPiece)] as const);
     const names = pieces.map(([{ start }, places]) => places.map((_, i) => `${start}.${i}`));
     this.#sums = new ScalarOutputs(engine, names.flat());
@@ -89,8 +93,8 @@ export class OptimizerStep {
     }
   }
 
-  async run({ learningRate, allWidths, steps }: UpdateInput): Promise<void> {
-    const active = ({ fullWidth }: ParameterRange) => allWidths || fullWidth;
+  /** Clips by the norm that `sumOfSquares` gave, or else asks for it. */
+  async run({ learningRate, allWidths, steps }: UpdateInput, sumOfSquares?: number): Promise<void> {
     const { clipNorm } = this.config;
     this.#scalars.set('learning_rate', learningRate);
     for (const part of ['all', 'narrow'] as const) {
@@ -98,20 +102,25 @@ export class OptimizerStep {
       for (const [name, value] of scalars) this.#scalars.set(`${name}.${part}`, value);
     }
     if (clipNorm > 0) {
-      const sumOfSquares = await this.#sumOfSquares(this.state.ranges.filter(active));
-      this.#scalars.set('gradient_scale', clipScale(sumOfSquares, clipNorm));
+      const squares = sumOfSquares ?? (await this.sumOfSquares(allWidths));
+      this.#scalars.set('gradient_scale', clipScale(squares, clipNorm));
     }
     await this.#scalars.send();
-    await this.graphs.run(this.#spans.filter(active).flatMap(({ runs }) => runs));
+    await this.graphs.run(this.#spans.filter(active(allWidths)).flatMap(({ runs }) => runs));
   }
 
-  /** Of all gradients in some ranges; the sum over pieces is float64. */
-  async #sumOfSquares(ranges: readonly ParameterRange[]): Promise<number> {
-    const norms = ranges.map((range) => this.#norms.get(range)!);
+  /** Of all gradients of a step; the sum over pieces is float64. */
+  async sumOfSquares(allWidths: boolean): Promise<number> {
+    const norms = this.state.ranges.filter(active(allWidths)).map((range) => this.#norms.get(range)!);
     await this.graphs.run(norms.flatMap(({ runs }) => runs));
     await this.#sums!.receive();
     return norms.flatMap(({ sums }) => sums).reduce((total, name) => total + this.#sums!.get(name), 0);
   }
+}
+
+/** Which ranges a step updates. */
+function active(allWidths: boolean): (range: ParameterRange) => boolean {
+  return ({ fullWidth }) => allWidths || fullWidth;
 }
 
 /** Cuts a range where the graph that updates the parameters changes, and around tensors that are updated whole. */

@@ -9,6 +9,7 @@ import { SlimclrError } from '../errors.js';
 import { optimizerOf } from '../optimizers/optimizer.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
+import { LossScale, lossScaleName } from './lossScale.js';
 import { pack, storedShape, unpack } from '../targets/parameterLayout.js';
 
 /** First word of the random streams that the queue is drawn from. */
@@ -39,6 +40,8 @@ export class TrainingState {
   readonly queue: Arena | null;
   readonly ranges: readonly ParameterRange[];
   readonly #entries: ReadonlyMap<string, ParameterEntry>;
+  /** Of float16; null in float32. */
+  lossScale: LossScale | null;
   /** Steps done. */
   step = 0;
 
@@ -46,8 +49,9 @@ export class TrainingState {
   constructor(
     readonly engine: Engine,
     manifest: Manifest,
-    { method, optimizer }: Pick<Config, 'method' | 'optimizer'>,
+    private readonly config: Pick<Config, 'method' | 'optimizer' | 'runtime'>,
   ) {
+    const { method, optimizer } = config;
     const arena = (entries: readonly ArenaEntry[]) => new Arena(engine, entries);
     const stored = manifest.parameters.map(({ name, shape, layout }) => ({
       name,
@@ -61,6 +65,7 @@ export class TrainingState {
       'queueSize' in method ? arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]) : null;
     this.#entries = new Map(manifest.parameters.map((entry) => [entry.name, entry]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
+    this.lossScale = firstScale(config);
   }
 
   /** Starts from the weights of a program folder, which are in the target's layouts: the key network copies the query's, the queue is random. */
@@ -70,6 +75,7 @@ export class TrainingState {
     if (this.keys) await load(this.keys, weights);
     for (const arena of this.slots.values()) await arena.writeAll(new Float32Array(arena.length));
     if (this.queue) await this.queue.write('queue', randomQueue(this.queue.place('queue').shape, seed));
+    this.lossScale = firstScale(this.config);
     this.step = 0;
   }
 
@@ -93,6 +99,7 @@ export class TrainingState {
         });
       }
     }
+    if (this.lossScale) tensors.set(lossScaleName, this.lossScale.tensor());
     return tensors;
   }
 
@@ -104,6 +111,7 @@ export class TrainingState {
         await arena.write(name, pack(valuesOf(tensors, prefix + name, shape), shape, layout));
       }
     }
+    this.lossScale?.load(tensors.get(lossScaleName));
     this.step = step;
   }
 
@@ -132,6 +140,11 @@ export class TrainingState {
       ...(this.queue ? [[this.queue, ''] as const] : []),
     ];
   }
+}
+
+/** What a training begins with. */
+function firstScale({ runtime: { precision, lossScale } }: Pick<Config, 'runtime'>): LossScale | null {
+  return precision === 'float16' ? new LossScale(lossScale) : null;
 }
 
 function isFinite(values: Float32Array): boolean {

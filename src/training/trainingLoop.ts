@@ -158,7 +158,7 @@ class Training {
     const loaderSeconds = secondsSince(began);
     const compute = step.computeSeconds;
     const { epoch, learningRate, allWidths, counts, diagnose } = planned;
-    const { losses, diagnostics } = await step.run({
+    const { losses, lossScale, overflow, diagnostics } = await step.run({
       batches,
       learningRate,
       allWidths,
@@ -173,6 +173,8 @@ class Training {
       step: index,
       learningRate,
       losses,
+      ...(lossScale !== undefined && { lossScale }),
+      ...(overflow && { overflow }),
       seconds: (now - this.#last) / 1000,
       computeSeconds: step.computeSeconds - compute,
       loaderSeconds,

@@ -35,15 +35,16 @@ export class MethodStep implements Step {
 
   async run(input: StepInput): Promise<StepResult> {
     const { runner } = this;
-    const { batches, diagnose = false, update = true } = input;
+    const { batches, diagnose = false } = input;
     await runner.begin(input);
     if (diagnose) this.#diagnostics.begin();
     runner.onPass = diagnose ? (labels, positives) => this.#diagnostics.record(labels, positives) : null;
     await runPasses(runner.config, runner, batches);
     await runner.end();
     const diagnostics = diagnose ? await this.#diagnostics.measured() : undefined;
-    if (update) await runner.update(input);
-    return { losses: runner.losses.byWidth, ...(diagnostics && { diagnostics }) };
+    const scaling = await runner.update(input);
+    const losses = runner.losses.byWidth;
+    return { losses, ...scaling, ...(diagnostics && !scaling.overflow && { diagnostics }) };
   }
 
   close(): Promise<void> {

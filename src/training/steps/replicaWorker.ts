@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
 import { replicaOptions } from '../../engines/engineOptions.js';
 import { openEngine } from '../../engines/openEngine.js';
+import type { TensorData } from '../../onnx/safetensors.js';
 import type { Manifest } from '../../programs/manifest.js';
 import { ThreadGroup, type GroupSetup } from '../../runtime/replicaGroup.js';
 import { TrainingState } from '../state.js';
@@ -16,6 +17,8 @@ export interface ReplicaSetup {
   readonly config: Config;
   /** Values of `TrainingState.arenas`. */
   readonly arenas: readonly Float32Array[];
+  /** Of float16, as a checkpoint holds it. */
+  readonly lossScale: TensorData | undefined;
   /** Steps done. */
   readonly step: number;
   readonly group: GroupSetup;
@@ -31,6 +34,7 @@ const group = new ThreadGroup(setup.group, setup.rank);
 const engine = await openEngine(replicaOptions(setup.config.runtime, setup.rank));
 const state = new TrainingState(engine, setup.manifest, setup.config);
 for (const [i, arena] of state.arenas.entries()) await arena.writeAll(setup.arenas[i]!);
+state.lossScale?.load(setup.lossScale);
 state.step = setup.step;
 const step = await MethodStep.open(setup.folder, setup.manifest, setup.config, state, { group });
 

@@ -30,9 +30,14 @@ export class ReplicatedStep implements Step {
     const setup = groupSetup(config.runtime.replicas);
     const group = new ThreadGroup(setup, 0);
     const { step } = state;
+    const lossScale = state.lossScale?.tensor();
     const arenas = await Promise.all(state.arenas.map((arena) => arena.readAll()));
     const others = Array.from({ length: setup.size - 1 }, (_, i) => {
-      const data: ReplicaSetup = { folder, manifest, config, arenas, step, group: setup, rank: i + 1 };
+      const data: ReplicaSetup = {
+        ...{ folder, manifest, config, arenas, lossScale, step },
+        group: setup,
+        rank: i + 1,
+      };
       return new Replica(data, (error) => group.fail(error));
     });
     const opening = MethodStep.open(folder, manifest, config, state, { group, traceFolder });

@@ -32,6 +32,10 @@ export interface StepResult {
   /** By width label, averaged over the micro-batches. */
   readonly losses: Readonly<Record<string, WidthLoss>>;
   readonly diagnostics?: Diagnostics;
+  /** What the losses were multiplied by; absent in float32. */
+  readonly lossScale?: number;
+  /** A loss or a gradient overflowed: nothing was updated, no diagnostics are there, and the scale is smaller now. */
+  readonly overflow?: true;
 }
 
 /** One training step of a method, as docs/method.md lists it. Changes the state in place. */
@@ -40,7 +44,10 @@ export interface Step {
   readonly graphs: ReadonlyMap<string, GraphRuns>;
   /** Seconds spent inside the engine's runs since the start. */
   readonly computeSeconds: number;
-  /** Throws a DivergenceError when a loss is not finite, before the parameters change. */
+  /**
+   * Throws a DivergenceError when a loss is not finite, before the parameters change; in float16 when an overflow leaves
+   * no smaller scale to go on with.
+   */
   run(input: StepInput): Promise<StepResult>;
   close(): Promise<void>;
 }

@@ -56,7 +56,7 @@ export class StepLosses {
     this.#sums = new Map();
   }
 
-  /** Adds what a pass has written, times a factor. Throws a DivergenceError. */
+  /** Adds what a pass has written, times a factor. Throws a DivergenceError where no scale of the loss is to blame. */
   async add(labels: readonly string[], factor: number): Promise<void> {
     const { manifest, state } = this.runner;
     await this.#scalars.receive();
@@ -75,14 +75,20 @@ export class StepLosses {
         },
         factor,
       );
-      const sum = this.#sums.get(label)!.loss;
-      if (!Number.isFinite(sum)) {
-        throw new DivergenceError(
-          `loss of width ${label} is ${sum} at step ${state.step}; ` +
-            'a finite loss is needed: lower schedule.peak or lengthen schedule.warmup',
-        );
-      }
     }
+    const broken = this.firstNotFinite;
+    if (broken && !state.lossScale) {
+      throw new DivergenceError(
+        `loss of width ${broken.label} is ${broken.loss} at step ${state.step}; ` +
+          'a finite loss is needed: lower schedule.peak or lengthen schedule.warmup',
+      );
+    }
+  }
+
+  /** The first width, wide first, whose loss is not finite; null where all are. */
+  get firstNotFinite(): { readonly label: string; readonly loss: number } | null {
+    for (const [label, { loss }] of this.#sums) if (!Number.isFinite(loss)) return { label, loss };
+    return null;
   }
 
   /** Adds those of the other replicas. */

@@ -19,7 +19,7 @@ import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
 import { FrozenModel } from './frozenModel.js';
 import { StepLosses } from './stepLosses.js';
-import type { StepInput } from './step.js';
+import { DivergenceError, type StepInput, type StepResult } from './step.js';
 import { StepGraphs, type RunWatcher, type StepRun } from './stepGraphs.js';
 
 /** Graphs that a step runs; the others are for evaluation. */
@@ -106,6 +106,7 @@ export class StepRunner implements StepContext {
       manifest.parameters,
       state,
       this.gradients.total,
+      state.lossScale !== null,
     );
     this.#momentum = engine.allocate('float64', 1);
     const momentum = { momentum: { memory: this.#momentum, offset: 0, shape: [] } };
@@ -119,7 +120,7 @@ export class StepRunner implements StepContext {
         }),
       );
     this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
-    this.#lossWeights = new ScalarInputs(engine, manifest.labels);
+    this.#lossWeights = new ScalarInputs(engine, [...manifest.labels, names.lossScale]);
     this.outputs = new Map(
       manifest.labels.map((label) => {
         const { outputs } = this.#query(label);
@@ -291,6 +292,7 @@ export class StepRunner implements StepContext {
     for (const [index, label] of labels.entries()) {
       const lambda = allWidths ? this.#lambdas[index]! : 1;
       this.#lossWeights.set(label, lambda * gradientWeight);
+      this.#lossWeights.set(names.lossScale, this.state.lossScale?.value ?? 1);
       queries.push(this.#queryRun(index, allWidths, await inputs(label)));
       this.#statistics.move(this.#query(label));
     }
@@ -306,12 +308,44 @@ export class StepRunner implements StepContext {
     }
   }
 
-  /** The optimiser over what got gradients, and the queue; counts the step. */
-  async update({ learningRate, allWidths, steps }: StepInput): Promise<void> {
-    if (this.#enqueued.length > 0) await this.#replaceOldest();
-    const counts = { all: steps.all + 1, narrow: steps.narrow + 1 };
-    await this.#optimizer.run({ learningRate, allWidths, steps: counts });
-    this.state.step += 1;
+  /**
+   * The optimiser over what got gradients, and the queue; counts the step. In float16 a step that overflowed is skipped,
+   * and lowers the scale of the loss: throws a DivergenceError where that is 1 already.
+   */
+  async update({
+    learningRate,
+    allWidths,
+    steps,
+    update = true,
+  }: StepInput): Promise<Pick<StepResult, 'lossScale' | 'overflow'>> {
+    const { lossScale } = this.state;
+    const used = lossScale?.value;
+    const sumOfSquares = lossScale ? await this.#optimizer.sumOfSquares(allWidths) : undefined;
+    const overflow = !Number.isFinite(sumOfSquares ?? 0) || this.losses.firstNotFinite !== null;
+    if (overflow) this.#overflowed(allWidths);
+    if (update) {
+      if (this.#enqueued.length > 0 && !this.losses.firstNotFinite) await this.#replaceOldest();
+      if (!overflow) {
+        const { all, narrow } = lossScale?.skipped ?? { all: 0, narrow: 0 };
+        const counts = { all: steps.all + 1 - all, narrow: steps.narrow + 1 - narrow };
+        await this.#optimizer.run({ learningRate, allWidths, steps: counts }, sumOfSquares);
+        lossScale?.stepped();
+      }
+      this.state.step += 1;
+    }
+    return { ...(used !== undefined && { lossScale: used }), ...(overflow && { overflow }) };
+  }
+
+  #overflowed(allWidths: boolean): void {
+    const { lossScale, step } = this.state;
+    if (!lossScale!.canFall) {
+      const broken = this.losses.firstNotFinite;
+      const what = broken ? `loss of width ${broken.label} is ${broken.loss}` : 'gradients are not finite';
+      throw new DivergenceError(
+        `${what} at step ${step}, in float16 at loss scale 1; lower schedule.peak or lengthen schedule.warmup`,
+      );
+    }
+    lossScale!.overflowed(allWidths);
   }
 
   /** The queue is a ring whose oldest entries each step replaces (docs/method.md, step 6). */
@@ -341,6 +375,7 @@ export class StepRunner implements StepContext {
           ...places,
           ...this.#teacherOutputs(index),
           [names.lossWeight]: this.#lossWeights.place(label),
+          ...(this.state.lossScale && { [names.lossScale]: this.#lossWeights.place(names.lossScale) }),
         },
         outputs: {
           ...this.losses.places(label),
