@@ -108,14 +108,17 @@ export class InProcessEngine implements Engine {
       const allocator = api.defaultAllocator();
       const names = (count: number, name: typeof api.sessionInputName) =>
         Array.from({ length: count }, (_, i) => api.takeString(allocator, name(session, i, allocator)));
+      const required = names(api.sessionInputCount(session), api.sessionInputName);
+      const optional = names(api.sessionDefaultCount(session), api.sessionDefaultName);
       const graph = new SessionGraph(
         options.name,
-        names(api.sessionInputCount(session), api.sessionInputName),
-        names(api.sessionDefaultCount(session), api.sessionDefaultName),
+        required,
+        optional,
         names(api.sessionOutputCount(session), api.sessionOutputName),
         this.library,
         session,
         (work) => this.#after(work),
+        new Set(this.room.copiedInputs?.(session, required, optional)),
       );
       this.#graphs.add(graph);
       return graph;

@@ -178,7 +178,13 @@ export function bindOrtApi(table: Pointer) {
     releaseCudaOptions: release(208),
     appendCuda: call<[session: Pointer, cuda: Pointer]>(204, any, any),
   };
+  const memoryName = get<[memory: Pointer], string>(
+    71,
+    koffi.out(koffi.pointer('str')) as unknown as TypeObject,
+    any,
+  );
   // Of 1.23: in older tables there is something else.
+  let inputMemoryInfos: ReturnType<typeof call> | null = null;
   let copyTensors: ((...args: unknown[]) => Promise<void>) | null = null;
   const availableProviders = member(125, any, outAny, outCount32);
   const releaseProviders = member(126, any, any, 'int');
@@ -193,6 +199,13 @@ export function bindOrtApi(table: Pointer) {
       } finally {
         check(releaseProviders(names[0], count[0]));
       }
+    },
+    /** Names of the memories in which a session wants its inputs, those with a default left out. */
+    inputMemories(session: Pointer, count: number): string[] {
+      inputMemoryInfos ??= call(380, any, any, 'size_t');
+      const infos = new BigUint64Array(count);
+      inputMemoryInfos(session, infos, count);
+      return Array.from(infos, (info) => memoryName(info));
     },
     /** Copies a tensor to another of its type and shape, of any device. */
     copyTensor(env: Pointer, from: Pointer, to: Pointer): Promise<void> {

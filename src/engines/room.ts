@@ -9,6 +9,15 @@ export interface Room {
   /** Absent where an output of a run may be what an input is; otherwise it is written beside it, and copied then. */
   readonly beside?: Beside;
   allocate<T extends ElementType>(type: T, count: number): RoomMemory<T>;
+  /**
+   * Inputs of a session that it wants elsewhere, for a node that runs on the CPU: ONNX Runtime copies them when they are
+   * bound. Absent where there are none.
+   */
+  copiedInputs?(
+    session: Pointer,
+    required: readonly string[],
+    optional: readonly string[],
+  ): readonly string[];
   /** Whether an error says that the device is gone. */
   isLost(error: Error): boolean;
   /** After all memories that it has allocated. */

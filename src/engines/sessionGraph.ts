@@ -27,6 +27,8 @@ export class SessionGraph implements LoadedGraph {
     private readonly library: OrtLibrary,
     session: Pointer,
     private readonly after: <T>(work: () => T) => Promise<T>,
+    /** Inputs that ONNX Runtime copies from their place when they are bound, not when a graph runs. */
+    readonly copied: ReadonlySet<string>,
   ) {
     this.inputs = [...required, ...optional];
     this.#session = session;
@@ -84,17 +86,22 @@ export class SessionBinding implements Binding {
   /** What a run writes beside an input that it reads, and the memory that is to have it then. */
   readonly #copies: { readonly from: RoomMemory; readonly to: RoomMemory }[] = [];
 
+  readonly #copied: readonly Tie[];
+
   constructor(
     readonly graph: SessionGraph,
     private readonly room: Room,
     private readonly inputs: readonly Tie[],
     private readonly outputs: readonly Tie[],
-  ) {}
+  ) {
+    this.#copied = inputs.filter(({ name }) => graph.copied.has(name));
+  }
 
   async run(library: OrtLibrary): Promise<void> {
     this.refuseFreed();
     try {
-      this.#binding ??= await this.#tied(library);
+      if (this.#binding === null) this.#binding = await this.#tied(library);
+      else for (const input of this.#copied) await this.#tie(library, this.#binding, input);
       await library.api.runWithBinding(this.graph.session, null, this.#binding);
       for (const { from, to } of this.#copies) await this.room.beside!.copy(from, to);
     } catch (cause) {
@@ -115,25 +122,32 @@ export class SessionBinding implements Binding {
     this.#binding = null;
   }
 
-  async #tied({ api }: OrtLibrary): Promise<Pointer> {
+  async #tied(library: OrtLibrary): Promise<Pointer> {
+    const { api } = library;
     const binding = api.createIoBinding(this.graph.session);
-    const tie = async ({ name, memory, offset, shape }: Tie, bind: typeof api.bindInput) => {
-      const value = await memory.tensor(offset, shape);
-      try {
-        bind(binding, name, value);
-      } finally {
-        api.releaseValue(value);
-      }
-    };
     try {
       this.#copies.length = 0;
-      for (const input of this.inputs) await tie(input, api.bindInput);
-      for (const output of this.outputs) await tie(this.#apart(output), api.bindOutput);
+      for (const input of this.inputs) await this.#tie(library, binding, input);
+      for (const output of this.outputs) await this.#tie(library, binding, this.#apart(output), 'bindOutput');
     } catch (error) {
       api.releaseIoBinding(binding);
       throw error;
     }
     return binding;
+  }
+
+  async #tie(
+    { api }: OrtLibrary,
+    binding: Pointer,
+    { name, memory, offset, shape }: Tie,
+    side: 'bindInput' | 'bindOutput' = 'bindInput',
+  ): Promise<void> {
+    const value = await memory.tensor(offset, shape);
+    try {
+      api[side](binding, name, value);
+    } finally {
+      api.releaseValue(value);
+    }
   }
 
   /** The output, or what stands for it where it may not be what an input is. */

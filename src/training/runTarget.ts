@@ -2,7 +2,9 @@ import type { Config } from '../config/schema.js';
 import type { Graph, Node } from '../graph/graph.js';
 import { chooseTarget, type ChooseOptions } from '../tuning/chooseTarget.js';
 import type { TargetRecord } from '../tuning/targetRecord.js';
-import { probeBlockedKernels, type BlockedKernels } from '../runtime/nchwcProbe.js';
+import { replicaOptions } from '../engines/engineOptions.js';
+import { isBuiltForTraining } from '../engines/trainingProbe.js';
+import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
 
 export interface RunTargetOptions extends ChooseOptions {
   /** What the run that is resumed was lowered for. */
@@ -16,13 +18,10 @@ export interface RunTargetOptions extends ChooseOptions {
  */
 export async function runTarget(config: Config, options: RunTargetOptions): Promise<TargetRecord> {
   const { recorded, onNotice, probe = probeBlockedKernels } = options;
-  // What they are made of runs anywhere that the config's provider does.
-  if (recorded && recorded.target !== 'cpu') return recorded;
   if (recorded) {
-    const kernels = await probe(config.runtime);
-    if ('blockSize' in kernels && runs(recorded, kernels)) return recorded;
+    if (await runs(recorded, config.runtime, probe)) return recorded;
     onNotice(
-      'the run was begun on a machine with other kernels: its numbers differ by rounding from here on',
+      'the run was begun on a machine or an engine with other kernels: its numbers differ by rounding from here on',
     );
   }
   const chosen = await chooseTarget(config, options);
@@ -35,12 +34,21 @@ export async function runTarget(config: Config, options: RunTargetOptions): Prom
   return chosen;
 }
 
-/** Whether kernels take what a run was lowered for. */
-function runs(
-  recorded: Extract<TargetRecord, { target: 'cpu' }>,
-  { blockSize, plainGroups }: Extract<BlockedKernels, { blockSize: number }>,
-): boolean {
-  return blockSize === recorded.block && (plainGroups || !recorded.plainGroups);
+/** Whether what a run was lowered for runs here; standard operators do wherever the config's provider does. */
+async function runs(
+  recorded: TargetRecord,
+  runtime: Config['runtime'],
+  probe: typeof probeBlockedKernels,
+): Promise<boolean> {
+  if (recorded.target === 'ort-training') return isBuiltForTraining(replicaOptions(runtime));
+  if (recorded.target !== 'cpu') return true;
+  if (runtime.engine !== 'in-process') return false;
+  const kernels = await probe(runtime);
+  return (
+    'blockSize' in kernels &&
+    kernels.blockSize === recorded.block &&
+    (kernels.plainGroups || !recorded.plainGroups)
+  );
 }
 
 /** Counts the layers of the training graphs that the cpu target leaves to the portable lowering. */

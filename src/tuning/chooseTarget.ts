@@ -4,6 +4,7 @@ import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
 import { replicaOptions } from '../engines/engineOptions.js';
+import { isBuiltForTraining } from '../engines/trainingProbe.js';
 import {
   builtIn,
   noChoices,
@@ -34,9 +35,16 @@ export interface ChooseOptions {
   readonly bench?: LayerBench;
 }
 
+/** The target that a config names; for `auto` on CUDA `ort-training` where the engine has its kernels. */
+async function namedTarget(runtime: Config['runtime']): Promise<ReturnType<typeof targetName>> {
+  const name = targetName(runtime);
+  const open = name === 'cuda' && runtime.target === 'auto';
+  return open && (await isBuiltForTraining(replicaOptions(runtime))) ? 'ort-training' : name;
+}
+
 /** The target of training graphs on this machine, with the built-in choices: nothing is measured. */
 export async function builtInTarget(runtime: Config['runtime']): Promise<Target> {
-  const name = targetName(runtime);
+  const name = await namedTarget(runtime);
   if (name === 'portable') return portable;
   if (name === 'cuda') return cudaTarget();
   if (name === 'webgpu') return webgpu;
@@ -56,7 +64,7 @@ const budget = 60_000;
  */
 export async function chooseTarget(config: Config, options: ChooseOptions = {}): Promise<TargetRecord> {
   const { probe = probeBlockedKernels } = options;
-  const name = targetName(config.runtime);
+  const name = await namedTarget(config.runtime);
   if (name === 'portable' || name === 'webgpu') return { ...recordHead, target: name };
   if (name === 'cuda') {
     const { provider, tune } = config.runtime;

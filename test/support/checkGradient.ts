@@ -46,7 +46,7 @@ export async function checkGradient(
   const step = test.step ?? steps[dtype];
   const { graph, placed, projections } = gradientGraph(test, dtype, random, tested);
   const point = test.inputs.map(({ shape, sample = normal }) => sample(random, elementCount(shape)));
-  const loaded = await loadGraph(graph, { target: tested.target, places: placed.places });
+  const loaded = await loadGraph(graph, { ...tested, places: placed.places });
   try {
     const results = await loaded.run(placed.feeds(point));
     for (const [i, at] of point.entries()) {

@@ -18,7 +18,7 @@ export async function evaluate(
   const placed = placeOperands(b, operands, tested);
   for (const [i, value] of build(b, placed.values).entries()) b.graph.output(`out${i}`, value);
   const feeds = placed.feeds(operands.map(({ values }) => values));
-  return Object.values(await runGraph(b.graph, feeds, { target: tested.target, places: placed.places }));
+  return Object.values(await runGraph(b.graph, feeds, { ...tested, places: placed.places }));
 }
 
 export type Evaluate = (

@@ -8,12 +8,15 @@ import { portable } from '../../src/targets/portable.js';
 import type { ParameterPlaces, Target } from '../../src/targets/target.js';
 import { numbers, tensorOf } from './tensors.js';
 import { trainingEngine } from './trainingEngine.js';
+import { webGpuEngine } from './webGpu.js';
 
 /** Elements of tensors by name, row-major. A bool is 0 or 1. */
 export type Tensors = Readonly<Record<string, readonly number[]>>;
 
 export interface RunOptions {
   readonly target?: Target;
+  /** What the graph runs on; default: the CPU. */
+  readonly provider?: 'webgpu' | undefined;
   /** Default: the target's. */
   readonly opset?: number;
   /** Layouts of parameters among the inputs; their elements are fed in that order. Default: all are plain. */
@@ -39,12 +42,16 @@ function loweredModel(
   return { lowered, model: withoutDefaults(emit(lowered, { opset, version: '0.0.0' })) };
 }
 
-/** Loads a graph into the ONNX Runtime that runs its target: one thread, CPU. Every run checks the shapes that the graph declares. */
+/** Loads a graph into the ONNX Runtime that runs its target: one thread, CPU unless told. Every run checks the shapes that the graph declares. */
 export async function loadGraph(graph: Graph, options: RunOptions = {}): Promise<LoadedGraph> {
   const { lowered, model } = loweredModel(graph, options);
   const { name, optimization } = options.target ?? portable;
   const engine =
-    name === 'ort-training' ? await trainingEngine() : ({ provider: 'cpu', threads: 1 } as const);
+    name === 'ort-training'
+      ? await trainingEngine()
+      : options.provider === 'webgpu'
+        ? await webGpuEngine()
+        : ({ provider: 'cpu', threads: 1 } as const);
   const loaded = await HostGraph.open(model, engine, { optimization });
   return {
     async run(feeds) {

@@ -8,6 +8,7 @@ import { ortTraining } from '../../src/targets/ortTraining/index.js';
 import type { Target } from '../../src/targets/target.js';
 import { webgpu } from '../../src/targets/webgpu/index.js';
 import { trainingPython } from './pythons.js';
+import { noWebGpu } from './webGpu.js';
 
 /** A target as operators are tested on it. */
 export interface TestedTarget {
@@ -20,6 +21,8 @@ export interface TestedTarget {
   readonly betweenLayers?: boolean;
   /** Of the operands, unless a case says; default float64 where they are inputs of the graph. */
   readonly dtype?: 'float32';
+  /** What its graphs run on; default: the CPU. */
+  readonly provider?: 'webgpu';
   /** What this machine lacks to run its graphs, for a title. */
   readonly missing?: string;
 }
@@ -41,6 +44,7 @@ const first = <F>(open: readonly F[], ...wanted: F[]) =>
   wanted.find((form) => open.includes(form)) ?? open[0]!;
 
 const training = trainingPython();
+const withoutDevice = await noWebGpu();
 const withoutPython = training.missing !== '' && { missing: training.missing };
 
 /** Every target that tests of operators run on. Another one is a line here. */
@@ -64,6 +68,13 @@ export const testedTargets: readonly TestedTarget[] = [
   },
   { title: 'cuda, by samples', target: cuda({ weightGradient: () => 'samples' }) },
   { title: 'webgpu', target: webgpu },
+  {
+    title: 'webgpu on its device',
+    target: webgpu,
+    dtype: 'float32',
+    provider: 'webgpu',
+    ...(withoutDevice !== null && { missing: ` (not here: ${withoutDevice})` }),
+  },
   ...(machineBlock === null
     ? []
     : [

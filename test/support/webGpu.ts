@@ -1,8 +1,22 @@
 import { existsSync } from 'node:fs';
+import type { Engine } from '../../src/engines/engine.js';
 import { openEngine } from '../../src/engines/openEngine.js';
 
 /** Chromium's software Vulkan, where there is no graphics card. */
 const software = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+let opened: Promise<Engine> | undefined;
+
+/** One for all tests of this process: it keeps the shaders that it has compiled. */
+export function webGpuEngine(): Promise<Engine> {
+  return (opened ??= openEngine({ provider: 'webgpu', threads: 1 }));
+}
+
+after(async () => {
+  const engine = await opened;
+  opened = undefined;
+  await engine?.close();
+});
 
 let found: Promise<string | null> | undefined;
 

@@ -2,10 +2,12 @@ import { expect } from 'chai';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Config } from '../../src/config/schema.js';
 import { Graph } from '../../src/graph/graph.js';
 import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
 import { DeclinedLayers, runTarget } from '../../src/training/runTarget.js';
 import { recordHead, type TargetRecord } from '../../src/tuning/targetRecord.js';
+import { stockPython, trainingPython } from '../support/pythons.js';
 import { tinyConfig } from './tinyConfig.js';
 
 describe('runTarget', () => {
@@ -15,14 +17,22 @@ describe('runTarget', () => {
   });
   after(() => rmSync(cacheDirectory, { recursive: true }));
 
-  async function run(recorded: TargetRecord | null, kernels: BlockedKernels) {
+  async function run(
+    recorded: TargetRecord | null,
+    kernels: BlockedKernels,
+    runtime: Partial<Config['runtime']> = {},
+  ) {
     const notices: string[] = [];
-    const record = await runTarget(tinyConfig('images'), {
-      recorded,
-      cacheDirectory,
-      probe: () => Promise.resolve(kernels),
-      onNotice: (notice) => notices.push(notice),
-    });
+    const config = tinyConfig('images');
+    const record = await runTarget(
+      { ...config, runtime: { ...config.runtime, ...runtime } },
+      {
+        recorded,
+        cacheDirectory,
+        probe: () => Promise.resolve(kernels),
+        onNotice: (notice) => notices.push(notice),
+      },
+    );
     return { record, notices };
   }
   const choices = { folded: { 'a map': true }, winograd: {}, chunk: {} };
@@ -41,7 +51,32 @@ describe('runTarget', () => {
       const { record, notices } = await run(cpu, { blockSize, plainGroups });
       expect(record).to.include({ target: 'cpu', block: blockSize, plainGroups });
       expect(notices).to.have.length(1);
-      expect(notices[0]).to.match(/begun on a machine with other kernels/);
+      expect(notices[0]).to.match(/begun on a machine or an engine with other kernels/);
+    }
+  });
+
+  it('a run from another engine, which has not its operators: chosen again, one line says so', async () => {
+    const training = { ...recordHead, target: 'ort-training', cuda: false } as const;
+    const { python, missing } = stockPython();
+    for (const [recorded, runtime, target] of [
+      [training, { engine: 'in-process' }, 'cpu'],
+      ...(missing === '' ? [[training, { engine: 'python', python }, 'portable'] as const] : []),
+      [cpu, { engine: 'python', python: 'python3' }, 'portable'],
+    ] as const) {
+      const { record, notices } = await run(recorded, kernels, { target: 'auto', ...runtime });
+      expect(record.target).to.equal(target);
+      expect(notices).to.have.length(1);
+      expect(notices[0]).to.match(/begun on a machine or an engine with other kernels/);
+    }
+  });
+
+  it(`a run of ort-training that goes on there: what it was lowered for${trainingPython().missing}`, async function () {
+    const { python, missing } = trainingPython();
+    if (missing !== '') this.skip();
+    for (const cuda of [false, true]) {
+      const training = { ...recordHead, target: 'ort-training', cuda } as const;
+      const resumed = await run(training, kernels, { engine: 'python', python });
+      expect(resumed).to.deep.equal({ record: training, notices: [] });
     }
   });
 

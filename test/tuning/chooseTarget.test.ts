@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Config } from '../../src/config/schema.js';
 import { emitMethod } from '../../src/methods/index.js';
 import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { stockPython, trainingPython } from '../support/pythons.js';
 import { targets } from '../../src/targets/index.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
 import type { LayerBench } from '../../src/tuning/layerBench.js';
@@ -61,6 +62,25 @@ describe('chooseTarget: ResNet-20, 8x8', function () {
     const builtIn = emitMethod(onCuda, targets.cuda).manifest.graphs.map(({ sha256 }) => sha256);
     expect(hashes(onCuda, record)).to.deep.equal(builtIn);
   });
+
+  for (const [wheel, { python, missing }, target] of [
+    ['onnxruntime-training', trainingPython(), 'ort-training'],
+    ['onnxruntime', stockPython(), 'cuda'],
+  ] as const) {
+    it(`provider cuda, engine python with ${wheel}: ${target}${missing}`, async function () {
+      if (missing !== '') this.skip();
+      const onCuda = config({ engine: 'python', python, provider: 'cuda', tune: 'off' });
+      const record = await chooseTarget(onCuda, { cacheDirectory, bench: noBench });
+      expect(record.target).to.equal(target);
+      const half = config({ ...onCuda.runtime, precision: 'float16' });
+      expect((await chooseTarget(half, { cacheDirectory, bench: noBench })).target).to.equal(target);
+      if (record.target !== 'ort-training') return;
+      expect(record.cuda).to.equal(true);
+      const onCpu = config({ ...onCuda.runtime, target, provider: 'cpu' });
+      const other = await chooseTarget(onCpu, { cacheDirectory, bench: noBench });
+      expect(other).to.deep.equal({ ...record, cuda: false });
+    });
+  }
 
   it('provider webgpu: the webgpu target, nothing probed or measured', async () => {
     const probe = () => expect.fail('probed');

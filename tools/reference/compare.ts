@@ -172,6 +172,11 @@ const command = new Command('npm run reference --')
   .option('--python <paths...>', 'Pythons that have PyTorch; the first one computes float64', [
     '/usr/bin/python3',
   ])
+  .option(
+    '--training-python <path>',
+    'the Python whose onnxruntime-training runs --target ort-training',
+    process.env['SLIMCLR_PYTHON_TRAINING'] ?? 'python3',
+  )
   .option('--json <file>', 'write every number to this file')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 

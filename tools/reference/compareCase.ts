@@ -32,6 +32,8 @@ export interface CompareOptions {
   readonly runningMeans: (typeof runningMeans)[number];
   readonly margins: boolean;
   readonly python: readonly string[];
+  /** The Python whose onnxruntime-training runs the target `ort-training`. */
+  readonly trainingPython: string;
 }
 
 export interface CaseResult {
@@ -57,7 +59,10 @@ export async function compareCase(tested: Case, work: string, options: CompareOp
   try {
     for (const [i, target] of options.target.entries()) {
       const { config } = tested;
-      await buildPrograms({ ...config, runtime: { ...config.runtime, target } }, folders[i]!);
+      // Of the engines only Python's has the operators of that target.
+      const engine =
+        target === 'ort-training' ? ({ engine: 'python', python: options.trainingPython } as const) : {};
+      await buildPrograms({ ...config, runtime: { ...config.runtime, ...engine, target } }, folders[i]!);
     }
     return await compareFolders(folders, tested.title, momentOf(tested), work, options);
   } finally {

@@ -15,6 +15,7 @@ import { partModel, patchModel } from './models.js';
  *   begins at the start of its buffer, and CopyTensors copies whole tensors between host and device and on the device;
  * - tensors on the device are inputs and outputs of IoBinding, and a run returns before the device has done it;
  * - sessions of a process share one device, with its compiled shaders, while one of them is there;
+ * - an input that a node on the CPU reads is copied when it is bound, and has to be bound anew for each run;
  * - a buffer that is read and written by one shader is a validation error: an output has a buffer of its own;
  * - what the device cannot allocate is no error, but a buffer that reads as zeros; with validation, runs on it fail.
  */
@@ -101,6 +102,16 @@ export class WebGpuRoom implements Room, Beside {
 
   spare(type: ElementType, count: number, index: number): RoomMemory {
     return once(this.#spares, `${type} ${count} ${index}`, () => new DeviceMemory(this, type, count));
+  }
+
+  copiedInputs(
+    session: Pointer,
+    required: readonly string[],
+    optional: readonly string[],
+  ): readonly string[] {
+    const memories = this.api.inputMemories(session, required.length);
+    // Of inputs with a default nothing is told.
+    return [...required.filter((_, i) => !memories[i]!.startsWith('WebGPU')), ...optional];
   }
 
   isLost({ message }: Error): boolean {

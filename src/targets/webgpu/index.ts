@@ -3,12 +3,17 @@ import { lowerByRules } from '../lower.js';
 import type { LoweringRules, Target } from '../target.js';
 import { concat, split } from './buffers.js';
 import { withoutFloat64 } from './float64.js';
+import { convInputGrad } from './inputGradient.js';
 import { equal } from './labels.js';
 import { logSoftmax } from './logSoftmax.js';
 import { maxPoolGrad } from './maxPoolGrad.js';
 import { convWeightGrad } from './weightGradient.js';
 
-const composites: LoweringRules = { ConvWeightGrad: convWeightGrad, MaxPoolGrad: maxPoolGrad };
+const composites: LoweringRules = {
+  ConvInputGrad: convInputGrad,
+  ConvWeightGrad: convWeightGrad,
+  MaxPoolGrad: maxPoolGrad,
+};
 
 /** Rules for what the first pass leaves, the portable lowerings of composite operators included. */
 const standard: LoweringRules = { Concat: concat, Equal: equal, LogSoftmax: logSoftmax, Split: split };
