@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { exportTraining, type ExportedArtifacts } from '../../src/export/training/exportTraining.js';
 import { makeTinyRun, type TinyRun } from '../evaluation/tinyRun.js';
-import { pythonTraining } from '../export/training/pythonTraining.js';
+import { trainingPython } from '../support/pythons.js';
 import { codeBlocks } from './markdown.js';
 import { repository } from './tarball.js';
 
@@ -17,6 +17,7 @@ const document = readFileSync(join(repository, 'docs/on-device-training.md'), 'u
 
 describe('examples of docs/on-device-training.md', function () {
   this.timeout(120_000);
+  const { python, missing } = trainingPython();
   let run: TinyRun;
   let exported: ExportedArtifacts;
   let scratch: string;
@@ -36,11 +37,8 @@ describe('examples of docs/on-device-training.md', function () {
   /** Eight images of each of two grays, which are the classes. */
   const shades = Array.from({ length: 16 }, (_, i) => (i % 2 === 0 ? 60 : 190));
 
-  it('Python: the loss falls, a checkpoint to go on from, a model', function () {
-    if (!pythonTraining) {
-      this.test!.title += ' (skipped: SLIMCLR_PYTHON_TRAINING names no interpreter)';
-      return this.skip();
-    }
+  it(`Python: the loss falls, a checkpoint to go on from, a model${missing}`, function () {
+    if (missing) return this.skip();
     const [code] = codeBlocks(document, 'python');
     const folder = join(run.folder, exported.folder);
     const use = [
@@ -51,7 +49,7 @@ describe('examples of docs/on-device-training.md', function () {
       `fine_tune(${JSON.stringify(folder)}, pixels, labels, epochs=1, checkpoint="finetuned.checkpoint")`,
     ];
     writeFileSync(join(scratch, 'use.py'), `${code}\n\n${use.join('\n')}\n`);
-    const printed = execFileSync(pythonTraining, [join(scratch, 'use.py')], { encoding: 'utf8' });
+    const printed = execFileSync(python, [join(scratch, 'use.py')], { encoding: 'utf8' });
     const found = losses(printed);
     expect(found).to.have.lengthOf(5);
     expect(found.at(3)).to.be.below(found[0]!);

@@ -9,6 +9,7 @@ import { emitFrozen } from '../../programs/emitFrozen.js';
 import type { Network } from '../../programs/network.js';
 import { emit } from '../../targets/emit.js';
 import { lower } from '../../targets/lower.js';
+import { ortTraining } from '../../targets/ortTraining/index.js';
 import { portable } from '../../targets/portable.js';
 import type { Target } from '../../targets/target.js';
 import { version } from '../../version.js';
@@ -16,7 +17,6 @@ import { exportMetadata, withClassifier, type ExportSubject } from '../exportMod
 import { foldBatchNorm } from '../foldBatchNorm.js';
 import { classifierTensors, inferenceGraph } from '../inferenceGraph.js';
 import { encodeCheckpoint, type CheckpointParameter } from './checkpointFile.js';
-import { onDevice, withoutUnread } from './lowering.js';
 import { optimizerModel } from './optimizerModel.js';
 import type { TrainableLayers } from './trainableLayers.js';
 
@@ -65,7 +65,7 @@ export function trainingArtifacts(subject: TrainingSubject, verified: boolean): 
   const inCheckpoint = new Set(parameters.map(({ name }) => name));
 
   const encode = (graph: Graph, target: Target): Uint8Array => {
-    const model = withoutUnread(emit(lower(graph, target), { opset: target.opset, version, metadata }));
+    const model = emit(lower(graph, target), { opset: target.opset, version, metadata });
     const constants = new Set(
       model.initializers.map(({ name }) => name).filter((name) => !inCheckpoint.has(name)),
     );
@@ -81,7 +81,7 @@ export function trainingArtifacts(subject: TrainingSubject, verified: boolean): 
   const training = withGradients(evaluation, isTrained);
   return {
     files: {
-      'training_model.onnx': encode(training, onDevice),
+      'training_model.onnx': encode(training, ortTraining({ cuda: false })),
       'eval_model.onnx': encode(evaluation, portable),
       'optimizer_model.onnx': optimizerModel(),
       checkpoint: encodeCheckpoint({ trained, frozen, properties: metadata }),

@@ -5,7 +5,7 @@ import { lowerByRules } from '../lower.js';
 import type { LoweringRules, Target } from '../target.js';
 import { BatchNorms } from './batchNorm.js';
 import { convInputGrad, convWeightGrad } from './convGrad.js';
-import { maxPoolGrad, reluGrad, softmaxCrossEntropy } from './rules.js';
+import { maxPoolGrad, reluGrad, softmaxCrossEntropy, softmaxCrossEntropyLossGrad } from './rules.js';
 
 export interface OrtTrainingOptions {
   /** Graphs for the CUDA provider, which lacks kernels that the CPU has. */
@@ -32,6 +32,9 @@ export function ortTraining({ cuda }: OrtTrainingOptions): Target {
         ConvWeightGrad: fused('ConvWeightGrad', convWeightGrad, types),
         ReluGrad: fused('ReluGrad', reluGrad, types),
         SoftmaxCrossEntropy: fused('SoftmaxCrossEntropy', softmaxCrossEntropy, ['float32']),
+        SoftmaxCrossEntropyLossGrad: fused('SoftmaxCrossEntropyLossGrad', softmaxCrossEntropyLossGrad, [
+          'float32',
+        ]),
         ...(!cuda && { MaxPoolGrad: fused('MaxPoolGrad', maxPoolGrad, ['float32']) }),
       };
       return lowerByRules(graph, 'ort-training', rules, (b, value) => batchNorms.read(b, value));
@@ -39,17 +42,15 @@ export function ortTraining({ cuda }: OrtTrainingOptions): Target {
   };
 }
 
-/** A rule for known shapes and the types that kernels exist of; what else there is takes the portable lowering. */
+/** A rule for the types that kernels exist of, whatever the batch; what else there is takes the portable lowering. */
 function fused<K extends OpName>(
   op: K,
   rule: Lowering<OperatorAttributes[K]>,
   dtypes: readonly ElementType[],
 ): Lowering<OperatorAttributes[K]> {
   return (b, inputs, attributes, types) => {
-    const [{ dtype, shape }] = types as [(typeof types)[0]];
-    if (dtypes.includes(dtype) && shape.every((d) => typeof d === 'number'))
-      return rule(b, inputs, attributes, types);
-    return portable(op)(b, inputs, attributes, types);
+    const lowering = dtypes.includes(types[0]!.dtype) ? rule : portable(op);
+    return lowering(b, inputs, attributes, types);
   };
 }
 

@@ -57,6 +57,8 @@ const operators = {
       return [{ dtype: z.dtype, shape: [z.shape[0]!] }, z];
     },
   },
+  /** (dloss `[]`, log probabilities `[N, C]`, labels `[N]`) -> dlogits `[N, C]`, of ONNX's SoftmaxCrossEntropyLoss. */
+  SoftmaxCrossEntropyLossGrad: { infer: like(1, 'log probabilities') },
   /** (dloss `[N]`, log probabilities `[N, C]`, labels `[N]`) -> dlogits `[N, C]`, without a reduction. */
   SoftmaxCrossEntropyLossInternalGrad: { infer: like(1, 'log probabilities') },
 } as const satisfies Readonly<Record<string, TrainingOperator>>;

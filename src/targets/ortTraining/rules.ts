@@ -22,3 +22,7 @@ export const softmaxCrossEntropy: Lowering<TemperatureAttributes> = (b, inputs, 
   const scaled = temperature === 1 ? logits : b.op('Mul', [logits, b.scalarLike(1 / temperature, logits)]);
   return training(b, 'SoftmaxCrossEntropyLossInternal', [scaled, labels], { reduction: 'none' });
 };
+
+/** SoftmaxCrossEntropyLossGrad, of the mean over the batch. */
+export const softmaxCrossEntropyLossGrad: Lowering<NoAttributes> = (b, inputs) =>
+  training(b, 'SoftmaxCrossEntropyLossGrad', inputs, { reduction: 'mean' });

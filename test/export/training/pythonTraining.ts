@@ -3,10 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesOf } from '../../../src/onnx/model.js';
 import { repository } from '../../package/tarball.js';
+import { trainingPython } from '../../support/pythons.js';
 import type { Batch } from './ownSteps.js';
-
-/** The interpreter of an onnxruntime-training 1.19.2; null where none is named. */
-export const pythonTraining = process.env['SLIMCLR_PYTHON_TRAINING'] ?? null;
 
 /** What steps.py finds. */
 export interface PythonSteps {
@@ -41,7 +39,7 @@ export function trainInPython(
     save_after: saveAfter,
   };
   const script = join(repository, 'test/export/training/steps.py');
-  const { status, stdout, stderr, error } = spawnSync(pythonTraining!, [script], {
+  const { status, stdout, stderr, error } = spawnSync(trainingPython().python, [script], {
     input: JSON.stringify(job),
     encoding: 'utf8',
     maxBuffer: 2 ** 30,

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { expect } from 'chai';
 import type { ConfigInput } from '../../../src/config/schema.js';
+import { HostGraph } from '../../../src/engines/hostGraph.js';
 import { exportModel } from '../../../src/export/exportModel.js';
 import type { TrainingSubject } from '../../../src/export/training/artifacts.js';
 import { trainableLayers, type TrainableLayers } from '../../../src/export/training/trainableLayers.js';
@@ -8,9 +9,9 @@ import { cut, embedded } from '../../../src/graph/region.js';
 import { elementCount } from '../../../src/onnx/model.js';
 import type { TensorData } from '../../../src/onnx/safetensors.js';
 import type { Weights } from '../../../src/programs/bindWeights.js';
-import { createSession, newTensor } from '../../../src/runtime/onnxRuntime.js';
 import { ownSteps, type Batch } from './ownSteps.js';
-import { pythonTraining, trainInPython } from './pythonTraining.js';
+import { trainInPython } from './pythonTraining.js';
+import { trainingPython } from '../../support/pythons.js';
 import { batchesOf, subjectOf, writtenArtifacts } from './subject.js';
 import { trainInWebAssembly, webLearningRate } from './webTraining.js';
 
@@ -47,14 +48,15 @@ function relativeError(actual: readonly number[], expected: readonly number[]): 
 
 describe('fine-tuning with the training artifacts', function () {
   this.timeout(300_000);
+  const { missing } = trainingPython();
 
   for (const [title, layers, width, input] of cases) {
     const what = `${title} at width ${width}, ${layers}`;
     const subject = subjectOf(width, layers, input);
     const batches = batchesOf(subject, 8, 8, 5, 8, 1);
 
-    it(`onnxruntime-training, ${what}: our own steps, over a save; exported there it is our export`, async function () {
-      if (!pythonTraining) return skipWithout(this, 'SLIMCLR_PYTHON_TRAINING');
+    it(`onnxruntime-training, ${what}: our own steps, over a save; exported there it is our export${missing}`, async function () {
+      if (missing) return this.skip();
       const { folder, trained } = writtenArtifacts(subject);
       const names = trained.map(({ name }) => name);
       const learningRate = 0.002;
@@ -99,11 +101,6 @@ describe('fine-tuning with the training artifacts', function () {
   }
 });
 
-function skipWithout(context: Mocha.Context, variable: string): void {
-  context.test!.title += ` (skipped: ${variable} names no interpreter)`;
-  context.skip();
-}
-
 /** What our own export gives out for a batch with trained blocks in place of the run's. */
 async function exported(
   { classifier, classNames, ...subject }: TrainingSubject,
@@ -119,10 +116,11 @@ async function exported(
     classifier: finetuned,
     classes: classNames!,
   });
-  const session = await createSession(bytes);
+  const graph = await HostGraph.open(bytes, { provider: 'cpu', threads: 1 });
   const size = subject.config.data.imageSize;
-  const outputs = await session.run({ images: newTensor('float32', images, [labels.length, 3, size, size]) });
-  await session.release();
+  const shape = [labels.length, 3, size, size];
+  const outputs = await graph.run({ images: { dtype: 'float32', shape, data: images } });
+  await graph.close();
   const values = (name: string) => Array.from(outputs[name]!.data as Float32Array);
   return { features: values('features'), logits: values('logits') };
 }
