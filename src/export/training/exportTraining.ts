@@ -80,14 +80,19 @@ export async function exportTraining(
   const widths = chosenWidths(config.widths, options.widths);
   const protocol = options.classifier === true ? 'features' : options.classifier || null;
   const probe = protocol ? await matchingClassifiers(run, protocol) : null;
-  const isNamed = probe !== null || options.classes !== undefined;
-  const images = verify || !isNamed ? await readImages(config, options) : null;
-  const classNames = probe?.classes ?? (isNamed ? null : images!.source.classes);
+  // Without both the classes are those of the images.
+  const known = probe?.classes ?? options.classes;
+  if (!verify && known !== undefined && options.source !== undefined) {
+    throw new UsageError(`export: ${options.source} are images to verify on, and nothing is to be verified`);
+  }
+  const images = verify || known === undefined ? await readImages(config, options) : null;
+  const classNames = probe?.classes ?? (known === undefined ? images!.source.classes : null);
   const classes = classNames?.length ?? options.classes;
   if (classes === undefined || classes < 2) {
-    const found = classes === undefined ? 'no classes' : 'one class';
+    const what = probe ? 'the linear probe' : images!.source.name;
     throw new UsageError(
-      `${images!.source.name} has ${found}; accepted: folders of two classes or more, or a number of classes (--classes)`,
+      `${what} has ${classes === undefined ? 'no classes' : 'one class'}; accepted: folders of two classes or more, ` +
+        'or a number of classes (--classes)',
     );
   }
   const exported: ExportedArtifacts[] = [];

@@ -100,6 +100,10 @@ describe('exportTraining: ResNet-20, widths 1 and 0.5, images of two classes', f
       /^export: head is nothing to train; accepted: classifier, stage, all$/,
     ],
     'a width that the run does not have': [{ widths: [0.3] }, /no width 0.3; accepted: 1, 0.5$/],
+    'images where neither verification nor classes are theirs': [
+      { classes: 3, verify: false, source: 'photos' },
+      /^export: photos are images to verify on, and nothing is to be verified$/,
+    ],
     "a number of classes and a probe's classifier": [
       { classes: 3, classifier: true },
       /has its own classes; accepted: .*--classes.*--classifier/,
