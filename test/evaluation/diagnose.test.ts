@@ -68,6 +68,31 @@ describe('diagnose', function () {
     expect(norm(two)).to.be.closeTo(norm(one), norm(one) / 2);
   });
 
+  it('float16 whose scale still overflows at the checkpoint: tried again with smaller ones, near to float32', async () => {
+    const trained = join(root, 'float16');
+    const config = tinyConfig(join(root, 'images'), {
+      epochs: 1,
+      batchSize: 16,
+      techniques: { slowStart: { kind: 'none' } },
+      method: { kind: 'moco-v2', queueSize: 32, headInitialization: 'uniform' },
+      runtime: { precision: 'float16', lossScale: { initial: 2 ** 22 } },
+    });
+    let overflows = 0;
+    const onEvent = (event: TrainingEvent) => event.type === 'step' && event.overflow && overflows++;
+    await pretrain({ config, runFolder: trained, onEvent });
+    expect(overflows, 'skipped steps of two').to.equal(2);
+    const { diagnostics } = await diagnose(trained, { batches: 1 });
+    const { region } = diagnostics.gradientNorms['w0.50']!;
+    // No step has changed a parameter yet: this is what float32 begins with.
+    const single = join(root, 'float32');
+    const runtime = { precision: 'float32', target: 'portable' } as const;
+    const schedule = { ...config.schedule, peak: 1e-30, warmupFrom: 0 };
+    const other = { ...config, runtime: { ...config.runtime, ...runtime }, schedule };
+    await pretrain({ config: other, runFolder: single });
+    const expected = (await diagnose(single, { batches: 1 })).diagnostics.gradientNorms['w0.50']!.region;
+    expect(region).to.be.closeTo(expected, 2e-2 * expected);
+  });
+
   it('images that have moved: refused with the way out; with their place, the same numbers', async () => {
     const [first] = await listCheckpoints(run);
     const [images, moved] = [join(root, 'images'), join(root, 'moved')];
