@@ -3,9 +3,9 @@ import type { Engine } from '../engines/engine.js';
 import type { EngineOptions } from '../engines/engineOptions.js';
 import { floats, HostGraph, int64Vector } from '../engines/hostGraph.js';
 import { openEngine } from '../engines/openEngine.js';
-import { SlimclrError } from '../errors.js';
+import { isBuiltForTraining } from '../engines/trainingProbe.js';
 import { Graph } from '../graph/graph.js';
-import { elementCount, irVersionFor, type OnnxModel } from '../onnx/model.js';
+import { elementCount } from '../onnx/model.js';
 import { Builder } from '../ops/builder.js';
 import { Random } from '../random.js';
 import { emit } from '../targets/emit.js';
@@ -31,13 +31,14 @@ const batchSize = 2;
 const parameterShapes = { weight: [4, 3, 3, 3], gamma: [4], beta: [4], head: [5, 4] } as const;
 
 try {
-  const engine = await openEngine(JSON.parse(process.argv[2]!) as EngineOptions);
+  const options = JSON.parse(process.argv[2]!) as EngineOptions;
+  const engine = await openEngine(options);
   const { version, python = null } = engine.facts;
   const message: Trial = {
     values: await trial(engine),
     version,
     python,
-    trainingOperators: await hasTrainingOperators(engine),
+    trainingOperators: await isBuiltForTraining(options),
   };
   process.send!(message);
   await engine.close();
@@ -62,45 +63,6 @@ async function trial(engine: Engine): Promise<number[]> {
     ...Object.fromEntries(parameters),
   });
   return Object.values(outputs).flatMap(({ data }) => Array.from(data as Float32Array));
-}
-
-/** Whether a graph with a gradient kernel of onnxruntime-training runs, and gives what it is to give. */
-async function hasTrainingOperators(engine: Engine): Promise<boolean> {
-  const type = { dtype: 'float32', shape: [2] } as const;
-  const model: OnnxModel = {
-    graphName: 'training operators',
-    opsets: { '': portable.opset, 'com.microsoft': 1 },
-    irVersion: irVersionFor(portable.opset),
-    producer: 'slimclr',
-    producerVersion: version,
-    metadata: {},
-    inputs: [
-      { name: 'dy', type },
-      { name: 'y', type },
-    ],
-    outputs: [{ name: 'dx', type }],
-    values: [],
-    initializers: [],
-    nodes: [
-      {
-        name: 'grad',
-        opType: 'ReluGrad',
-        domain: 'com.microsoft',
-        inputs: ['dy', 'y'],
-        outputs: ['dx'],
-        attributes: {},
-      },
-    ],
-  };
-  try {
-    const graph = await HostGraph.open(model, engine);
-    const values = (...numbers: number[]) => floats(Float32Array.from(numbers), [2]);
-    const { dx } = await graph.run({ dy: values(3, 5), y: values(0, 1) });
-    return dx!.data[0] === 0 && dx!.data[1] === 5;
-  } catch (error) {
-    if (error instanceof SlimclrError) return false;
-    throw error;
-  }
 }
 
 function trainingGraph(): Graph {
