@@ -17,6 +17,7 @@ import { OptimizerStep } from '../optimizerStep.js';
 import { pieceRuns } from '../pieces.js';
 import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
+import { asPair } from '../../targets/webgpu/float64.js';
 import { FrozenModel } from './frozenModel.js';
 import { StepLosses } from './stepLosses.js';
 import { DivergenceError, type StepInput, type StepResult } from './step.js';
@@ -82,7 +83,8 @@ export class StepRunner implements StepContext {
   /** Runs by what they are bound to. */
   readonly #runs = new Map<string, StepRun>();
   readonly #models = new Map<string, Binding>();
-  readonly #momentum: Memory<'float64'>;
+  /** Float64, or as two of float32 where the target has none. */
+  readonly #momentum: Place<'float64' | 'float32'>;
   /** The momentum update of what the full width uses. */
   readonly #keyMoves: readonly StepRun[];
   #enqueued: readonly Held[] = [];
@@ -108,8 +110,8 @@ export class StepRunner implements StepContext {
       this.gradients.total,
       state.lossScale !== null,
     );
-    this.#momentum = engine.allocate('float64', 1);
-    const momentum = { momentum: { memory: this.#momentum, offset: 0, shape: [] } };
+    this.#momentum = momentumPlace(engine, manifest);
+    const momentum = { momentum: this.#momentum };
     this.#keyMoves = state.ranges
       .filter(({ fullWidth }) => keys && fullWidth)
       .flatMap((range) =>
@@ -223,7 +225,11 @@ export class StepRunner implements StepContext {
   }
 
   async moveKeys(momentum: number): Promise<void> {
-    await this.engine.write(this.#momentum, Float64Array.of(momentum));
+    const { memory } = this.#momentum;
+    await this.engine.write(
+      memory,
+      memory.type === 'float64' ? Float64Array.of(momentum) : Float32Array.of(...asPair(momentum)),
+    );
     await this.graphs.run(this.#keyMoves);
   }
 
@@ -454,6 +460,14 @@ export class StepRunner implements StepContext {
   #allocate(type: ElementType, shape: readonly number[]): Place {
     return { memory: this.engine.allocate(type, elementCount(shape)), offset: 0, shape };
   }
+}
+
+/** Of the number that the momentum update takes, as its graph declares it. */
+function momentumPlace(engine: Engine, { graphs }: Manifest): Place<'float64' | 'float32'> {
+  const inputs = graphs.find(({ kind }) => kind === 'momentum')?.inputs ?? [];
+  const isPair = inputs.some(({ name, dtype }) => name === 'momentum' && dtype === 'float32');
+  const [type, count] = isPair ? (['float32', 2] as const) : (['float64', 1] as const);
+  return { memory: engine.allocate(type, count), offset: 0, shape: isPair ? [count] : [] };
 }
 
 const ids = new WeakMap<Place, number>();
