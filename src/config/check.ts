@@ -1,5 +1,5 @@
 import { slimStartEpoch } from './techniques.js';
-import { viewSize, type Config } from './schema.js';
+import { configSchema, viewSize, type Config } from './schema.js';
 
 /**
  * Contradictions between keys, one sentence each: what the schema, which sees one key at a time, cannot
@@ -144,8 +144,26 @@ function runtimeProblems({ accumulation, runtime }: Config): string[] {
   return problems;
 }
 
-function engineProblems({ engine, python, target, provider }: Config['runtime']): string[] {
+function engineProblems({ engine, python, library, target, provider, cuda }: Config['runtime']): string[] {
   const problems: string[] = [];
+  if (engine === 'python' && library !== '') {
+    problems.push(
+      `runtime.library "${library}" is of no use to runtime.engine "python"; accepted: runtime.engine "in-process"`,
+    );
+  }
+  if (engine === 'python' && cuda.graphs) {
+    problems.push(
+      'runtime.cuda.graphs true does not go with runtime.engine "python"; accepted: runtime.engine "in-process"',
+    );
+  }
+  const defaults = configSchema.shape.runtime.unwrap().shape.cuda.parse(undefined);
+  for (const [key, value] of Object.entries(cuda)) {
+    if (provider === 'cuda' || value === defaults[key as keyof typeof defaults]) continue;
+    problems.push(
+      `runtime.cuda.${key} ${JSON.stringify(value)} is of no use to runtime.provider "${provider}"; ` +
+        'accepted: runtime.provider "cuda"',
+    );
+  }
   if (engine === 'in-process' && python !== 'python3') {
     problems.push(
       `runtime.python "${python}" is of no use to runtime.engine "in-process"; accepted: runtime.engine "python"`,

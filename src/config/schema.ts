@@ -134,7 +134,27 @@ export const configSchema = z.strictObject({
       engine: z.enum(['in-process', 'python']).default('in-process'),
       /** Name or path of the interpreter of the `python` engine. */
       python: z.string().min(1).default('python3'),
+      /**
+       * Path of another ONNX Runtime for the `in-process` engine, 1.18 or newer, such as the libonnxruntime of a wheel of
+       * onnxruntime-gpu; empty: the one that comes with the package.
+       */
+      library: z.string().default(''),
       provider: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu'),
+      /** Of provider `cuda`. */
+      cuda: z
+        .strictObject({
+          /** Which one, from 0; with replicas that of the first, which the others follow. */
+          device: z.int().min(0).default(0),
+          /** Bytes that arenas may take of the device's memory; 0: all. */
+          memoryLimit: z.int().min(0).default(0),
+          /** How cuDNN's algorithms are chosen: by rules, or by trying all at a shape's first run. */
+          convolutionSearch: z.enum(['heuristic', 'exhaustive']).default('heuristic'),
+          /** Whether float32 products are made of TensorFloat-32, with 10 bits of mantissa, where the device has it. */
+          tf32: z.boolean().default(true),
+          /** In process: whether runs of graphs that write nothing that they read are recorded and played again. */
+          graphs: z.boolean().default(false),
+        })
+        .prefault({}),
       /**
        * Of activations and matrix products in training. `float16` is mixed precision (docs/method.md): twice as fast or
        * more on GPUs with tensor cores, slower on CPUs, which compute in float32 between casts. Weights, losses,

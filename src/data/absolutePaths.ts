@@ -13,8 +13,8 @@ function absoluteProgram(program: string): string {
 }
 
 /**
- * The config as a run keeps it: with absolute paths of image folders, of a SEED teacher and of an interpreter, which
- * mean the same in any working directory.
+ * The config as a run keeps it: with absolute paths of image folders, of a SEED teacher, of an interpreter and of
+ * a library, which mean the same in any working directory.
  */
 export function withAbsolutePaths(config: Config): Config {
   const { data, method, monitor, runtime } = config;
@@ -22,7 +22,11 @@ export function withAbsolutePaths(config: Config): Config {
     ...config,
     data: { ...data, source: absoluteSource(data.source) },
     ...(method.kind === 'seed' && { method: { ...method, teacher: resolve(method.teacher) } }),
-    runtime: { ...runtime, python: absoluteProgram(runtime.python) },
+    runtime: {
+      ...runtime,
+      python: absoluteProgram(runtime.python),
+      library: runtime.library === '' ? '' : resolve(runtime.library),
+    },
     // An empty one means that of `data`.
     ...(monitor.kind === 'knn' &&
       monitor.source !== '' && { monitor: { ...monitor, source: absoluteSource(monitor.source) } }),

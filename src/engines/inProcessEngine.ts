@@ -20,6 +20,8 @@ import type { OrtApi, Pointer } from './ortApi.js';
 import { ortLibrary, type OrtLibrary } from './ortLibrary.js';
 import type { Room, RoomMemory } from './room.js';
 import { SessionBinding, SessionGraph, type Tie } from './sessionGraph.js';
+import { cudaProvider } from './cuda/cudaProvider.js';
+import type { Provider } from './provider.js';
 import { appendWebGpu, WebGpuRoom } from './webgpu/webGpuRoom.js';
 
 /** Of messages on stderr: none. What ONNX Runtime refuses it also says in a status. */
@@ -54,13 +56,14 @@ export class InProcessEngine implements Engine {
     };
   }
 
-  static async open(options: EngineOptions): Promise<InProcessEngine> {
-    const library = ortLibrary();
-    const createSession: CreateSession = (model, load) => newSession(library, options, model, load);
-    const room =
-      options.provider === 'webgpu'
-        ? await WebGpuRoom.open(library, (model) => createSession(model, { name: 'copy' }))
-        : new HostRoom(library.api);
+  /** `provider`: that of the options unless given. */
+  static async open(
+    options: EngineOptions,
+    provider: Provider = providers[options.provider](ortLibrary(options.library), options),
+  ): Promise<InProcessEngine> {
+    const library = ortLibrary(options.library);
+    const createSession: CreateSession = (model, load) => newSession(library, options, provider, model, load);
+    const room = await provider.openRoom((model) => createSession(model, { name: 'copy' }));
     return new InProcessEngine(options, library, room, createSession);
   }
 
@@ -194,22 +197,43 @@ export class InProcessEngine implements Engine {
   }
 }
 
+const providers: Readonly<
+  Record<EngineOptions['provider'], (library: OrtLibrary, options: EngineOptions) => Provider>
+> = {
+  cpu: ({ api }) => ({ append: () => {}, openRoom: () => Promise.resolve(new HostRoom(api)) }),
+  webgpu: (library) => ({
+    append: appendWebGpu,
+    openRoom: (openSession) => WebGpuRoom.open(library, openSession),
+  }),
+  cuda: cudaProvider,
+};
+
 type CreateSession = (model: Uint8Array | string, load: LoadOptions) => Promise<Pointer>;
 
 async function newSession(
   { api, environment }: OrtLibrary,
   engine: EngineOptions,
+  provider: Provider,
   model: Uint8Array | string,
   load: LoadOptions,
 ): Promise<Pointer> {
-  const options = sessionOptions(api, engine, load);
-  try {
-    return typeof model === 'string'
-      ? await api.createSession(environment, model, options)
-      : await api.createSessionFromArray(environment, model, model.byteLength, options);
-  } finally {
-    api.releaseSessionOptions(options);
-  }
+  const open = async (graphs: boolean) => {
+    const options = sessionOptions(api, engine, load);
+    try {
+      provider.append(api, options, graphs);
+      return typeof model === 'string'
+        ? await api.createSession(environment, model, options)
+        : await api.createSessionFromArray(environment, model, model.byteLength, options);
+    } finally {
+      api.releaseSessionOptions(options);
+    }
+  };
+  const { graphs = false } = provider;
+  return open(graphs).catch((error: Error) => {
+    // A graph with a node that is not the provider's, or with control flow.
+    if (graphs && /graph capture/i.test(error.message)) return open(false);
+    throw error;
+  });
 }
 
 /**
@@ -229,7 +253,6 @@ function sessionOptions(
   api.disableMemPattern(options);
   if (sharesFreedMemory()) api.disableCpuMemArena(options);
   api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1');
-  if (engine.provider === 'webgpu') appendWebGpu(api, options);
   if (traceFolder !== undefined) api.enableProfiling(options, join(traceFolder, name));
   return options;
 }

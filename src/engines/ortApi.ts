@@ -165,12 +165,38 @@ export function bindOrtApi(table: Pointer) {
     /** Keeps the value, which may be released. */
     bindInput: call<[binding: Pointer, name: string, value: Pointer]>(136, any, 'str', any),
     bindOutput: call<[binding: Pointer, name: string, value: Pointer]>(137, any, 'str', any),
-    runWithBinding: later<[session: Pointer, options: null, binding: Pointer]>(133, any, any, any),
+    runWithBinding: later<[session: Pointer, options: Pointer | null, binding: Pointer]>(133, any, any, any),
+    /** The same in the JavaScript thread. */
+    runWithBindingHere: call<[session: Pointer, options: Pointer | null, binding: Pointer]>(
+      133,
+      any,
+      any,
+      any,
+    ),
+    createRunOptions: get<[]>(39, outAny),
+    addRunConfigEntry: call<[options: Pointer, key: string, value: string]>(165, any, 'str', 'str'),
+    releaseRunOptions: release(97),
 
     /** Adds a provider by its name, such as `WebGPU`. */
     appendProvider: call<
       [options: Pointer, name: string, keys: readonly string[], values: readonly string[], count: number]
     >(216, any, 'str', strings, strings, 'size_t'),
+    createArenaConfig: get<[keys: readonly string[], values: BigUint64Array, count: number]>(
+      ...([164, outAny, strings, any, 'size_t'] as const),
+    ),
+    releaseArenaConfig: release(157),
+    /** An allocator that sessions of the environment share, where they ask for those. */
+    createAndRegisterAllocator: call<
+      [
+        environment: Pointer,
+        provider: string,
+        memory: Pointer,
+        arena: Pointer,
+        keys: readonly string[],
+        values: readonly string[],
+        count: number,
+      ]
+    >(259, any, 'str', any, any, strings, strings, 'size_t'),
     createCudaOptions: get<[]>(205, outAny),
     updateCudaOptions: call<
       [options: Pointer, keys: readonly string[], values: readonly string[], count: number]

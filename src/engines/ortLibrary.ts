@@ -15,6 +15,7 @@ import { bindOrtApi, oldestMinor, type OrtApi, type Pointer } from './ortApi.js'
 
 /** A library of ONNX Runtime that this process has loaded. */
 export interface OrtLibrary {
+  readonly path: string;
   /** E.g. `1.29.0`. */
   readonly version: string;
   readonly api: OrtApi;
@@ -70,7 +71,7 @@ function open(path: string): OrtLibrary {
   const api = bindOrtApi(table);
   const environment = api.createEnv(silent, 'slimclr');
   api.disableTelemetryEvents(environment);
-  return { version, api, environment, library };
+  return { path, version, api, environment, library };
 }
 
 const providerNames = {

@@ -8,6 +8,13 @@ export interface Room {
   readonly queue: { last: Promise<unknown> };
   /** Absent where an output of a run may be what an input is; otherwise it is written beside it, and copied then. */
   readonly beside?: Beside;
+  /** Whether graphs run in the JavaScript thread. */
+  readonly runsHere?: boolean;
+  /**
+   * Options of the runs of a binding, which the caller releases; `inPlace`: one that writes what it reads. Absent, and null,
+   * where there are none.
+   */
+  runOptions?(inPlace: boolean): Pointer | null;
   allocate<T extends ElementType>(type: T, count: number): RoomMemory<T>;
   /**
    * Inputs of a session that it wants elsewhere, for a node that runs on the CPU: ONNX Runtime copies them when they are

@@ -1,4 +1,5 @@
 import { oneLine, SlimclrError } from '../errors.js';
+import { elementCount } from '../onnx/model.js';
 import type { Binding, LoadedGraph, Places } from './engine.js';
 import type { Pointer } from './ortApi.js';
 import type { OrtLibrary } from './ortLibrary.js';
@@ -83,6 +84,8 @@ export class SessionGraph implements LoadedGraph {
 /** A place tied once, when it runs first. */
 export class SessionBinding implements Binding {
   #binding: Pointer | null = null;
+  #options: Pointer | null = null;
+  readonly #memories: readonly RoomMemory[];
   /** What a run writes beside an input that it reads, and the memory that is to have it then. */
   readonly #copies: { readonly from: RoomMemory; readonly to: RoomMemory }[] = [];
 
@@ -94,15 +97,26 @@ export class SessionBinding implements Binding {
     private readonly inputs: readonly Tie[],
     private readonly outputs: readonly Tie[],
   ) {
+<<<<<<< HEAD
     this.#copied = inputs.filter(({ name }) => graph.copied.has(name));
+=======
+    this.#memories = [...new Set([...inputs, ...outputs].map(({ memory }) => memory))];
+>>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
   }
 
   async run(library: OrtLibrary): Promise<void> {
     this.refuseFreed();
     try {
+<<<<<<< HEAD
       if (this.#binding === null) this.#binding = await this.#tied(library);
       else for (const input of this.#copied) await this.#tie(library, this.#binding, input);
       await library.api.runWithBinding(this.graph.session, null, this.#binding);
+=======
+      this.#binding ??= await this.#tied(library);
+      const { api } = library;
+      if (this.room.runsHere) api.runWithBindingHere(this.graph.session, this.#options, this.#binding);
+      else await api.runWithBinding(this.graph.session, this.#options, this.#binding);
+>>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
       for (const { from, to } of this.#copies) await this.room.beside!.copy(from, to);
     } catch (cause) {
       if (cause instanceof SlimclrError) throw cause;
@@ -112,14 +126,15 @@ export class SessionBinding implements Binding {
 
   /** What it is bound to, or its own memory, may be gone: ONNX Runtime would write there all the same. */
   refuseFreed(): void {
-    const freed = [...this.inputs, ...this.outputs].find(({ memory }) => memory.freed)?.memory;
+    const freed = this.#memories.find((memory) => memory.freed);
     if (freed)
       throw new SlimclrError(`${this.graph.name}: bound to ${freed.type}[${freed.count}], which is freed`);
   }
 
-  release({ releaseIoBinding }: OrtLibrary['api']): void {
+  release({ releaseIoBinding, releaseRunOptions }: OrtLibrary['api']): void {
     if (this.#binding !== null) releaseIoBinding(this.#binding);
-    this.#binding = null;
+    if (this.#options !== null) releaseRunOptions(this.#options);
+    this.#binding = this.#options = null;
   }
 
   async #tied(library: OrtLibrary): Promise<Pointer> {
@@ -133,9 +148,11 @@ export class SessionBinding implements Binding {
       api.releaseIoBinding(binding);
       throw error;
     }
+    this.#options ??= this.room.runOptions?.(this.outputs.some((output) => this.#isRead(output))) ?? null;
     return binding;
   }
 
+<<<<<<< HEAD
   async #tie(
     { api }: OrtLibrary,
     binding: Pointer,
@@ -148,6 +165,14 @@ export class SessionBinding implements Binding {
     } finally {
       api.releaseValue(value);
     }
+=======
+  /** Whether an output shares elements with an input. */
+  #isRead(output: Tie): boolean {
+    const end = ({ offset, shape }: Tie) => offset + elementCount(shape);
+    return this.inputs.some(
+      (input) => input.memory === output.memory && input.offset < end(output) && output.offset < end(input),
+    );
+>>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
   }
 
   /** The output, or what stands for it where it may not be what an input is. */

@@ -8,6 +8,7 @@ import {
 import type { EngineOptions } from '../engines/engineOptions.js';
 import { floats, HostGraph } from '../engines/hostGraph.js';
 import type { TensorData } from '../onnx/safetensors.js';
+import { once } from '../once.js';
 import { Random } from '../random.js';
 import { convWeightLayout } from '../targets/cpu/guard.js';
 import { pack } from '../targets/parameterLayout.js';
@@ -28,7 +29,7 @@ const channels = 32;
 /** Of |difference| over the larger of 1 and |expected|: float32 in another order of summation. */
 const tolerance = 1e-4;
 
-let probed: Promise<BlockedKernels> | undefined;
+const probed = new Map<string, Promise<BlockedKernels>>();
 
 /**
  * Whether ONNX Runtime's internal domain `com.microsoft.nchwc` is there and right: finds the block size and
@@ -37,24 +38,25 @@ let probed: Promise<BlockedKernels> | undefined;
  */
 export async function probeBlockedKernels({
   provider,
-}: Pick<EngineOptions, 'provider'>): Promise<BlockedKernels> {
+  library = '',
+}: Pick<EngineOptions, 'provider' | 'library'>): Promise<BlockedKernels> {
   if (provider !== 'cpu') return { reason: `the ${provider} provider has no blocked kernels` };
-  return (probed ??= probe().catch((error: unknown) => ({ reason: reasonOf(error) })));
+  return once(probed, library, () => probe(library).catch((error: unknown) => ({ reason: reasonOf(error) })));
 }
 
-async function probe(): Promise<BlockedKernels> {
+async function probe(library: string): Promise<BlockedKernels> {
   // Elsewhere the operators may be registered with no kernels behind them.
   if (process.arch !== 'x64') return { reason: `no blocked kernels are known for ${process.arch}` };
-  const block = await findBlockSize();
+  const block = await findBlockSize(library);
   if (block !== 8 && block !== 16) return { reason: `blocks of ${block} channels; known are 8 and 16` };
-  const wrong = await findWrongOperator(block);
+  const wrong = await findWrongOperator(block, library);
   if (wrong !== null) return { reason: `${wrong} gives wrong numbers` };
-  return { blockSize: block, plainGroups: await takesPlainGroups(block) };
+  return { blockSize: block, plainGroups: await takesPlainGroups(block, library) };
 }
 
 /** Whether two groups of two plain channels are taken, and computed rightly. */
-async function takesPlainGroups(block: 8 | 16): Promise<boolean> {
-  const graph = new ProbeGraph();
+async function takesPlainGroups(block: 8 | 16, library: string): Promise<boolean> {
+  const graph = new ProbeGraph(library);
   const x = graph.random([2, 4, 6, 5]);
   const shape = [channels, 2, 3, 3];
   const weights = randomValues(shape);
@@ -78,8 +80,8 @@ async function takesPlainGroups(block: 8 | 16): Promise<boolean> {
 }
 
 /** Reorders `[1, C, 1, 2]` of 0, 1, 2, ...: in the first pixel of the first block, lane i holds 2i. */
-async function findBlockSize(): Promise<number> {
-  const graph = new ProbeGraph();
+async function findBlockSize(library: string): Promise<number> {
+  const graph = new ProbeGraph(library);
   const values = Float32Array.from({ length: 2 * channels }, (_, i) => i);
   const x = graph.input(values, [1, channels, 1, 2]);
   const [reordered] = await graph.run([graph.blocked('ReorderInput', [x])], [[1, channels, 1, 2]]);
@@ -87,8 +89,8 @@ async function findBlockSize(): Promise<number> {
 }
 
 /** The first operator whose result is not what standard operators give; null when there is none. */
-async function findWrongOperator(block: 8 | 16): Promise<string | null> {
-  const graph = new ProbeGraph();
+async function findWrongOperator(block: 8 | 16, library: string): Promise<string | null> {
+  const graph = new ProbeGraph(library);
   const image = [2, channels, 6, 5];
   const checks: { operator: string; actual: string; expected: string; shape: readonly number[] }[] = [];
   const check = (operator: string, actual: string, expected: string, shape: readonly number[] = image) =>
@@ -169,6 +171,8 @@ async function findWrongOperator(block: 8 | 16): Promise<string | null> {
 
 /** A model built node by node, with its inputs' values. */
 class ProbeGraph {
+  constructor(private readonly library: string) {}
+
   readonly #feeds: Record<string, TensorData> = {};
   readonly #inputs: NamedType[] = [];
   readonly #nodes: OnnxNode[] = [];
@@ -220,7 +224,11 @@ class ProbeGraph {
       nodes: this.#nodes,
     };
     // Each node as it is: an optimised standard node would become a blocked one.
-    const graph = await HostGraph.open(model, { provider: 'cpu', threads: 1 }, { optimization: 'disabled' });
+    const graph = await HostGraph.open(
+      model,
+      { provider: 'cpu', threads: 1, library: this.library },
+      { optimization: 'disabled' },
+    );
     try {
       const results = await graph.run(this.#feeds);
       return outputs.map((name) => results[name]!.data as Float32Array);

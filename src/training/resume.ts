@@ -38,7 +38,14 @@ export type ImageIdentity = Pick<ImageSource, 'fingerprint' | 'earlierFingerprin
  * Of another machine or another share of it: `threadsNotice` tells of threads, the fingerprint whether images are the
  * same.
  */
-const ofTheMachine = ['data.source', 'runtime.python', 'runtime.threads'];
+const ofTheMachine = [
+  'data.source',
+  'runtime.python',
+  'runtime.threads',
+  'runtime.library',
+  'runtime.cuda.device',
+  'runtime.cuda.memoryLimit',
+];
 
 /**
  * Refuses a checkpoint that this config and these images would not have led to. The images may be at another place:

@@ -90,7 +90,7 @@ async function measured(
   { cacheDirectory, onProgress, onNotice, bench }: ChooseOptions,
 ): Promise<ChoiceTable> {
   const runtime = replicaOptions(config.runtime);
-  const key = tuningKey(runtime.threads, kernels);
+  const key = tuningKey(runtime.threads, kernels, runtime.library);
   // Without a folder to keep them in, measurements are made and used all the same.
   const inCache = async <T>(use: (directory: string) => Promise<T>) =>
     use(cacheDirectory ?? defaultCacheDirectory());

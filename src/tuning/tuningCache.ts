@@ -22,9 +22,10 @@ export interface TuningKey {
   readonly plainGroups: boolean;
 }
 
-export function tuningKey(threads: number, { block, plainGroups }: KernelRules): TuningKey {
+/** `library`: path of the ONNX Runtime, '' for the one of the package. */
+export function tuningKey(threads: number, { block, plainGroups }: KernelRules, library = ''): TuningKey {
   const cpu = cpus()[0]?.model ?? 'unknown';
-  return { cpu, onnxruntime: ortLibrary().version, slimclr: version, threads, block, plainGroups };
+  return { cpu, onnxruntime: ortLibrary(library).version, slimclr: version, threads, block, plainGroups };
 }
 
 const fileSchema = z.strictObject({

@@ -83,6 +83,20 @@ describe('checkConfig', () => {
       'runtime.python "/opt/bin/python" is of no use to runtime.engine "in-process"; accepted: runtime.engine "python"',
     ]);
     expect(check({ runtime: { engine: 'python', python: '/opt/bin/python' } })).to.be.empty;
+    expect(check({ runtime: { engine: 'python', library: '/opt/libonnxruntime.so' } })).to.deep.equal([
+      'runtime.library "/opt/libonnxruntime.so" is of no use to runtime.engine "python"; accepted: runtime.engine "in-process"',
+    ]);
+    expect(check({ runtime: { library: '/opt/libonnxruntime.so' } })).to.be.empty;
+    const cuda = { device: 1, tf32: false, graphs: true };
+    expect(check({ runtime: { provider: 'cuda', cuda } })).to.be.empty;
+    expect(check({ runtime: { cuda } })).to.deep.equal([
+      'runtime.cuda.device 1 is of no use to runtime.provider "cpu"; accepted: runtime.provider "cuda"',
+      'runtime.cuda.tf32 false is of no use to runtime.provider "cpu"; accepted: runtime.provider "cuda"',
+      'runtime.cuda.graphs true is of no use to runtime.provider "cpu"; accepted: runtime.provider "cuda"',
+    ]);
+    expect(check({ runtime: { engine: 'python', provider: 'cuda', cuda: { graphs: true } } })).to.deep.equal([
+      'runtime.cuda.graphs true does not go with runtime.engine "python"; accepted: runtime.engine "in-process"',
+    ]);
     expect(check({ accumulation: 4, runtime: { replicas: 3 } })).to.deep.equal([
       'runtime.replicas 3 cannot share accumulation 4 equally; accepted: divisors of 4',
     ]);

@@ -9,6 +9,14 @@ engineSuite({
   open: () => openEngine({ provider: 'cpu', threads: 1 }),
 });
 
+const library = process.env['SLIMCLR_LIBRARY'] ?? '';
+
+engineSuite({
+  title: 'in process, cpu, of the library SLIMCLR_LIBRARY',
+  absent: () => Promise.resolve(library === '' ? 'it names none' : null),
+  open: () => openEngine({ provider: 'cpu', threads: 1, library }),
+});
+
 for (const [title, find] of [
   ['python, cpu', stockPython],
   ['python of onnxruntime-training, cpu', trainingPython],

@@ -13,7 +13,8 @@ import type {
   Memory,
   Places,
 } from '../engine.js';
-import { threadCount, type EngineOptions } from '../engineOptions.js';
+import { deviceOf, threadCount, type EngineOptions } from '../engineOptions.js';
+import { cudaProviderOptions } from '../cuda/providerOptions.js';
 import { loadRefusal, lostDevice, openRefusal, runRefusal } from './refusals.js';
 import { WorkerProcess, type Answer } from './workerProcess.js';
 
@@ -40,12 +41,13 @@ export class PythonEngine implements Engine {
 
   /** Throws a SlimclrError where the interpreter, its onnxruntime or what its provider needs is missing. */
   static async open(options: EngineOptions): Promise<PythonEngine> {
-    const { provider, python = 'python3', device = 0 } = options;
+    const { provider, python = 'python3' } = options;
+    const device = deviceOf(options);
     const worker = new WorkerProcess(python);
     const answer = await worker.open({
       provider,
       device,
-      providerOptions: { device_id: String(device) },
+      providerOptions: cudaProviderOptions(options),
       // Its environment keeps what sessions free (memoryEnvironment.ts) where glibc reads it.
       arena: process.platform !== 'linux',
     });

@@ -5,6 +5,7 @@ import { elements } from '../elements.js';
 import type { ElementType } from '../engine.js';
 import type { OrtApi, Pointer } from '../ortApi.js';
 import type { OrtLibrary } from '../ortLibrary.js';
+import type { OpenSession } from '../provider.js';
 import { type Beside, type Room, type RoomMemory } from '../room.js';
 import { DeviceMemory } from './deviceMemory.js';
 import { partModel, patchModel } from './models.js';
@@ -33,9 +34,6 @@ export interface Traffic {
   written: number;
   read: number;
 }
-
-/** A session of a model of the room's own. */
-export type OpenSession = (model: Uint8Array) => Promise<Pointer>;
 
 /** Calls of all engines: the device that they share takes those of one thread at a time. */
 const queue = { last: Promise.resolve() as Promise<unknown> };
