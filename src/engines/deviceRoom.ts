@@ -33,8 +33,10 @@ export class DeviceRoom implements Room {
   readonly #sessions = new Map<ElementType, Promise<Pointer>>();
   #recorded = 0;
 
+  readonly api: OrtApi;
+
   private constructor(
-    readonly api: OrtApi,
+    private readonly library: OrtLibrary,
     private readonly openSession: OpenSession,
     private readonly first: Pointer,
     readonly allocator: Pointer,
@@ -42,25 +44,39 @@ export class DeviceRoom implements Room {
     readonly place: Pointer,
     private readonly options: DeviceRoomOptions,
   ) {
-    this.#host = new HostRoom(api);
+    this.api = library.api;
+    this.#host = new HostRoom(this.api);
     this.#sessions.set('float32', Promise.resolve(first));
     // What is recorded belongs to the thread that has run it.
     this.runsHere = options.graphs;
   }
 
   static async open(
-    { api }: OrtLibrary,
+    library: OrtLibrary,
     openSession: OpenSession,
     options: DeviceRoomOptions,
   ): Promise<DeviceRoom> {
     // Its session keeps the provider's allocator for as long as the room is there.
     const first = await openSession(identity('float32'));
+    const { api } = library;
     const place = api.createMemoryInfo(options.name, 0, options.device, 0);
-    return new DeviceRoom(api, openSession, first, api.createAllocator(first, place), place, options);
+    return new DeviceRoom(library, openSession, first, api.createAllocator(first, place), place, options);
   }
 
   allocate<T extends ElementType>(type: T, count: number): RoomMemory<T> {
     return new DeviceMemory(this, type, count);
+  }
+
+  copiedInputs(
+    session: Pointer,
+    required: readonly string[],
+    optional: readonly string[],
+  ): readonly string[] {
+    // Older ones do not tell; the graphs have none.
+    if (Number(this.library.version.split('.')[1]) < 23) return [];
+    const memories = this.api.inputMemories(session, required.length);
+    // Of inputs with a default nothing is told.
+    return [...required.filter((_, i) => !memories[i]!.startsWith(this.options.name)), ...optional];
   }
 
   isLost(error: Error): boolean {

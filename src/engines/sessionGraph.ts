@@ -97,26 +97,18 @@ export class SessionBinding implements Binding {
     private readonly inputs: readonly Tie[],
     private readonly outputs: readonly Tie[],
   ) {
-<<<<<<< HEAD
     this.#copied = inputs.filter(({ name }) => graph.copied.has(name));
-=======
     this.#memories = [...new Set([...inputs, ...outputs].map(({ memory }) => memory))];
->>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
   }
 
   async run(library: OrtLibrary): Promise<void> {
     this.refuseFreed();
     try {
-<<<<<<< HEAD
       if (this.#binding === null) this.#binding = await this.#tied(library);
       else for (const input of this.#copied) await this.#tie(library, this.#binding, input);
-      await library.api.runWithBinding(this.graph.session, null, this.#binding);
-=======
-      this.#binding ??= await this.#tied(library);
       const { api } = library;
       if (this.room.runsHere) api.runWithBindingHere(this.graph.session, this.#options, this.#binding);
       else await api.runWithBinding(this.graph.session, this.#options, this.#binding);
->>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
       for (const { from, to } of this.#copies) await this.room.beside!.copy(from, to);
     } catch (cause) {
       if (cause instanceof SlimclrError) throw cause;
@@ -152,7 +144,6 @@ export class SessionBinding implements Binding {
     return binding;
   }
 
-<<<<<<< HEAD
   async #tie(
     { api }: OrtLibrary,
     binding: Pointer,
@@ -165,14 +156,14 @@ export class SessionBinding implements Binding {
     } finally {
       api.releaseValue(value);
     }
-=======
+  }
+
   /** Whether an output shares elements with an input. */
   #isRead(output: Tie): boolean {
     const end = ({ offset, shape }: Tie) => offset + elementCount(shape);
     return this.inputs.some(
       (input) => input.memory === output.memory && input.offset < end(output) && output.offset < end(input),
     );
->>>>>>> 289c9e2 (engines: another ONNX Runtime (runtime.library), and its CUDA provider in process)
   }
 
   /** The output, or what stands for it where it may not be what an input is. */

@@ -12,7 +12,7 @@ import { readManifest } from '../../src/programs/readManifest.js';
 import { float64Scalar, HostGraph, withoutDefaults } from '../../src/engines/hostGraph.js';
 import { openEngine } from '../../src/engines/openEngine.js';
 import { tensorOf } from '../support/tensors.js';
-import { Session } from '../../src/runtime/session.js';
+import { StepGraphs } from '../../src/training/steps/stepGraphs.js';
 import { normal } from '../support/samples.js';
 import { tinyConfig } from './tiny.js';
 
@@ -167,9 +167,11 @@ describe('programs/folder', () => {
     const entry = entryOf('update');
     const changed = { ...manifest, graphs: [{ ...entry, sha256: sha256('other') }] };
     let message = '';
-    await Session.open(folder, changed, 'update', { provider: 'cpu', threads: 1 }).catch((error: Error) => {
+    const engine = await openEngine({ provider: 'cpu', threads: 1 });
+    await StepGraphs.open(engine, folder, changed, ['update']).catch((error: Error) => {
       message = error.message;
     });
+    await engine.close();
     expect(message).to.contain('update.onnx: not the file that the manifest describes');
   });
 });
