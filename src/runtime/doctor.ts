@@ -57,7 +57,8 @@ export interface CachedDataset {
 export const cudaAdvice = [
   'To train on an NVIDIA GPU (Linux, with its driver), a Python that brings ONNX Runtime and the libraries of CUDA:',
   '  python3 -m venv ~/ort-gpu && ~/ort-gpu/bin/pip install "onnxruntime-gpu[cuda,cudnn]"',
-  '  npx slimclr pretrain --set runtime.engine=python runtime.python=$HOME/ort-gpu/bin/python runtime.provider=cuda ...',
+  '  npx slimclr pretrain --set runtime.engine=python --set runtime.python=$HOME/ort-gpu/bin/python \\',
+  '    --set runtime.provider=cuda ...',
 ] as const;
 
 export interface DoctorOptions {
