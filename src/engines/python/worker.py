@@ -107,16 +107,15 @@ class Worker:
 
     def bind(self, h, _):
         graph = self.graphs[h["graph"]]
-        binding, options = graph.io_binding(), ort.RunOptions()
-        options.add_run_config_entry("gpu_graph_annotation_id", str(h["binding"]))  # each is a CUDA graph of its own
+        binding = graph.io_binding()
         for side, name, memory, start, dtype, shape in h["places"]:
             address = self.place.address(self.memories[memory]) + start
             getattr(binding, side)(name, self.place.device, self.place.index, np.dtype(dtype).type, shape, address)
-        self.bindings[h["binding"]] = graph, binding, options
+        self.bindings[h["binding"]] = graph, binding
 
     def run(self, h, _):
-        for graph, binding, options in map(self.bindings.get, h["bindings"]):
-            graph.run_with_iobinding(binding, options)
+        for graph, binding in map(self.bindings.get, h["bindings"]):
+            graph.run_with_iobinding(binding)
 
     def unload(self, h, _):
         self.graphs.pop(h["graph"])
