@@ -28,6 +28,7 @@ interface Flags extends CacheOption {
   readonly training?: boolean;
   readonly classes?: number;
   readonly trainable?: TrainableLayers;
+  readonly learningRate?: number;
 }
 
 export function exportCommand(): Command {
@@ -85,6 +86,11 @@ export function exportCommand(): Command {
         'with --training: what is trained, the stage being the last one and the classifier (default: all)',
       ).choices(trainableLayers),
     )
+    .option(
+      '--learning-rate <value>',
+      'with --training: what the rate that ONNX Runtime begins with there stands for, which browsers cannot set (default: 0.001, itself)',
+      number,
+    )
     .addOption(checkpointOption())
     .addOption(cacheOption())
     .action(async (run: string, { training = false, width, ...flags }: Flags) => {
@@ -104,9 +110,15 @@ export function exportCommand(): Command {
 type Row = readonly string[];
 
 async function exportedModels(run: string, options: TrainingExportOptions): Promise<Row[]> {
-  for (const name of ['classes', 'trainable'] as const) {
-    if (options[name] === undefined) continue;
-    throw new UsageError(`--${name} is for the fine-tuning on a device; accepted: together with --training`);
+  const given = [
+    ['--classes', options.classes],
+    ['--trainable', options.trainable],
+    ['--learning-rate', options.learningRate],
+  ].find(([, value]) => value !== undefined);
+  if (given) {
+    throw new UsageError(
+      `${given[0]} is for the fine-tuning on a device; accepted: together with --training`,
+    );
   }
   const { exportRun } = await import('../export/exportRun.js');
   const { models } = await exportRun(run, options);

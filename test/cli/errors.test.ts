@@ -58,6 +58,7 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
         ['--training', '--trainable', 'head'],
         /'--trainable <layers>' argument 'head'.* classifier, stage, all/,
       ],
+      [['--learning-rate', '0.1'], /--learning-rate .*accepted: together with --training/],
       [['--training', '--head'], /'--training' cannot be used with option '--head'/],
       [
         ['--training', '--classes', '3', '--classifier'],

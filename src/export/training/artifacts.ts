@@ -28,6 +28,8 @@ export interface TrainingSubject extends Omit<ExportSubject, 'head'> {
   /** Names of the classes, where they are known. */
   readonly classNames: readonly string[] | null;
   readonly trainable: TrainableLayers;
+  /** What the learning rate that the API begins with, 0.001, stands for; default that. */
+  readonly learningRate?: number;
 }
 
 /** Names of the files that the on-device training API of onnxruntime-training takes. */
@@ -83,7 +85,7 @@ export function trainingArtifacts(subject: TrainingSubject, verified: boolean): 
     files: {
       'training_model.onnx': encode(training, ortTraining({ cuda: false })),
       'eval_model.onnx': encode(evaluation, portable),
-      'optimizer_model.onnx': optimizerModel(),
+      'optimizer_model.onnx': optimizerModel(subject.learningRate),
       checkpoint: encodeCheckpoint({ trained, frozen, properties: metadata }),
     },
     trained,

@@ -14,7 +14,7 @@ import { classifierOf, matchingClassifiers, readImages, withSize, type ExportOpt
 import { timeExport, verifyExport } from '../verifyExport.js';
 import { artifactFiles, trainingArtifacts } from './artifacts.js';
 import type { CheckpointParameter } from './checkpointFile.js';
-import { adamwSettings } from './optimizerModel.js';
+import { adamwSettings, defaultLearningRate } from './optimizerModel.js';
 import { trainableLayers, type TrainableLayers } from './trainableLayers.js';
 
 export interface TrainingExportOptions extends Omit<ExportOptions, 'head'> {
@@ -24,6 +24,11 @@ export interface TrainingExportOptions extends Omit<ExportOptions, 'head'> {
   readonly classifier?: boolean | ProbeProtocol;
   /** What is trained on the device; default `all`. */
   readonly trainable?: TrainableLayers;
+  /**
+   * What the learning rate that the API begins with, 0.001, stands for: in a browser nothing else sets it. One that is
+   * set there counts in proportion. Default 0.001.
+   */
+  readonly learningRate?: number;
 }
 
 /** What `training.json` of a folder of artifacts says. */
@@ -50,7 +55,8 @@ export interface TrainingExport {
     readonly mean: readonly number[];
     readonly std: readonly number[];
   };
-  readonly optimizer: { readonly kind: 'adamw' } & typeof adamwSettings;
+  /** `learningRate` is what the one that the API begins with, 0.001, stands for. */
+  readonly optimizer: { readonly kind: 'adamw'; readonly learningRate: number } & typeof adamwSettings;
   /** Elements that are trained, and that are not. */
   readonly parameters: { readonly trained: number; readonly frozen: number };
   readonly bytes: number;
@@ -72,6 +78,7 @@ export async function exportTraining(
   options: TrainingExportOptions = {},
 ): Promise<readonly ExportedArtifacts[]> {
   const { output = join(runFolder, 'export'), verify = true, trainable = 'all', onProgress } = options;
+  const { learningRate = defaultLearningRate } = options;
   checkOptions(options);
   const run = await openTrainedRun(runFolder, options.checkpoint);
   const { network, weights } = run;
@@ -111,6 +118,7 @@ export async function exportTraining(
       classifier,
       classNames,
       trainable,
+      learningRate,
     };
     const { files, trained, frozen, inference } = trainingArtifacts(subject, verify);
     let maxRelativeError: number | null = null;
@@ -141,7 +149,7 @@ export async function exportTraining(
       classes,
       classNames,
       images: { size: imageSize, resize: shortSide(imageSize), mean, std },
-      optimizer: { kind: 'adamw', ...adamwSettings },
+      optimizer: { kind: 'adamw', learningRate, ...adamwSettings },
       parameters: { trained: elements(trained), frozen: elements(frozen) },
       bytes: artifactFiles.reduce((sum, name) => sum + files[name].length, 0),
       maxRelativeError,
@@ -167,11 +175,15 @@ function artifactFolder(
   return [...parts, trainable === 'all' ? 'training' : `training-${trainable}`].join('.');
 }
 
-function checkOptions({ classes, classifier = false, trainable = 'all' }: TrainingExportOptions): void {
+function checkOptions(options: TrainingExportOptions): void {
+  const { classes, classifier = false, trainable = 'all', learningRate = defaultLearningRate } = options;
   if (!trainableLayers.includes(trainable)) {
     throw new UsageError(
       `export: ${String(trainable)} is nothing to train; accepted: ${trainableLayers.join(', ')}`,
     );
+  }
+  if (!(learningRate > 0 && learningRate < Infinity)) {
+    throw new UsageError(`export: a learning rate of ${learningRate}; accepted: a number > 0`);
   }
   if (classes === undefined) return;
   if (!Number.isInteger(classes) || classes < 2) {

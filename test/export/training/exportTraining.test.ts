@@ -55,7 +55,14 @@ describe('exportTraining: ResNet-20, widths 1 and 0.5, images of two classes', f
         classes: 2,
         classNames: ['blue', 'red'],
         images: { size: 16, resize: 18, mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
-        optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 },
+        optimizer: {
+          kind: 'adamw',
+          learningRate: 0.001,
+          beta1: 0.9,
+          beta2: 0.999,
+          epsilon: 1e-8,
+          weightDecay: 0.01,
+        },
       });
     }
     // He et al., 2016, section 4.2, with projection shortcuts: 271,824; and a classifier of 64 channels.
@@ -99,6 +106,7 @@ describe('exportTraining: ResNet-20, widths 1 and 0.5, images of two classes', f
       { trainable: 'head' as TrainableLayers },
       /^export: head is nothing to train; accepted: classifier, stage, all$/,
     ],
+    'a learning rate of 0': [{ learningRate: 0 }, /^export: a learning rate of 0; accepted: a number > 0$/],
     'a width that the run does not have': [{ widths: [0.3] }, /no width 0.3; accepted: 1, 0.5$/],
     'images where neither verification nor classes are theirs': [
       { classes: 3, verify: false, source: 'photos' },

@@ -24,9 +24,6 @@ interface TrainingSession {
 const dist = join(repository, 'node_modules/onnxruntime-web-training/dist');
 const url = (name: string) => pathToFileURL(join(dist, name)).href;
 
-/** The learning rate there: nothing sets it. */
-export const webLearningRate = 0.001;
-
 /** Fine-tunes a folder of artifacts in WebAssembly: the losses, and those and the logits of the first batch after all. */
 export async function trainInWebAssembly(folder: string, batches: readonly Batch[]) {
   const { env, Tensor, TrainingSession } = (await import(
