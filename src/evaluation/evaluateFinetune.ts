@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
 import { subset } from '../data/source.js';
+import type { Engine } from '../engines/engine.js';
 import { int64Vector } from '../engines/hostGraph.js';
 import { UsageError } from '../errors.js';
 import { learningRate } from '../optimizers/schedule.js';
@@ -8,7 +9,7 @@ import type { Weights } from '../programs/bindWeights.js';
 import { initialWeights } from '../programs/initialWeights.js';
 import { builtInTarget } from '../tuning/chooseTarget.js';
 import { balancedSubset } from './balancedSubset.js';
-import { openEvaluation, subject, widthAccuracies, type EvaluationOptions } from './evaluation.js';
+import { subject, widthAccuracies, withEvaluation, type EvaluationOptions } from './evaluation.js';
 import { extractFeatures } from './features.js';
 import { FinetunedNetwork } from './finetune.js';
 import { classifierAccuracies } from './linearClassifier.js';
@@ -55,37 +56,37 @@ export interface FinetuneOptions extends EvaluationOptions, Partial<FinetuneSett
 export async function evaluateFinetune(runFolder: string, options: FinetuneOptions): Promise<FinetuneResult> {
   const started = performance.now();
   const { labels, baseline = false } = options;
-  const evaluation = await openEvaluation(runFolder, options);
-  const { run, images } = evaluation;
-  const { config, network } = run;
-  const widths = chosenWidths(config.widths, options.widths);
-  const seed = options.seed ?? config.seed;
-  const chosen = balancedSubset(images.train.labels, images.classes.length, labels, seed);
-  const few: LabelledImages = { ...images, train: labelled(subset(images.train, chosen)) };
-  const settings: FinetuneSettings = {
-    epochs: options.epochs ?? defaultFinetuneSettings.epochs,
-    encoderRate: options.encoderRate ?? defaultFinetuneSettings.encoderRate,
-    classifierRate: options.classifierRate ?? defaultFinetuneSettings.classifierRate,
-    batchSize: Math.min(options.batchSize ?? defaultFinetuneSettings.batchSize, chosen.length),
-    seed,
-  };
-  checkSettings(settings);
-  const finetuned = (encoder: EncoderSetup['kind'], weights: Weights) =>
-    finetune({ ...run, weights }, encoder, widths, few, settings, options);
-  const trained = await finetuned('trained', run.weights);
-  const random = baseline
-    ? await finetuned('random', initialWeights(network.declarations, config.seed))
-    : null;
-  const result: FinetuneResult = {
-    kind: 'finetune',
-    labels,
-    ...settings,
-    ...subject({ run, images: few }),
-    seconds: (performance.now() - started) / 1000,
-    widths: widthAccuracies(widths, trained, random),
-  };
-  await writeResult(runFolder, result, options);
-  return result;
+  return withEvaluation(runFolder, options, async ({ run, images, engine }) => {
+    const { config, network } = run;
+    const widths = chosenWidths(config.widths, options.widths);
+    const seed = options.seed ?? config.seed;
+    const chosen = balancedSubset(images.train.labels, images.classes.length, labels, seed);
+    const few: LabelledImages = { ...images, train: labelled(subset(images.train, chosen)) };
+    const settings: FinetuneSettings = {
+      epochs: options.epochs ?? defaultFinetuneSettings.epochs,
+      encoderRate: options.encoderRate ?? defaultFinetuneSettings.encoderRate,
+      classifierRate: options.classifierRate ?? defaultFinetuneSettings.classifierRate,
+      batchSize: Math.min(options.batchSize ?? defaultFinetuneSettings.batchSize, chosen.length),
+      seed,
+    };
+    checkSettings(settings);
+    const finetuned = (encoder: EncoderSetup['kind'], weights: Weights) =>
+      finetune({ ...run, weights }, encoder, widths, few, settings, options, engine);
+    const trained = await finetuned('trained', run.weights);
+    const random = baseline
+      ? await finetuned('random', initialWeights(network.declarations, config.seed))
+      : null;
+    const result: FinetuneResult = {
+      kind: 'finetune',
+      labels,
+      ...settings,
+      ...subject({ run, images: few }),
+      seconds: (performance.now() - started) / 1000,
+      widths: widthAccuracies(widths, trained, random),
+    };
+    await writeResult(runFolder, result, options);
+    return result;
+  });
 }
 
 function checkSettings({ epochs, batchSize, encoderRate, classifierRate }: FinetuneSettings): void {
@@ -109,6 +110,7 @@ async function finetune(
   { train, test, classes }: LabelledImages,
   { epochs, batchSize, encoderRate, classifierRate, seed }: FinetuneSettings,
   watch: Watch,
+  engine: Engine,
 ): Promise<Accuracy[]> {
   const { imageSize, mean, std, workers } = config.data;
   const target = await builtInTarget(config.runtime);
@@ -119,7 +121,7 @@ async function finetune(
   try {
     for (const width of widths) {
       const part = { network, config: own, width, weights, classes: classes.length };
-      networks.push(await FinetunedNetwork.open(part, target));
+      networks.push(await FinetunedNetwork.open(part, target, engine));
     }
     const { stepsPerEpoch } = loader;
     const steps = epochs * stepsPerEpoch;
@@ -142,7 +144,7 @@ async function finetune(
       const onBatch = progressOf(watch, `features of test images, ${encoder} encoder`, test.length);
       const features = await extractFeatures(test, config, encoders, onBatch);
       const classifiers = await Promise.all(networks.map((finetuned) => finetuned.classifier()));
-      return await classifierAccuracies(classifiers, features, test.labels, config.runtime);
+      return await classifierAccuracies(classifiers, features, test.labels, engine);
     } finally {
       await Promise.all(encoders.map((encoder) => encoder.close()));
     }

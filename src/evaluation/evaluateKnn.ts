@@ -1,6 +1,6 @@
 import { widthLabel } from '../nn/widthLabel.js';
 import {
-  openEvaluation,
+  withEvaluation,
   subject,
   widthAccuracies,
   type Evaluation,
@@ -28,22 +28,24 @@ export async function evaluateKnn(runFolder: string, options: KnnOptions = {}): 
   const started = performance.now();
   const { k = defaultKnnSettings.k, temperature = defaultKnnSettings.temperature } = options;
   const { baseline = false } = options;
-  const evaluation = await openEvaluation(runFolder, options);
-  const { run, images } = evaluation;
-  const { widths } = run.config;
-  const accuracies = (encoder: EncoderSetup) => everyWidth(evaluation, encoder, { k, temperature }, options);
-  const trained = await accuracies(trainedEncoder(run));
-  const random = baseline ? await accuracies(randomEncoder(run, images, options)) : null;
-  const result: KnnResult = {
-    kind: 'knn',
-    k: Math.min(k, images.train.length),
-    temperature,
-    ...subject(evaluation),
-    seconds: (performance.now() - started) / 1000,
-    widths: widthAccuracies(widths, trained, random),
-  };
-  await writeResult(runFolder, result, options);
-  return result;
+  return withEvaluation(runFolder, options, async (evaluation) => {
+    const { run, images, engine } = evaluation;
+    const { widths } = run.config;
+    const accuracies = (encoder: EncoderSetup) =>
+      everyWidth(evaluation, encoder, { k, temperature }, options);
+    const trained = await accuracies(trainedEncoder(run));
+    const random = baseline ? await accuracies(randomEncoder(run, images, options, engine)) : null;
+    const result: KnnResult = {
+      kind: 'knn',
+      k: Math.min(k, images.train.length),
+      temperature,
+      ...subject(evaluation),
+      seconds: (performance.now() - started) / 1000,
+      widths: widthAccuracies(widths, trained, random),
+    };
+    await writeResult(runFolder, result, options);
+    return result;
+  });
 }
 
 async function everyWidth(
@@ -52,14 +54,15 @@ async function everyWidth(
   settings: KnnSettings,
   watch: Watch,
 ): Promise<Accuracy[]> {
-  const { widths, runtime } = evaluation.run.config;
+  const { engine } = evaluation;
+  const { widths } = evaluation.run.config;
   const { train, test, classes } = evaluation.images;
   const accuracies: Accuracy[] = [];
   for (const [i, features] of (await encoderFeatures(evaluation, encoder, watch)).entries()) {
     report(watch, `kNN, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
     const bank = { ...features.train, labels: train.labels };
     const queries = { ...features.test, labels: test.labels };
-    accuracies.push(await knnAccuracy(bank, queries, classes.length, settings, runtime));
+    accuracies.push(await knnAccuracy(bank, queries, classes.length, settings, engine));
   }
   return accuracies;
 }

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { writeClassifiers } from './classifiers.js';
 import {
-  openEvaluation,
+  withEvaluation,
   subject,
   widthAccuracies,
   type Evaluation,
@@ -69,38 +69,39 @@ export async function evaluateProbe(runFolder: string, options: ProbeOptions = {
   const started = performance.now();
   const { protocol = 'features', baseline = false } = options;
   checkOptions(protocol, options);
-  const evaluation = await openEvaluation(runFolder, options);
-  const { run, images } = evaluation;
-  const { widths, seed } = run.config;
-  const batchSize = Math.min(options.batchSize ?? defaultProbeSettings.batchSize, images.train.length);
-  const settings: ProbeSettings = {
-    epochs: options.epochs ?? defaultProbeSettings.epochs,
-    learningRate: options.learningRate ?? defaultRate(protocol, batchSize),
-    batchSize,
-    seed: options.seed ?? seed,
-  };
-  checkProbeSettings(settings);
-  const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, options);
-  const trained = await probed(trainedEncoder(run));
-  const random = baseline ? await probed(randomEncoder(run, images, options)) : null;
-  const classifiers = {
-    checkpoint: run.sha256,
-    classes: images.classes,
-    classifiers: new Map(trained.classifiers.map((classifier, i) => [widthLabel(widths[i]!), classifier])),
-  };
-  await writeClassifiers(runFolder, protocol, classifiers, options);
-  const { epochs, learningRate } = settings;
-  const result: ProbeResult = {
-    kind: 'probe',
-    ...(protocol === 'ridge'
-      ? { protocol, lambdas: trained.lambdas }
-      : { protocol, epochs, learningRate, batchSize }),
-    ...subject(evaluation),
-    seconds: (performance.now() - started) / 1000,
-    widths: widthAccuracies(widths, trained.accuracies, random?.accuracies ?? null),
-  };
-  await writeResult(runFolder, result, options);
-  return result;
+  return withEvaluation(runFolder, options, async (evaluation) => {
+    const { run, images, engine } = evaluation;
+    const { widths, seed } = run.config;
+    const batchSize = Math.min(options.batchSize ?? defaultProbeSettings.batchSize, images.train.length);
+    const settings: ProbeSettings = {
+      epochs: options.epochs ?? defaultProbeSettings.epochs,
+      learningRate: options.learningRate ?? defaultRate(protocol, batchSize),
+      batchSize,
+      seed: options.seed ?? seed,
+    };
+    checkProbeSettings(settings);
+    const probed = (encoder: EncoderSetup) => probes[protocol](evaluation, encoder, settings, options);
+    const trained = await probed(trainedEncoder(run));
+    const random = baseline ? await probed(randomEncoder(run, images, options, engine)) : null;
+    const classifiers = {
+      checkpoint: run.sha256,
+      classes: images.classes,
+      classifiers: new Map(trained.classifiers.map((classifier, i) => [widthLabel(widths[i]!), classifier])),
+    };
+    await writeClassifiers(runFolder, protocol, classifiers, options);
+    const { epochs, learningRate } = settings;
+    const result: ProbeResult = {
+      kind: 'probe',
+      ...(protocol === 'ridge'
+        ? { protocol, lambdas: trained.lambdas }
+        : { protocol, epochs, learningRate, batchSize }),
+      ...subject(evaluation),
+      seconds: (performance.now() - started) / 1000,
+      widths: widthAccuracies(widths, trained.accuracies, random?.accuracies ?? null),
+    };
+    await writeResult(runFolder, result, options);
+    return result;
+  });
 }
 
 function checkOptions(protocol: ProbeProtocol, options: ProbeOptions): void {
@@ -127,9 +128,9 @@ async function probeFeatures(
   settings: ProbeSettings,
   watch: Watch,
 ): Promise<Probed> {
-  const { run, images } = evaluation;
+  const { run, images, engine } = evaluation;
   const { network, config } = run;
-  const { widths, runtime } = config;
+  const { widths } = config;
   const features = await encoderFeatures(evaluation, encoder, watch);
   const training = {
     widths: features.map((split, i) => {
@@ -140,8 +141,8 @@ async function probeFeatures(
     classes: images.classes.length,
   };
   const onEpoch = progressOf(watch, `linear probe, ${encoder.kind} encoder, epochs`, settings.epochs);
-  const classifiers = await trainProbe(layer, training, settings, runtime, onEpoch);
-  return scored(classifiers, features.map(({ test }) => test), run, images); // prettier-ignore
+  const classifiers = await trainProbe(layer, training, settings, engine, onEpoch);
+  return scored(classifiers, features.map(({ test }) => test), evaluation); // prettier-ignore
 }
 
 async function probeRidge(
@@ -150,8 +151,8 @@ async function probeRidge(
   { seed }: ProbeSettings,
   watch: Watch,
 ): Promise<Probed> {
-  const { run, images } = evaluation;
-  const { widths, runtime } = run.config;
+  const { run, images, engine } = evaluation;
+  const { widths } = run.config;
   const { train, classes } = images;
   const features = await encoderFeatures(evaluation, encoder, watch);
   const classifiers: LinearClassifier[] = [];
@@ -160,11 +161,11 @@ async function probeRidge(
     report(watch, `ridge regression, ${encoder.kind} encoder, ${widthLabel(widths[i]!)}`);
     const labelled = { ...split.train, labels: train.labels };
     const settings = { seed, lambdas: ridgeLambdas };
-    const { classifier, lambda } = await solveRidge(labelled, classes.length, settings, runtime);
+    const { classifier, lambda } = await solveRidge(labelled, classes.length, settings, engine);
     classifiers.push(classifier);
     lambdas.push(lambda);
   }
-  return { ...(await scored(classifiers, features.map(({ test }) => test), run, images)), lambdas }; // prettier-ignore
+  return { ...(await scored(classifiers, features.map(({ test }) => test), evaluation)), lambdas }; // prettier-ignore
 }
 
 /**
@@ -172,17 +173,18 @@ async function probeRidge(
  * and at 80 % of the epochs.
  */
 async function probeAugmented(
-  { run, images }: Evaluation,
+  evaluation: Evaluation,
   encoder: EncoderSetup,
   settings: ProbeSettings,
   watch: Watch,
 ): Promise<Probed> {
   const { epochs, learningRate, batchSize, seed } = settings;
+  const { run, images, engine } = evaluation;
   const { config, network } = run;
-  const { widths, runtime } = config;
+  const { widths } = config;
   const weights = await encoder.prepare(widths);
   const encoders = await Promise.all(
-    widths.map((width) => FrozenEncoder.open(network, config, width, weights)),
+    widths.map((width) => FrozenEncoder.open(network, config, width, weights, engine)),
   );
   const batches = new AugmentedBatches(images.train, config, encoders, batchSize, seed);
   try {
@@ -200,13 +202,13 @@ async function probeAugmented(
       epochs: falls,
       factor: 0.1,
     } as const;
-    const layers = await SwitchableLayers.open(shape, runtime);
+    const layers = await SwitchableLayers.open(shape, engine);
     const onEpoch = progressOf(watch, `linear probe, ${encoder.kind} encoder, epochs`, epochs);
     const classifiers = requireFinite(
       await trainLayers(layers, batches, epochs, schedule, onEpoch),
       settings,
     );
-    return await scored(classifiers, await extractFeatures(images.test, config, encoders), run, images);
+    return await scored(classifiers, await extractFeatures(images.test, config, encoders), evaluation);
   } finally {
     await Promise.all([batches.close(), ...encoders.map((frozen) => frozen.close())]);
   }
@@ -215,9 +217,8 @@ async function probeAugmented(
 async function scored(
   classifiers: readonly LinearClassifier[],
   features: readonly Features[],
-  { config }: Evaluation['run'],
-  { test }: Evaluation['images'],
+  { images, engine }: Evaluation,
 ): Promise<Probed> {
-  const accuracies = await classifierAccuracies(classifiers, features, test.labels, config.runtime);
+  const accuracies = await classifierAccuracies(classifiers, features, images.test.labels, engine);
   return { classifiers, accuracies, lambdas: [] };
 }

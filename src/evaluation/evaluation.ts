@@ -1,3 +1,5 @@
+import type { Engine } from '../engines/engine.js';
+import { openEngine } from '../engines/openEngine.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { FeatureCache } from './featureCache.js';
 import { openLabelledImages, type LabelledImages, type LabelledImagesOptions } from './labelledImages.js';
@@ -18,13 +20,24 @@ export interface Evaluation {
   readonly images: LabelledImages;
   /** Of features, in the run's folder. */
   readonly cache: FeatureCache;
+  /** What runs its graphs, as the run's config says. */
+  readonly engine: Engine;
 }
 
-/** Throws a UsageError for a run without checkpoint and for images without labels. */
-export async function openEvaluation(runFolder: string, options: EvaluationOptions): Promise<Evaluation> {
+/** Opens what an evaluation needs for as long as `work` takes. Throws a UsageError for a run without checkpoint and for images without labels. */
+export async function withEvaluation<T>(
+  runFolder: string,
+  options: EvaluationOptions,
+  work: (evaluation: Evaluation) => Promise<T>,
+): Promise<T> {
   const run = await openTrainedRun(runFolder, options.checkpoint);
   const images = await openLabelledImages(run.config, options);
-  return { run, images, cache: new FeatureCache(run.folder, options) };
+  const engine = await openEngine(run.config.runtime);
+  try {
+    return await work({ run, images, cache: new FeatureCache(run.folder, options), engine });
+  } finally {
+    await engine.close();
+  }
 }
 
 /** The part of a result that says what was evaluated. */

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.js';
 import { absoluteSource } from '../data/absolutePaths.js';
 import { datasetNames } from '../data/dataset.js';
 import { openSource, select, subset } from '../data/source.js';
+import { openEngine } from '../engines/openEngine.js';
 import { UsageError } from '../errors.js';
 import { networkOf } from '../methods/index.js';
 import type { TensorData } from '../onnx/safetensors.js';
@@ -33,6 +34,7 @@ export async function openKnnMonitor(config: Config, options: MonitorOptions = {
       [...graph.defaults.values()].map((fallback) => (fallback.kind === 'weights' ? fallback.tensor : '')),
     ),
   );
+  const engine = await openEngine(runtime);
   const settings = { k: monitor.neighbours, temperature: monitor.temperature };
   return {
     async evaluate(weights, signal) {
@@ -45,7 +47,9 @@ export async function openKnnMonitor(config: Config, options: MonitorOptions = {
       // Weights become constants of the graphs, so sessions are opened anew, which costs much less than what
       // evaluation with constants saves.
       const encoders = await Promise.all(
-        programs.map(({ graph }, i) => FrozenEncoder.of(bindWeights(graph, known), config, widths[i]!)),
+        programs.map(({ graph }, i) =>
+          FrozenEncoder.of(bindWeights(graph, known), config, widths[i]!, engine),
+        ),
       );
       try {
         const bank = await extractFeatures(train, config, encoders, onBatch);
@@ -57,7 +61,7 @@ export async function openKnnMonitor(config: Config, options: MonitorOptions = {
             { ...queries[i]!, labels: test.labels },
             classes.length,
             settings,
-            runtime,
+            engine,
             signal,
           );
         }
@@ -66,7 +70,7 @@ export async function openKnnMonitor(config: Config, options: MonitorOptions = {
         await Promise.all(encoders.map((encoder) => encoder.close()));
       }
     },
-    close: () => Promise.resolve(),
+    close: () => engine.close(),
   };
 }
 

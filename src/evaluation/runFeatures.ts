@@ -1,4 +1,5 @@
 import type { DatasetSplit } from '../data/dataset.js';
+import type { Engine } from '../engines/engine.js';
 import type { Notices } from '../keep.js';
 import { bytesOf, formatType } from '../onnx/model.js';
 import type { Weights } from '../programs/bindWeights.js';
@@ -67,6 +68,7 @@ export function randomEncoder(
   { config, network }: TrainedRun,
   { train }: LabelledImages,
   watch: Watch,
+  engine: Engine,
 ): EncoderSetup {
   const { seed, batchSize } = config;
   const weights = initialWeights(network.declarations, seed);
@@ -76,7 +78,7 @@ export function randomEncoder(
     identity: `calibrated on ${train.identity} batch ${batchSize} seed ${seed}`,
     async prepare(missing) {
       const report = progressOf(watch, 'calibrating the random encoder', train.length);
-      const statistics = await calibrate(network, config, missing, weights, train, report);
+      const statistics = await calibrate(network, config, missing, weights, train, report, engine);
       return new Map([...weights, ...statistics]);
     },
   };
@@ -84,7 +86,7 @@ export function randomEncoder(
 
 /** Features under an encoder at all widths, in the config's order; from the run folder's cache where it has them. */
 export async function encoderFeatures(
-  { run, images, cache }: Evaluation,
+  { run, images, cache, engine }: Evaluation,
   setup: EncoderSetup,
   watch: Watch,
 ): Promise<SplitFeatures[]> {
@@ -104,7 +106,7 @@ export async function encoderFeatures(
       const wanted = missing.filter((request) => request.split === split);
       if (wanted.length === 0) continue;
       const encoders = await Promise.all(
-        wanted.map(({ width }) => FrozenEncoder.open(network, config, width, weights)),
+        wanted.map(({ width }) => FrozenEncoder.open(network, config, width, weights, engine)),
       );
       try {
         const what = `features of ${split} images, ${setup.kind} encoder`;

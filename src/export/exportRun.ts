@@ -5,6 +5,7 @@ import { evaluationBatches } from '../data/evaluationBatches.js';
 import type { SourceOptions } from '../data/source.js';
 import { threadCount } from '../engines/engineOptions.js';
 import { floats } from '../engines/hostGraph.js';
+import { openEngine } from '../engines/openEngine.js';
 import { UsageError } from '../errors.js';
 import { readClassifiers, type ProbeClassifiers } from '../evaluation/classifiers.js';
 import type { Notices } from '../keep.js';
@@ -69,30 +70,35 @@ export async function exportRun(runFolder: string, options: ExportOptions = {}):
   const images = verify ? await readImages(config, options) : null;
   const subject: ExportSubject = { network, config, weights, checkpoint: run.sha256, head };
   const models: ExportResult['models'][number][] = [];
-  for (const width of widths) {
-    const label = widthLabel(width);
-    const identity = { width, size, head, classifier };
-    const path = join(output, modelFile(config.encoder.name, identity));
-    onProgress?.(`exporting ${label}`);
-    const scores = probe && classifierOf(probe, label);
-    const { bytes, parameters, multiplyAdds } = exportModel(subject, width, scores ?? undefined, verify);
-    const { maxRelativeError, latency } = images
-      ? await verifyExport(bytes, subject, width, images.tensor, scores?.classifier, images.source)
-      : { maxRelativeError: null, latency: await timeExport(bytes, config, width) };
-    await replaceFile(path, (partial) => writeFile(partial, bytes));
-    models.push({
-      label,
-      ...identity,
-      file: relative(runFolder, path),
-      checkpoint: run.checkpoint,
-      bytes: bytes.length,
-      parameters,
-      multiplyAdds,
-      latency,
-      provider: config.runtime.provider,
-      threads: threadCount(config.runtime),
-      maxRelativeError,
-    });
+  const engine = await openEngine(config.runtime);
+  try {
+    for (const width of widths) {
+      const label = widthLabel(width);
+      const identity = { width, size, head, classifier };
+      const path = join(output, modelFile(config.encoder.name, identity));
+      onProgress?.(`exporting ${label}`);
+      const scores = probe && classifierOf(probe, label);
+      const { bytes, parameters, multiplyAdds } = exportModel(subject, width, scores ?? undefined, verify);
+      const { maxRelativeError, latency } = images
+        ? await verifyExport(bytes, subject, width, images.tensor, scores?.classifier, images.source, engine)
+        : { maxRelativeError: null, latency: await timeExport(bytes, config, width, engine) };
+      await replaceFile(path, (partial) => writeFile(partial, bytes));
+      models.push({
+        label,
+        ...identity,
+        file: relative(runFolder, path),
+        checkpoint: run.checkpoint,
+        bytes: bytes.length,
+        parameters,
+        multiplyAdds,
+        latency,
+        provider: config.runtime.provider,
+        threads: threadCount(config.runtime),
+        maxRelativeError,
+      });
+    }
+  } finally {
+    await engine.close();
   }
   const result: ExportResult = { kind: 'export', version: 2, models };
   await recordModels(runFolder, result, options);
