@@ -7,7 +7,12 @@ import { SlimclrError } from '../../src/errors.js';
 import { memoryEnvironment } from '../../src/engines/memoryEnvironment.js';
 
 const readySchema = z.object({ ready: z.string() });
-const stepSchema = z.object({ seconds: z.number().positive(), losses: z.array(z.number()) });
+const stepSchema = z.object({
+  seconds: z.number().positive(),
+  losses: z.array(z.number()),
+  /** Bytes between host and engine, where the side counts them. */
+  traffic: z.object({ written: z.number(), read: z.number() }).optional(),
+});
 
 export type StepReply = z.infer<typeof stepSchema>;
 

@@ -9,6 +9,9 @@ export interface KernelTable {
   readonly kernels: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 }
 
+/** Under which the table has onnxruntime-training 1.19.2. */
+export const trainingVersion = '1.19.2 training';
+
 /** The table lies beside the TypeScript sources, not beside what is compiled from them. */
 export const kernelTableFile = new URL('../../../tools/gpu/kernels.json', import.meta.url);
 

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SlimclrError } from '../../src/errors.js';
 import { operators } from '../../src/ops/index.js';
-import { kernelTableFile, type KernelTable } from './kernelTable.js';
+import { kernelTableFile, trainingVersion, type KernelTable } from './kernelTable.js';
+import { trainingKernels } from './trainingKernels.js';
 
 /** Opsets that targets emit. */
 const opsets = { first: 17, last: 21 };
@@ -42,8 +43,24 @@ export async function writeKernelTable(python: string, folders: readonly string[
     );
     console.log(`onnxruntime-gpu ${listed.version}: ${Object.keys(listed.kernels).length} operators`);
   }
-  const table: KernelTable = { signatures, kernels };
-  writeFileSync(kernelTableFile, `${JSON.stringify(table, null, 1)}\n`);
+  writeFileSync(kernelTableFile, `${JSON.stringify(withTraining({ signatures, kernels }), null, 1)}\n`);
+}
+
+/** Adds the build for training, which lists no kernels itself. */
+export function withTraining({ signatures, kernels }: KernelTable): KernelTable {
+  const { version, ...training } = trainingKernels;
+  const stock = kernels[version];
+  if (!stock)
+    throw new SlimclrError(
+      `no onnxruntime-gpu ${version} among the folders, whose kernels the training build has`,
+    );
+  const added = Object.entries(training.signatures).map(
+    ([name, signature]) => [name, { 1: signature }] as const,
+  );
+  return {
+    signatures: { ...signatures, ...Object.fromEntries(added) },
+    kernels: { ...kernels, [trainingVersion]: { ...stock, ...training.kernels } },
+  };
 }
 
 async function list(python: string, folder: string, names: readonly string[]): Promise<Listed> {

@@ -9,16 +9,22 @@ import { emitPrograms } from '../../../src/programs/folder.js';
 import { finetuneProgram } from '../../../src/programs/finetune.js';
 import { cudaTarget } from '../../../src/targets/cuda/index.js';
 import { emit } from '../../../src/targets/emit.js';
-import { missingKernels, nodeKinds, readKernelTable } from '../../../tools/gpu/kernelTable.js';
+import { ortTraining } from '../../../src/targets/ortTraining/index.js';
+import {
+  missingKernels,
+  nodeKinds,
+  readKernelTable,
+  trainingVersion,
+} from '../../../tools/gpu/kernelTable.js';
 import { allCases } from '../../../tools/reference/cases.js';
 
 const table = readKernelTable();
-const versions = Object.keys(table.kernels);
+const versions = Object.keys(table.kernels).filter((version) => version !== trainingVersion);
 
-function expectKernels(models: readonly OnnxModel[]): void {
+function expectKernels(models: readonly OnnxModel[], of: readonly string[] = versions): void {
   const kinds = nodeKinds(models);
   expect(kinds).to.not.be.empty;
-  for (const version of versions) {
+  for (const version of of) {
     expect(missingKernels(kinds, version, table), `onnxruntime-gpu ${version}`).to.deep.equal([]);
   }
 }
@@ -38,15 +44,27 @@ describe(`kernels of the CUDA provider, onnxruntime-gpu ${versions.join(', ')}`,
     }
   }
 
+  for (const precision of ['float32', 'float16']) {
+    it(`target ort-training, ${precision}: every node of every preset has one in the build for training`, () => {
+      for (const preset of Object.keys(presets)) {
+        const config = loadConfig({ preset, set: [`runtime.precision=${precision}`] });
+        const { programs } = emitMethod(config, ortTraining({ cuda: true }));
+        const models = programs.map(({ model }) => model);
+        expectKernels(models, [trainingVersion]);
+        // It is no other build's.
+        expect(missingKernels(nodeKinds(models), versions[0]!, table).join()).to.match(/ConvGrad/);
+      }
+    });
+  }
+
   it('every method with every technique and optimiser: so has every node', () => {
     // Two widths have all that four have; channels of their own are another case.
     const cases = allCases('resnet20').filter(({ title }) => !/non-overlapping|slow start/.test(title));
-    for (const { config } of cases) {
-      for (const precision of ['float32', 'float16'] as const) {
-        const runtime = { ...config.runtime, target: 'cuda', precision } as const;
-        const { programs } = emitMethod({ ...config, widths: config.widths.slice(0, 2), runtime });
-        expectKernels(programs.map(({ model }) => model));
-      }
+    for (const [at, { config }] of cases.entries()) {
+      const precision = at % 2 === 0 ? 'float32' : 'float16';
+      const runtime = { ...config.runtime, target: 'cuda', precision } as const;
+      const { programs } = emitMethod({ ...config, widths: config.widths.slice(0, 2), runtime });
+      expectKernels(programs.map(({ model }) => model));
     }
   });
 

@@ -99,13 +99,19 @@ class SlimclrStep:
                     loss = (1 - kd["weight"]) * loss + kd["weight"] * distilled
             if index > 0:
                 share_gradients(self.narrow[index - 1], self.full)
-            (self.weights[index] * loss).backward()
+            self.backward(self.weights[index] * loss)
             losses.append(loss.detach())
-        self.optimizer.step()
+        self.update()
         # MoCo's keys replace the oldest entries.
         self.queue[self.row : self.row + len(keys)] = keys
         self.row = (self.row + len(keys)) % len(self.queue)
         return [loss.item() for loss in losses]
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def update(self) -> None:
+        self.optimizer.step()
 
     def _move_and_embed_keys(self, view2: Tensor) -> Tensor:
         with self.without_gradient():
