@@ -28,9 +28,15 @@ interface NormPieces {
   readonly sums: readonly string[];
 }
 
+interface OptimizerStepOptions {
+  readonly readsNorm?: boolean;
+  readonly own?: (runs: readonly StepRun[]) => readonly StepRun[];
+}
+
 /** One step of the optimiser over the arenas, in place. */
 export class OptimizerStep {
   readonly #optimizer: Optimizer;
+  readonly #own: NonNullable<OptimizerStepOptions['own']>;
   readonly #scalars: ScalarInputs;
   readonly #spans: readonly (UpdateSpan & { readonly runs: readonly StepRun[] })[];
   /** By range; where the norm of the gradients is asked for. */
@@ -39,7 +45,7 @@ export class OptimizerStep {
 
   /**
    * `parameters` are the manifest's; `gradients` is laid out like the parameters. `readsNorm`: whether `sumOfSquares` is
-   * asked for although nothing bounds it.
+   * asked for although nothing bounds it; `own`: those of the updates that are this replica's to do.
    */
   constructor(
     private readonly graphs: StepGraphs,
@@ -47,17 +53,18 @@ export class OptimizerStep {
     parameters: readonly ParameterEntry[],
     private readonly state: Pick<TrainingState, 'parameters' | 'slots' | 'ranges'>,
     gradients: Arena,
-    readsNorm = false,
+    { readsNorm = false, own = (runs) => runs }: OptimizerStepOptions = {},
   ) {
     const { engine } = graphs;
+    this.#own = own;
     this.#optimizer = optimizerOf(config);
-    const own = Object.keys(this.#optimizer.scalars(1));
+    const scalarNames = Object.keys(this.#optimizer.scalars(1));
     this.#scalars = new ScalarInputs(engine, [
       'learning_rate',
       'gradient_scale',
       'decay',
       'no_decay',
-      ...own.flatMap((name) => [`${name}.all`, `${name}.narrow`]),
+      ...scalarNames.flatMap((name) => [`${name}.all`, `${name}.narrow`]),
     ]);
     this.#scalars.set('decay', config.weightDecay);
     const written = { parameter: state.parameters, ...Object.fromEntries(state.slots) };
@@ -74,7 +81,7 @@ export class OptimizerStep {
           weight_decay: this.#scalars.place(decay ? 'decay' : 'no_decay'),
           ...(config.clipNorm > 0 && { gradient_scale: this.#scalars.place('gradient_scale') }),
           ...Object.fromEntries(
-            own.map((name) => [name, this.#scalars.place(`${name}.${fullWidth ? 'all' : 'narrow'}`)]),
+            scalarNames.map((name) => [name, this.#scalars.place(`${name}.${fullWidth ? 'all' : 'narrow'}`)]),
           ),
         };
         const whole = graph === 'update.tensor' ? end - start : undefined;
@@ -106,7 +113,7 @@ export class OptimizerStep {
       this.#scalars.set('gradient_scale', clipScale(squares, clipNorm));
     }
     await this.#scalars.send();
-    await this.graphs.run(this.#spans.filter(active(allWidths)).flatMap(({ runs }) => runs));
+    await this.graphs.run(this.#own(this.#spans.filter(active(allWidths)).flatMap(({ runs }) => runs)));
   }
 
   /** Of all gradients of a step; the sum over pieces is float64. */

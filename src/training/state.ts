@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.js';
 import { Arena, type ArenaEntry } from '../engines/arena.js';
-import type { Engine } from '../engines/engine.js';
+import type { Engine, SharedMemory } from '../engines/engine.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
 import { sameShape } from '../graph/graph.js';
 import { formatType } from '../onnx/model.js';
@@ -24,6 +24,14 @@ export interface ParameterRange {
   readonly fullWidth: boolean;
 }
 
+/** Memories of a state that replicas have together: all but the statistics, which each moves by its own images. */
+export interface SharedState {
+  readonly parameters: readonly SharedMemory[];
+  readonly slots: Readonly<Record<string, readonly SharedMemory[]>>;
+  readonly keys: readonly SharedMemory[];
+  readonly queue: readonly SharedMemory[];
+}
+
 /** Everything that training changes, in a few arenas of an engine. */
 export class TrainingState {
   readonly parameters: Arena;
@@ -45,24 +53,34 @@ export class TrainingState {
   /** Steps done. */
   step = 0;
 
-  /** Zeros. */
+  /** Zeros, or for a replica what the first one has shared. */
   constructor(
     readonly engine: Engine,
     manifest: Manifest,
     private readonly config: Pick<Config, 'method' | 'optimizer' | 'runtime'>,
+    shared?: SharedState,
   ) {
     const { method, optimizer } = config;
-    const arena = (entries: readonly ArenaEntry[]) => new Arena(engine, entries);
+    const arena = (entries: readonly ArenaEntry[], memories?: readonly SharedMemory[]) =>
+      new Arena(
+        engine,
+        entries,
+        memories?.map(({ count, address }) => engine.openShared!({ type: 'float32', count, address })),
+      );
     const stored = manifest.parameters.map(({ name, shape, layout }) => ({
       name,
       shape: storedShape(shape, layout),
     }));
-    this.parameters = arena(stored);
-    this.slots = new Map(optimizerOf(optimizer).slots.map((slot) => [slot, arena(stored)]));
-    this.keys = manifest.graphs.some(({ kind }) => kind === 'momentum') ? arena(stored) : null;
+    this.parameters = arena(stored, shared?.parameters);
+    this.slots = new Map(
+      optimizerOf(optimizer).slots.map((slot) => [slot, arena(stored, shared?.slots[slot])]),
+    );
+    this.keys = manifest.graphs.some(({ kind }) => kind === 'momentum') ? arena(stored, shared?.keys) : null;
     this.statistics = arena(manifest.statistics);
     this.queue =
-      'queueSize' in method ? arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }]) : null;
+      'queueSize' in method
+        ? arena([{ name: 'queue', shape: [method.queueSize, method.dimension] }], shared?.queue)
+        : null;
     this.#entries = new Map(manifest.parameters.map((entry) => [entry.name, entry]));
     this.ranges = ranges(manifest.parameters, manifest.labels[0]!, this.parameters);
     this.lossScale = firstScale(config);
@@ -124,6 +142,18 @@ export class TrainingState {
       return prefix + broken.name;
     }
     return null;
+  }
+
+  /** What other threads open as the same state; null where the engine's memory is its own. */
+  share(): SharedState | null {
+    const share = (arena: Arena | null) => arena?.memories.map((memory) => this.engine.share!(memory)) ?? [];
+    if (!this.engine.share) return null;
+    return {
+      parameters: share(this.parameters),
+      slots: Object.fromEntries(Array.from(this.slots, ([slot, arena]) => [slot, share(arena)])),
+      keys: share(this.keys),
+      queue: share(this.queue),
+    };
   }
 
   /** All of it, in the same order for every state of one config. */

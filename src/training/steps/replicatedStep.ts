@@ -11,7 +11,8 @@ import type { Step, StepInput, StepResult } from './step.js';
 
 /**
  * A step whose micro-batches are shared out: this thread runs the first ones on the state that is saved, a thread for
- * each other replica runs its own on a state of its own. They add up gradients and make the same update each.
+ * each other replica runs its own. Where threads share an engine's memory there is one state, and each replica adds up
+ * and updates a part of it; otherwise each has a state of its own, and they make the same update each.
  */
 export class ReplicatedStep implements Step {
   private constructor(
@@ -31,22 +32,31 @@ export class ReplicatedStep implements Step {
     const group = new ThreadGroup(setup, 0);
     const { step } = state;
     const lossScale = state.lossScale?.tensor();
-    const arenas = await Promise.all(state.arenas.map((arena) => arena.readAll()));
+    const shared = state.share();
+    const own = shared ? [state.statistics] : state.arenas;
+    const arenas = await Promise.all(own.map((arena) => arena.readAll()));
     const others = Array.from({ length: setup.size - 1 }, (_, i) => {
       const data: ReplicaSetup = {
-        ...{ folder, manifest, config, arenas, lossScale, step },
+        ...{ folder, manifest, config, shared, arenas, lossScale, step },
         group: setup,
         rank: i + 1,
       };
       return new Replica(data, (error) => group.fail(error));
     });
-    const opening = MethodStep.open(folder, manifest, config, state, { group, traceFolder });
+    let opening: Promise<MethodStep> | undefined;
     try {
-      const [own] = await Promise.all([opening, ...others.map((replica) => replica.answer())]);
+      // Whoever opens its step may call the others.
+      await Promise.all(others.map((replica) => replica.answer()));
+      opening = MethodStep.open(folder, manifest, config, state, {
+        group,
+        shares: shared !== null,
+        traceFolder,
+      });
+      const [own] = await Promise.all([opening, ...others.map((replica) => replica.open())]);
       return new ReplicatedStep(own, group, others);
     } catch (error) {
       await closeAll(group, others);
-      await opening.then((own) => own.close()).catch(() => {});
+      await opening?.then((own) => own.close()).catch(() => {});
       throw error;
     }
   }
@@ -87,7 +97,7 @@ async function closeAll(group: ThreadGroup, others: readonly Replica[]): Promise
   group.close();
 }
 
-/** A replica in a thread of its own, which answers when it is ready and after each step. */
+/** A replica in a thread of its own, which answers when it is there, when it has opened and after each step. */
 class Replica {
   readonly #worker: Worker;
   readonly #exit: Promise<void>;
@@ -116,8 +126,16 @@ class Replica {
     return new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
   }
 
+  open(): Promise<void> {
+    return this.#ask('open');
+  }
+
   run(input: StepInput): Promise<void> {
-    this.#worker.postMessage(input satisfies ReplicaRequest);
+    return this.#ask(input);
+  }
+
+  #ask(request: ReplicaRequest): Promise<void> {
+    this.#worker.postMessage(request);
     return this.answer();
   }
 

@@ -39,16 +39,16 @@ export class StepDiagnostics {
 
   /** Of the passes of all replicas since `begin`. */
   async measured(): Promise<Diagnostics> {
-    const { config, gradients, group, state } = this.runner;
+    const { config, group, state, total } = this.runner;
     await this.#gradients.sum(group);
     const features = (await group.gather(this.#features)).flat();
-    const measured = await this.#gradients.diagnostics(gradients.total);
+    const measured = await this.#gradients.diagnostics(total);
     const { queue } = state;
-    const total = config.batchSize * config.accumulation;
+    const images = config.batchSize * config.accumulation;
     return {
       ...measured,
       ...(features.length > 0 && { features: averaged(features) }),
-      ...(queue && { queueAge: queueAge(queue.entries[0]!.shape[0]!, total, state.step) }),
+      ...(queue && { queueAge: queueAge(queue.entries[0]!.shape[0]!, images, state.step) }),
     };
   }
 }

@@ -1,4 +1,5 @@
 import { viewSize, type Config } from '../../config/schema.js';
+import type { Arena } from '../../engines/arena.js';
 import type { Binding, ElementType, Engine, Memory, Place, Places } from '../../engines/engine.js';
 import { lossWeights } from '../../losses/reweighting.js';
 import { needsOf } from '../../methods/index.js';
@@ -18,6 +19,7 @@ import { pieceRuns } from '../pieces.js';
 import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
 import { asPair } from '../../targets/webgpu/float64.js';
+import { SharedTotals } from './sharedTotals.js';
 import { FrozenModel } from './frozenModel.js';
 import { StepLosses } from './stepLosses.js';
 import { DivergenceError, type StepInput, type StepResult } from './step.js';
@@ -44,6 +46,8 @@ const piecesOfRun = 8;
 export interface StepOptions {
   /** The replicas that this one is one of. */
   readonly group?: ReplicaGroup;
+  /** Whether all of them have the same memory: parameters, optimiser, keys and queue. */
+  readonly shares?: boolean;
   /** Folder that the graphs write traces of their runs to. */
   readonly traceFolder?: string | undefined;
   readonly onRun?: RunWatcher | undefined;
@@ -64,7 +68,6 @@ export type PassWatcher = (labels: readonly string[], positives: Pass['positives
  */
 export class StepRunner implements StepContext {
   readonly engine: Engine;
-  readonly gradients: GradientSum;
   /** By width label: where the query graphs write what the method, other widths and the diagnostics read. */
   readonly outputs: ReadonlyMap<string, WidthOutputs>;
   readonly losses: StepLosses;
@@ -74,6 +77,8 @@ export class StepRunner implements StepContext {
   steps = 0;
   /** While a step is diagnosed. */
   onPass: PassWatcher | null = null;
+  /** The gradients of a step when its passes have ended, of all replicas. */
+  readonly total: Arena;
   readonly #optimizer: OptimizerStep;
   readonly #lossWeights: ScalarInputs;
   readonly #lambdas: readonly number[];
@@ -95,21 +100,20 @@ export class StepRunner implements StepContext {
     readonly state: TrainingState,
     readonly graphs: StepGraphs,
     private readonly models: ReadonlyMap<string, FrozenModel>,
+    readonly gradients: GradientSum,
     readonly group: ReplicaGroup,
+    /** Of replicas that share memory; null where each has its own, or is alone. */
+    private readonly totals: SharedTotals | null,
   ) {
     const { engine, parameters, keys } = state;
     this.engine = engine;
     this.batchSize = config.batchSize;
     this.#statistics = new MovedStatistics(state.statistics, group);
-    this.gradients = new GradientSum(manifest, parameters, graphs);
-    this.#optimizer = new OptimizerStep(
-      graphs,
-      config.optimizer,
-      manifest.parameters,
-      state,
-      this.gradients.total,
-      state.lossScale !== null,
-    );
+    this.total = totals?.sum ?? gradients.total;
+    this.#optimizer = new OptimizerStep(graphs, config.optimizer, manifest.parameters, state, this.total, {
+      readsNorm: state.lossScale !== null,
+      own: (runs) => this.#own(runs),
+    });
     this.#momentum = momentumPlace(engine, manifest);
     const momentum = { momentum: this.#momentum };
     this.#keyMoves = state.ranges
@@ -144,7 +148,7 @@ export class StepRunner implements StepContext {
     manifest: Manifest,
     config: Config,
     state: TrainingState,
-    { group = alone, traceFolder, onRun }: StepOptions = {},
+    { group = alone, shares = false, traceFolder, onRun }: StepOptions = {},
   ): Promise<StepRunner> {
     const { engine } = state;
     const wanted = manifest.graphs.filter(({ kind }) => stepKinds.includes(kind)).map(({ name }) => name);
@@ -159,7 +163,9 @@ export class StepRunner implements StepContext {
       for (const need of needsOf(config).models) {
         models.set(need.key, await FrozenModel.open(engine, folder, need, config.batchSize));
       }
-      return new StepRunner(config, manifest, state, graphs, models, group);
+      const gradients = new GradientSum(manifest, state.parameters, graphs);
+      const totals = shares ? await SharedTotals.open(group, gradients.total) : null;
+      return new StepRunner(config, manifest, state, graphs, models, gradients, group, totals);
     } catch (error) {
       for (const model of models.values()) await model.close();
       await graphs.close();
@@ -230,7 +236,8 @@ export class StepRunner implements StepContext {
       memory,
       memory.type === 'float64' ? Float64Array.of(momentum) : Float32Array.of(...asPair(momentum)),
     );
-    await this.graphs.run(this.#keyMoves);
+    await this.graphs.run(this.#own(this.#keyMoves));
+    await this.#meet();
   }
 
   async embedKeys(images: Held, keys: Held): Promise<void> {
@@ -278,11 +285,14 @@ export class StepRunner implements StepContext {
 
   /** Ends the passes of a step: its losses, gradients and running statistics are those of all replicas from here on. */
   async end(): Promise<void> {
-    const { gradients, group } = this;
+    const { group, total, totals } = this;
     if (group.size === 1) return;
-    const total = (await gradients.total.readAll()).slice();
-    await group.sum(total);
-    await gradients.total.writeAll(total);
+    if (totals) await totals.add();
+    else {
+      const sum = (await total.readAll()).slice();
+      await group.sum(sum);
+      await total.writeAll(sum);
+    }
     await this.losses.join(group);
     await this.#statistics.join();
   }
@@ -339,6 +349,7 @@ export class StepRunner implements StepContext {
       }
       this.state.step += 1;
     }
+    await this.#meet();
     return { ...(used !== undefined && { lossScale: used }), ...(overflow && { overflow }) };
   }
 
@@ -356,15 +367,30 @@ export class StepRunner implements StepContext {
 
   /** The queue is a ring whose oldest entries each step replaces (docs/method.md, step 6). */
   async #replaceOldest(): Promise<void> {
-    const keys = await this.gather(await Promise.all(this.#enqueued.map((tensor) => this.read(tensor))));
+    const own = await Promise.all(this.#enqueued.map((tensor) => this.read(tensor)));
+    // Of a queue that they share each replica writes its part.
+    const keys = this.totals ? own : await this.gather(own);
     const { memory, offset, shape } = this.queue as Place<'float32'>;
     const [entries, dimension] = shape as [number, number];
-    const perStep = keys.reduce((sum, { length }) => sum + length / dimension, 0);
-    let at = offset + ((this.state.step * perStep) % entries) * dimension;
+    const part = keys.reduce((sum, { length }) => sum + length, 0);
+    const perStep = this.totals ? part * this.group.size : part;
+    const oldest = (this.state.step * perStep) % (entries * dimension);
+    let at = offset + oldest + (this.totals ? part * this.group.rank : 0);
     for (const values of keys) {
       await this.engine.write(memory, values, at);
       at += values.length;
     }
+  }
+
+  /** What of runs over the state is this replica's to do. */
+  #own<T>(runs: readonly T[]): readonly T[] {
+    const { size, rank } = this.group;
+    return this.totals ? runs.filter((_, i) => i % size === rank) : runs;
+  }
+
+  /** Waits for the others that share the state: what each has written is there for all. */
+  async #meet(): Promise<void> {
+    if (this.totals) await this.group.gather(null);
   }
 
   #queryRun(index: number, allWidths: boolean, inputs: HeldTensors): StepRun {
