@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { loadConfig } from '../../../src/config/load.js';
 import { Graph } from '../../../src/graph/graph.js';
 import { methodPrograms } from '../../../src/methods/index.js';
 import type { OnnxModel } from '../../../src/onnx/model.js';
@@ -10,6 +9,7 @@ import { lower } from '../../../src/targets/lower.js';
 import { asPair } from '../../../src/targets/webgpu/float64.js';
 import { webgpu } from '../../../src/targets/webgpu/index.js';
 import { runGraph } from '../../support/runGraph.js';
+import { webGpuConfigs } from './configs.js';
 
 /** What ONNX Runtime 1.29 has WebGPU kernels of for float32, as the verbose logs of its sessions tell. */
 const kernels = new Set(
@@ -19,27 +19,6 @@ const kernels = new Set(
     'ReduceSumSquare Relu Reshape Sigmoid Slice Softmax Split Sqrt Sub Transpose Where'
   ).split(' '),
 );
-
-const small = ['widths=[1,0.5]', 'batchSize=4'];
-const configs: Readonly<Record<string, readonly string[]>> = {
-  'moco-v2': ['method.queueSize=16'],
-  'moco-v3, LARS, clipped': ['method.kind=moco-v3', 'optimizer.kind=lars', 'optimizer.clipNorm=1'],
-  'simclr, AdamW, micro-batches': ['method.kind=simclr', 'optimizer.kind=adamw', 'accumulation=2'],
-  'supervised, dkd': ['method.kind=supervised', 'techniques.distillation.kind=dkd'],
-  'supervised, atkd': ['method.kind=supervised', 'techniques.distillation.kind=atkd'],
-  'seed, mse-features': [
-    'method.kind=seed',
-    'method.teacher=teacher.onnx',
-    'method.queueSize=16',
-    'techniques.distillation.kind=mse-features',
-  ],
-  'ResNet-18 with a max pool, switchable head': [
-    'encoder.name=resnet18',
-    'encoder.stem=imagenet',
-    'method.queueSize=16',
-    'techniques.head=switchable',
-  ],
-};
 
 /** Names of values that are neither float32 nor bool, but for what operators take as parameters. */
 function otherTypes({ nodes, initializers, inputs, values, outputs }: OnnxModel): string[] {
@@ -58,9 +37,8 @@ function otherTypes({ nodes, initializers, inputs, values, outputs }: OnnxModel)
 }
 
 describe('webgpu target', () => {
-  for (const [title, set] of Object.entries(configs)) {
+  for (const [title, config] of webGpuConfigs()) {
     it(`${title}: operators with WebGPU kernels, of float32, at most seven inputs and outputs`, () => {
-      const config = loadConfig({ set: [...small, ...set, 'runtime.target=webgpu'] });
       for (const { name, graph } of methodPrograms(config).programs) {
         const weights = { location: '', find: () => ({ offset: 0, length: 0 }) };
         const model = emit(lower(graph, webgpu), { opset: webgpu.opset, version: '', weights });
