@@ -1,6 +1,7 @@
 import type { Graph } from '../../graph/graph.js';
 import { lowerByRules } from '../lower.js';
 import type { LoweringRules, Target } from '../target.js';
+import { slice } from './booleans.js';
 import { concat, split } from './buffers.js';
 import { withoutFloat64 } from './float64.js';
 import { convInputGrad } from './inputGradient.js';
@@ -16,7 +17,13 @@ const composites: LoweringRules = {
 };
 
 /** Rules for what the first pass leaves, the portable lowerings of composite operators included. */
-const standard: LoweringRules = { Concat: concat, Equal: equal, LogSoftmax: logSoftmax, Split: split };
+const standard: LoweringRules = {
+  Concat: concat,
+  Equal: equal,
+  LogSoftmax: logSoftmax,
+  Slice: slice,
+  Split: split,
+};
 
 /**
  * ONNX Runtime's WebGPU provider: standard operators, those that it has kernels for, none of which binds more buffers

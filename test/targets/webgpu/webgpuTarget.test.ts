@@ -20,7 +20,10 @@ const kernels = new Set(
   ).split(' '),
 );
 
-/** Names of values that are neither float32 nor bool, but for what operators take as parameters. */
+/** Operators whose kernels take or give bool. */
+const ofBool = new Set(['Cast', 'Equal', 'Greater', 'Where']);
+
+/** Names of values of a type that no kernel takes, but for what operators take as parameters. */
 function otherTypes({ nodes, initializers, inputs, values, outputs }: OnnxModel): string[] {
   const types = new Map(
     [...inputs, ...values, ...outputs, ...initializers].map((v) => [v.name, v.type.dtype]),
@@ -31,7 +34,12 @@ function otherTypes({ nodes, initializers, inputs, values, outputs }: OnnxModel)
       i > (parameters[opType] ?? 0) && initializers.some((initializer) => initializer.name === inputs[i]);
     const data = inputs.filter((_, i) => !isParameter(i) && !(opType === 'Gather' && i === 1));
     return [...data, ...outputs]
-      .filter((value) => value !== '' && !['float32', 'bool'].includes(types.get(value)!))
+      .filter(
+        (value) =>
+          value !== '' &&
+          types.get(value) !== 'float32' &&
+          !(types.get(value) === 'bool' && ofBool.has(opType)),
+      )
       .map((value) => `${name}: ${value}`);
   });
 }
