@@ -59,8 +59,6 @@ const operators = {
   },
   /** (dloss `[]`, log probabilities `[N, C]`, labels `[N]`) -> dlogits `[N, C]`, of ONNX's SoftmaxCrossEntropyLoss. */
   SoftmaxCrossEntropyLossGrad: { infer: like(1, 'log probabilities') },
-  /** (dloss `[N]`, log probabilities `[N, C]`, labels `[N]`) -> dlogits `[N, C]`, without a reduction. */
-  SoftmaxCrossEntropyLossInternalGrad: { infer: like(1, 'log probabilities') },
 } as const satisfies Readonly<Record<string, TrainingOperator>>;
 
 /** Their domain. */
