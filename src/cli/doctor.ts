@@ -9,41 +9,55 @@ export function doctorCommand(): Command {
     .description('show versions, machine, cache, and on which engines and providers training works')
     .addOption(cacheOption())
     .option('--python <interpreter>', 'name or path of the Python of runtime.engine=python', 'python3')
-    .option('--json', 'print all of it as JSON')
-    .action(async ({ cache, python, json }: CacheOption & { python: string; json?: true }) => {
-      const { cudaAdvice, doctor } = await import('../runtime/doctor.js');
-      const report = await doctor({ cache, python });
-      const trains = (provider: string, among = report.engines) =>
-        among.some(({ providers }) =>
-          providers.some(({ name, failure }) => name === provider && failure === null),
-        );
-      if (!trains('cpu', report.engines.slice(0, 1))) process.exitCode = 1;
-      if (json) return console.log(JSON.stringify(report, null, 2));
-      const { versions, platform, cpu, blockedKernels, memory, engines } = report;
-      const lines: [name: string, value: string][] = [
-        ['slimclr', versions.slimclr],
-        ['node', `${versions.node}, ${platform}`],
-        ['onnxruntime', versions.onnxruntime ?? 'does not load'],
-        ['telemetry', `${report.telemetry}: ONNX Runtime collects nothing`],
-        ['cpu', cpu.model],
-        [
-          'threads',
-          `${cpu.threads} of ${cpu.cores} cores${cpuLimit(cpu.limit)}; ${cpu.decodeThreads} decode images`,
-        ],
-        [
-          'cpu target',
-          'blockSize' in blockedKernels
-            ? `blocked kernels, ${blockedKernels.blockSize} channels a block`
-            : `not used: ${blockedKernels.reason}`,
-        ],
-        ['memory', `${megabytes(memory.total)}${memoryLimit(memory.limit)}, ${megabytes(memory.free)} free`],
-        ...cacheLines(report.cache),
-        ...engines.flatMap(engineLines),
-      ];
-      const size = Math.max(...lines.map(([name]) => name.length));
-      for (const [name, value] of lines) console.log(`${name.padEnd(size)}  ${value}`);
-      if (!trains('cuda')) console.log(`\n${cudaAdvice.join('\n')}`);
-    });
+    .option(
+      '--library <path>',
+      'another ONNX Runtime, as runtime.library takes it (default: that of onnxruntime-node)',
+    )
+    .option('--json', 'print all of it as JSON (default: no)')
+    .action(
+      async ({
+        cache,
+        python,
+        library,
+        json,
+      }: CacheOption & { python: string; library?: string; json?: true }) => {
+        const { cudaAdvice, doctor } = await import('../runtime/doctor.js');
+        const report = await doctor({ cache, python, library });
+        const trains = (provider: string, among = report.engines) =>
+          among.some(({ providers }) =>
+            providers.some(({ name, failure }) => name === provider && failure === null),
+          );
+        if (!trains('cpu', report.engines.slice(0, 1))) process.exitCode = 1;
+        if (json) return console.log(JSON.stringify(report, null, 2));
+        const { versions, platform, cpu, blockedKernels, memory, engines } = report;
+        const lines: [name: string, value: string][] = [
+          ['slimclr', versions.slimclr],
+          ['node', `${versions.node}, ${platform}`],
+          ['onnxruntime', versions.onnxruntime ?? 'does not load'],
+          ['telemetry', `${report.telemetry}: ONNX Runtime collects nothing`],
+          ['cpu', cpu.model],
+          [
+            'threads',
+            `${cpu.threads} of ${cpu.cores} cores${cpuLimit(cpu.limit)}; ${cpu.decodeThreads} decode images`,
+          ],
+          [
+            'cpu target',
+            'blockSize' in blockedKernels
+              ? `blocked kernels, ${blockedKernels.blockSize} channels a block`
+              : `not used: ${blockedKernels.reason}`,
+          ],
+          [
+            'memory',
+            `${megabytes(memory.total)}${memoryLimit(memory.limit)}, ${megabytes(memory.free)} free`,
+          ],
+          ...cacheLines(report.cache),
+          ...engines.flatMap(engineLines),
+        ];
+        const size = Math.max(...lines.map(([name]) => name.length));
+        for (const [name, value] of lines) console.log(`${name.padEnd(size)}  ${value}`);
+        if (!trains('cuda')) console.log(`\n${cudaAdvice.join('\n')}`);
+      },
+    );
 }
 
 function engineLines({

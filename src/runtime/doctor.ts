@@ -66,12 +66,15 @@ export interface DoctorOptions {
   readonly cache?: string | undefined;
   /** Name or path of the interpreter of the Python engine; default `python3`. */
   readonly python?: string | undefined;
+  /** Path of another ONNX Runtime for the engine in process; default: that of onnxruntime-node. */
+  readonly library?: string | undefined;
 }
 
 /** Looks at versions, machine and cache, and trains a small graph on each provider of each engine. */
-export async function doctor({ cache, python = 'python3' }: DoctorOptions = {}): Promise<DoctorReport> {
+export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
+  const { cache, python = 'python3', library = '' } = options;
   const processors = cpus();
-  const engines = await engineReports(python);
+  const engines = await engineReports(python, library);
   const limits = processLimits();
   return {
     versions: {

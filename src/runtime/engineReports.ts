@@ -8,7 +8,7 @@ type Runtime = Config['runtime'];
 /** What an engine can do on this machine: each provider was tried in a process of its own. */
 export interface EngineReport {
   readonly engine: Runtime['engine'];
-  /** What was looked at: `that of onnxruntime-node`, or the name or path of a Python interpreter. */
+  /** What was looked at: `that of onnxruntime-node`, the path of a library, or the name or path of an interpreter. */
   readonly source: string;
   /** Of its ONNX Runtime, e.g. `1.29.0`; null where it does not open. */
   readonly version: string | null;
@@ -33,10 +33,15 @@ const trialTolerance = 1e-3;
 /** The providers that a config can name. */
 const providerNames = configSchema.shape.runtime.unwrap().shape.provider.unwrap().options;
 
-/** Trains a small graph on each provider of each engine; `python`: the interpreter of that engine. */
-export async function engineReports(python: string): Promise<EngineReport[]> {
-  const inProcess = await tryEngine('in-process', 'that of onnxruntime-node', providerNames, (provider) => ({
+/**
+ * Trains a small graph on each provider of each engine. `python`: the interpreter of that engine; `library`: the path of
+ * another ONNX Runtime for the one in process, '' for the one that onnxruntime-node ships.
+ */
+export async function engineReports(python: string, library: string): Promise<EngineReport[]> {
+  const source = library === '' ? 'that of onnxruntime-node' : library;
+  const inProcess = await tryEngine('in-process', source, providerNames, (provider) => ({
     engine: 'in-process',
+    library,
     provider,
     threads: 1,
   }));
