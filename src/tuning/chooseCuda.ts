@@ -94,15 +94,17 @@ export async function measuredCuda(
 }
 
 async function tuningKey(runtime: Config['runtime'], onnxruntime: string): Promise<CudaTuningKey> {
-  const { provider, engine } = runtime;
-  const device = provider === 'cuda' ? await gpuName() : provider;
-  return { device, onnxruntime, slimclr: version, options: JSON.stringify({ engine }) };
+  const { provider, engine, cuda } = runtime;
+  const { convolutionSearch, tf32 } = cuda;
+  const device = provider === 'cuda' ? await gpuName(cuda.device) : provider;
+  const options = JSON.stringify({ engine, convolutionSearch, tf32 });
+  return { device, onnxruntime, slimclr: version, options };
 }
 
-/** Name and driver of the first GPU, as NVIDIA's own tool says; `unknown` where there is none. */
-async function gpuName(): Promise<string> {
+/** Name and driver of a GPU, as NVIDIA's own tool says; `unknown` where it is not there. */
+async function gpuName(device: number): Promise<string> {
   try {
-    const query = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
+    const query = [`--id=${device}`, '--query-gpu=name,driver_version', '--format=csv,noheader'];
     const { stdout } = await execute('nvidia-smi', query, { timeout: 10_000 });
     return stdout.split('\n')[0]!.trim() || 'unknown';
   } catch {

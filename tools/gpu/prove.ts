@@ -100,7 +100,8 @@ export function largestError(actual: Losses, expected: Losses): number {
   for (const [step, row] of expected.entries()) {
     for (const [width, loss] of row.entries()) {
       const error = Math.abs((actual[step]?.[width] ?? NaN) - loss) / Math.abs(loss);
-      if (!(error <= largest)) largest = error;
+      if (Number.isNaN(error)) return NaN;
+      largest = Math.max(largest, error);
     }
   }
   return largest;

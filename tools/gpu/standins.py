@@ -1,7 +1,7 @@
 """Stand-ins for NVIDIA's libraries, so that ONNX Runtime's CUDA provider loads where there is no GPU.
 
-Its kernels are registered and a model's nodes are given to them as on a GPU; memory is the host's, and no kernel
-computes anything. Needs cc, nm and readelf.
+Its kernels are registered and a model's nodes are given to them as on a GPU; memory is the host's, copies are made, and
+no kernel computes anything. Needs cc, nm and readelf.
 """
 
 import collections
@@ -43,6 +43,18 @@ SPECIAL = {
     "cudaGetDeviceCount": "int cudaGetDeviceCount(int *n) { *n = 1; return 0; }",
     "cudaGetDevice": "int cudaGetDevice(int *n) { *n = 0; return 0; }",
     "cudaMemGetInfo": "int cudaMemGetInfo(size_t *f, size_t *t) { *f = *t = 1ul << 36; return 0; }",
+    "cudaStreamEndCapture": "int cudaStreamEndCapture(void *t, void **g) { return give(g, 64); }",
+    "cuInit": "int cuInit(unsigned f) { return 0; }",
+    "cuDeviceGetCount": "int cuDeviceGetCount(int *n) { *n = 1; return 0; }",
+    "cuDeviceGet": "int cuDeviceGet(int *d, int n) { *d = n; return 0; }",
+    "cuDevicePrimaryCtxRetain": "int cuDevicePrimaryCtxRetain(void **c, int d) { return give(c, 64); }",
+    "cuCtxSetCurrent": "int cuCtxSetCurrent(void *c) { return 0; }",
+    "cuCtxSynchronize": "int cuCtxSynchronize() { return 0; }",
+    "cuMemAlloc_v2": "int cuMemAlloc_v2(void **p, size_t n) { return give(p, n); }",
+    "cuMemFree_v2": "int cuMemFree_v2(void *p) { free(p); return 0; }",
+    "cuMemcpyHtoD_v2": "int cuMemcpyHtoD_v2(void *d, const void *s, size_t n) { memmove(d, s, n); return 0; }",
+    "cuMemcpyDtoH_v2": "int cuMemcpyDtoH_v2(void *d, const void *s, size_t n) { memmove(d, s, n); return 0; }",
+    "cuGetErrorName": "int cuGetErrorName(int e, const char **s) { *s = \"a stand-in\"; return 0; }",
     "__cudaRegisterFatBinary": "static void *binary[4]; void *__cudaRegisterFatBinary(void *b) { return binary; }",
 }
 # An object whose methods do nothing, for what asks TensorRT.
@@ -54,7 +66,7 @@ for _name in ("getPluginRegistry", "createInferBuilder_INTERNAL", "createInferRu
     )
 HANDLES = (
     "cublasCreate_v2 cublasLtCreate cudnnCreate curandCreateGenerator cudaStreamCreate cudaStreamCreateWithFlags "
-    "cudaEventCreate cudaEventCreateWithFlags cudnnCreateTensorDescriptor cudnnCreateFilterDescriptor "
+    "cudaEventCreate cudaEventCreateWithFlags cudaGraphInstantiate cudnnCreateTensorDescriptor cudnnCreateFilterDescriptor "
     "cudnnCreateConvolutionDescriptor cudnnCreatePoolingDescriptor cudnnCreateActivationDescriptor "
     "cudnnCreateDropoutDescriptor cudnnCreateRNNDescriptor cudnnCreateLRNDescriptor cudnnCreateReduceTensorDescriptor"
 ).split()
@@ -86,6 +98,7 @@ def build(capi: str, out: str) -> None:
         with open(path, "rb") as file:
             found = re.findall(rb"\0(cu[A-Z]\w+)(?=\0)", file.read())
         symbols["libcuda.so.1"].update(name.decode() for name in found)
+    symbols["libcuda.so.1"].update(name for name in SPECIAL if re.match("cu[A-Z]", name))
     for name in needed:
         _library(out, name, symbols[name], name in versioned)
 
