@@ -1,12 +1,14 @@
 import { once } from '../../once.js';
 import { names } from '../../programs/names.js';
+import { distilledPrediction } from '../../programs/query.js';
 import type { Place, Places } from '../../engines/engine.js';
 import type { ReplicaGroup } from '../../runtime/replicaGroup.js';
 import type { WidthLoss } from '../events.js';
 import { ScalarOutputs } from '../scalars.js';
 import { DivergenceError } from './step.js';
 import type { StepRunner } from './stepRunner.js';
-import { TeacherEntropy } from './teacherEntropy.js';
+import type { StepRun } from './stepGraphs.js';
+import type { TeacherEntropy } from './teacherEntropy.js';
 
 interface SummedLoss {
   loss: number;
@@ -20,11 +22,15 @@ export class StepLosses {
   readonly #terms: ReadonlyMap<string, readonly string[]>;
   /** The loss and its terms, by width label. */
   readonly #scalars: ScalarOutputs;
-  readonly #teacherEntropy: TeacherEntropy;
+  /** What measures the teachers' entropies, of each that teaches. */
+  readonly #entropies: readonly StepRun[];
   #sums = new Map<string, SummedLoss>();
 
-  constructor(private readonly runner: StepRunner) {
-    const { config, engine, graphs, manifest } = runner;
+  constructor(
+    private readonly runner: StepRunner,
+    private readonly teacherEntropy: TeacherEntropy | null,
+  ) {
+    const { config, engine, graphs, manifest, outputs } = runner;
     this.#terms = new Map(
       manifest.labels.map((label) => [
         label,
@@ -39,8 +45,12 @@ export class StepLosses {
     const scalars = [...this.#terms].flatMap(([label, terms]) =>
       [names.loss, ...terms].map((name) => `${label} ${name}`),
     );
-    this.#scalars = new ScalarOutputs(engine, scalars);
-    this.#teacherEntropy = new TeacherEntropy(config);
+    const teaching = teacherEntropy?.teaching ?? [];
+    this.#scalars = new ScalarOutputs(engine, [...scalars, ...teaching.map(entropyOf)]);
+    const predicted = distilledPrediction(config.techniques.distillation);
+    this.#entropies = teaching.map((label) =>
+      teacherEntropy!.bind(outputs.get(label)![predicted]!, this.#scalars.place(entropyOf(label))),
+    );
   }
 
   /** Where a width's query graph writes its losses. */
@@ -50,6 +60,11 @@ export class StepLosses {
       places[name] = this.#scalars.place(`${label} ${name}`);
     }
     return places;
+  }
+
+  /** What is run behind a pass's queries of all widths. */
+  get entropies(): readonly StepRun[] {
+    return this.#entropies;
   }
 
   begin(): void {
@@ -64,8 +79,8 @@ export class StepLosses {
     for (const label of labels) {
       const loss = this.#scalars.get(`${label} ${names.loss}`);
       const terms = this.#terms.get(label)!.map((name) => [name, this.#scalars.get(`${label} ${name}`)]);
-      if (allWidths) await this.#teacherEntropy.record(label, this.runner);
-      const teacherEntropy = allWidths ? this.#teacherEntropy.of(label) : undefined;
+      const entropy = (teacher: string) => this.#scalars.get(entropyOf(teacher));
+      const teacherEntropy = allWidths ? this.teacherEntropy?.of(label, entropy) : undefined;
       this.#add(
         label,
         {
@@ -112,4 +127,9 @@ export class StepLosses {
     if (teacherEntropy !== undefined)
       sum.teacherEntropy = (sum.teacherEntropy ?? 0) + factor * teacherEntropy;
   }
+}
+
+/** The scalar that the entropy of a teacher is written to. */
+function entropyOf(label: string): string {
+  return `${label} entropy of predictions`;
 }

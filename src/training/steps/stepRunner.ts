@@ -24,6 +24,7 @@ import { FrozenModel } from './frozenModel.js';
 import { StepLosses } from './stepLosses.js';
 import { DivergenceError, type StepInput, type StepResult } from './step.js';
 import { StepGraphs, type RunWatcher, type StepRun } from './stepGraphs.js';
+import { TeacherEntropy } from './teacherEntropy.js';
 
 /** Graphs that a step runs; the others are for evaluation. */
 const stepKinds: readonly GraphKind[] = [
@@ -100,6 +101,7 @@ export class StepRunner implements StepContext {
     readonly state: TrainingState,
     readonly graphs: StepGraphs,
     private readonly models: ReadonlyMap<string, FrozenModel>,
+    private readonly teacherEntropy: TeacherEntropy | null,
     readonly gradients: GradientSum,
     readonly group: ReplicaGroup,
     /** Of replicas that share memory; null where each has its own, or is alone. */
@@ -139,7 +141,7 @@ export class StepRunner implements StepContext {
         return [label, { logits: zeros(names.logits)!, ...(embedding && { embedding }) }];
       }),
     );
-    this.losses = new StepLosses(this);
+    this.losses = new StepLosses(this, teacherEntropy);
   }
 
   /** Loads the graphs of a step, and the models that its method brings. */
@@ -159,14 +161,27 @@ export class StepRunner implements StepContext {
       onRun,
     });
     const models = new Map<string, FrozenModel>();
+    let teacherEntropy: TeacherEntropy | null = null;
     try {
+      teacherEntropy = await TeacherEntropy.open(engine, manifest, config);
       for (const need of needsOf(config).models) {
         models.set(need.key, await FrozenModel.open(engine, folder, need, config.batchSize));
       }
       const gradients = new GradientSum(manifest, state.parameters, graphs);
       const totals = shares ? await SharedTotals.open(group, gradients.total) : null;
-      return new StepRunner(config, manifest, state, graphs, models, gradients, group, totals);
+      return new StepRunner(
+        config,
+        manifest,
+        state,
+        graphs,
+        models,
+        teacherEntropy,
+        gradients,
+        group,
+        totals,
+      );
     } catch (error) {
+      await teacherEntropy?.close();
       for (const model of models.values()) await model.close();
       await graphs.close();
       throw error;
@@ -174,6 +189,7 @@ export class StepRunner implements StepContext {
   }
 
   async close(): Promise<void> {
+    await this.teacherEntropy?.close();
     for (const model of this.models.values()) await model.close();
     await this.graphs.close();
   }
@@ -312,6 +328,7 @@ export class StepRunner implements StepContext {
       queries.push(this.#queryRun(index, allWidths, await inputs(label)));
       this.#statistics.move(this.#query(label));
     }
+    if (allWidths) queries.push(...this.losses.entropies);
     await this.#lossWeights.send();
     if (this.onPass) {
       await this.graphs.run(queries);

@@ -1,46 +1,77 @@
 import type { Config } from '../../config/schema.js';
 import type { DistillationOf } from '../../config/techniques.js';
-import { softmaxEntropy } from '../../diagnostics/softmaxEntropy.js';
+import type { Engine, Place } from '../../engines/engine.js';
+import { Graph } from '../../graph/graph.js';
+import { softmaxEntropy } from '../../losses/softmaxEntropy.js';
 import { widthLabel } from '../../nn/widthLabel.js';
+import { encodeModel } from '../../onnx/model.js';
+import { Builder } from '../../ops/builder.js';
+import { emitFrozen } from '../../programs/emitFrozen.js';
+import type { Manifest } from '../../programs/manifest.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
-import type { StepRunner } from './stepRunner.js';
+import { portable } from '../../targets/portable.js';
+import { StepGraph, type StepRun } from './stepGraphs.js';
 
 /**
  * What soft distillation (`kd-logits`, `kd-features`) cannot take away from its loss: `T_s^2` times the entropy of what
  * the teachers predict. The loss is a cross entropy; less this it is the divergence from the teachers, 0 for a student
  * that predicts the same. Over a queue of 65536 keys at temperature 5 it is nearly all of the loss, 277 nats. The
- * other kinds are divergences already.
+ * other kinds are divergences already. The engine computes it: predictions are megabytes.
  */
 export class TeacherEntropy {
-  /** Null where nothing is measured. */
-  readonly #soft: DistillationOf<'kd-logits' | 'kd-features'> | null;
-  /** The teachers of each width, by its label. */
-  readonly #teachers: ReadonlyMap<string, readonly string[]>;
-  /** Of the latest pass, by the teacher's label. */
-  readonly #entropies = new Map<string, number>();
+  private constructor(
+    private readonly engine: Engine,
+    private readonly graph: StepGraph,
+    private readonly soft: DistillationOf<'kd-logits' | 'kd-features'>,
+    /** The teachers of each width, by its label. */
+    private readonly teachers: ReadonlyMap<string, readonly string[]>,
+  ) {}
 
-  constructor(config: Config) {
+  /** Null where nothing is measured. */
+  static async open(engine: Engine, manifest: Manifest, config: Config): Promise<TeacherEntropy | null> {
     const { distillation } = config.techniques;
-    this.#soft =
-      distillation.kind === 'kd-logits' || distillation.kind === 'kd-features' ? distillation : null;
-    this.#teachers = new Map(
+    if (distillation.kind !== 'kd-logits' && distillation.kind !== 'kd-features') return null;
+    const teachers = new Map(
       config.widths.map((width) => [widthLabel(width), teachersOf(width, config).map(widthLabel)]),
     );
+    // Predictions of all widths are of one shape.
+    const predicted = manifest.graphs
+      .find(({ kind }) => kind === 'query')!
+      .outputs.find(({ name }) => name === distilledPrediction(distillation))!;
+    const graph = new Graph('entropy');
+    const shape = predicted.shape as number[];
+    const prediction = graph.input('prediction', { dtype: 'float32', shape });
+    const b = new Builder(graph);
+    graph.output('entropy', softmaxEntropy(b, prediction, distillation.teacherTemperature));
+    const model = emitFrozen(graph, portable);
+    const loaded = await engine.load(encodeModel(model), {
+      name: graph.name,
+      optimization: portable.optimization,
+    });
+    const entry = { name: graph.name, kind: 'norm', file: '', sha256: '', flops: 0, parameters: 0 } as const;
+    const stepGraph = new StepGraph({ ...entry, inputs: [], outputs: [] }, loaded, 1);
+    return new TeacherEntropy(engine, stepGraph, distillation, teachers);
   }
 
-  /** Takes what a width predicted in a pass, where it teaches another. */
-  async record(label: string, { engine, outputs }: Pick<StepRunner, 'engine' | 'outputs'>): Promise<void> {
-    if (!this.#soft || ![...this.#teachers.values()].some((teachers) => teachers.includes(label))) return;
-    const { memory, shape } = outputs.get(label)![distilledPrediction(this.#soft)]!;
-    const values = (await engine.read(memory)) as Float32Array;
-    this.#entropies.set(label, softmaxEntropy(values, shape[1]!, this.#soft.teacherTemperature));
+  /** Labels of the widths that teach others. */
+  get teaching(): readonly string[] {
+    return [...new Set([...this.teachers.values()].flat())];
   }
 
-  /** Averaged over the teachers of a width that were recorded; undefined where none is or nothing is measured. */
-  of(label: string): number | undefined {
-    const teachers = this.#teachers.get(label)!;
-    if (!this.#soft || teachers.length === 0) return undefined;
-    const sum = teachers.reduce((total, teacher) => total + this.#entropies.get(teacher)!, 0);
-    return (this.#soft.studentTemperature ** 2 * sum) / teachers.length;
+  /** A run that writes the entropy of what a teacher predicts. */
+  bind(prediction: Place, entropy: Place): StepRun {
+    return this.graph.bind(this.engine, { prediction }, { entropy });
+  }
+
+  /** Of a width, averaged over its teachers, given the entropy of each; undefined where it has none. */
+  of(label: string, entropyOf: (teacher: string) => number): number | undefined {
+    const teachers = this.teachers.get(label)!;
+    if (teachers.length === 0) return undefined;
+    const sum = teachers.reduce((total, teacher) => total + entropyOf(teacher), 0);
+    return (this.soft.studentTemperature ** 2 * sum) / teachers.length;
+  }
+
+  close(): Promise<void> {
+    return this.graph.graph.close();
   }
 }
