@@ -80,8 +80,12 @@ function append(api: OrtApi, session: Pointer, options: EngineOptions): void {
     api.updateCudaOptions(cuda, Object.keys(entries), Object.values(entries), Object.keys(entries).length);
     api.appendCuda(session, cuda);
   } catch (cause) {
+    // Behind its place in the source, what the loader of libraries says.
+    const reason = oneLine(cause as Error)
+      .replace(/^.* with error: /, '')
+      .trim();
     throw new SlimclrError(
-      `ONNX Runtime's CUDA provider is not to be had here (${oneLine(cause as Error)}); accepted: the libraries of CUDA ` +
+      `ONNX Runtime's CUDA provider is not to be had here (${reason}); accepted: the libraries of CUDA ` +
         'and cuDNN that it names, e.g. those of `pip install "onnxruntime-gpu[cuda,cudnn]"`',
       { cause },
     );
