@@ -121,22 +121,21 @@ export class WebGpuRoom implements Room, Beside {
     const { code, bytes } = elements[type];
     const whole = Math.max(1, count);
     const value = this.api.createDeviceTensor(this.allocator, BigInt64Array.of(BigInt(whole)), 1, code);
-    const zeros = new Uint8Array(whole * bytes);
     // What cannot be allocated is told by nobody, but reads as zeros.
-    zeros[0] = 1;
-    const probe = new Uint8Array(bytes);
-    await this.upload(type, value, zeros, whole);
     const start = this.over(type, value, [1]);
+    const probe = new Uint8Array(bytes);
     try {
+      await this.upload(type, start, new Uint8Array(bytes).fill(1), 1);
       await this.download(type, start, probe, 1);
-      const there = probe[0] === 1;
-      await this.upload(type, start, new Uint8Array(bytes), 1);
-      if (there) return value;
     } finally {
       this.api.releaseValue(start);
     }
-    this.api.releaseValue(value);
-    return null;
+    if (probe[0] !== 1) {
+      this.api.releaseValue(value);
+      return null;
+    }
+    await this.upload(type, value, new Uint8Array(whole * bytes), whole);
+    return value;
   }
 
   /** A value of a shape over the buffer of another. */
