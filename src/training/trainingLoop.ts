@@ -59,7 +59,10 @@ export async function trainingLoop(run: PreparedRun, options: LoopOptions): Prom
   const { config, runFolder, state, manifest, source, cacheDirectory, profile } = run;
   const { emit, openMonitor, onProgress, stop } = options;
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
-  const loader = await openLoader(config, { source, ...cache });
+  const loader = await openLoader(config, { source, ...cache }).catch(async (error: unknown) => {
+    await state.engine.close();
+    throw error;
+  });
   const resources: { close(): Promise<void> }[] = [loader, state.engine];
   const stopped = (reason: StopReason, message?: string): StopReason => {
     const seconds = secondsSince(started);
