@@ -56,7 +56,7 @@ async function compare(evaluate: Evaluate, c: Convolution, draw: Draw = randomOp
   }
 }
 
-onEveryTarget('convolution', (evaluate) => {
+onEveryTarget('convolution', (evaluate, { provider }) => {
   for (const group of [1, 2]) {
     for (const stride of [1, 2, 3]) {
       it(`stride ${stride}, ${group} group(s), kernels 1 to 4, pads 0 to 2: as the sums over all taps`, async () => {
@@ -99,6 +99,8 @@ onEveryTarget('convolution', (evaluate) => {
     [3, 12, 20],
     [2, 48, 32],
   ] as const) {
+    // Each is many shaders, which software takes seconds to compile; it has no blocks that channels could fill.
+    if (provider === 'webgpu' && channels !== 12) continue;
     it(`batch ${batch}, ${channels} to ${filters} channels, flat images too, maps of 1x1 to 9x8: as the sums over all taps`, async () => {
       for (const kernel of [1, 3]) {
         for (const stride of [1, 2]) {
