@@ -20,7 +20,7 @@ export function formatTiming(timing: Timing): string {
   const cells = [
     `${(1000 * median(seconds)).toFixed(1)} ms`.padStart(11),
     `${imagesPerSecond.toFixed(1)} images/s`.padStart(17),
-    ratio === null ? '' : `${ratio.toFixed(2)} of PyTorch`.padStart(16),
+    ratio === null ? '' : `${ratio.toFixed(2)} of PyTorch`.padStart(18),
   ];
   return `${head}${cells.join('')}${traffic ? `  ${formatTraffic(traffic)}` : ''}`;
 }
