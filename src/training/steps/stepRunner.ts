@@ -7,7 +7,6 @@ import type { Held, HeldTensors, MicroBatch, Pass, StepContext } from '../../met
 import { widthLabel } from '../../nn/widthLabel.js';
 import { once } from '../../once.js';
 import { elementCount } from '../../onnx/model.js';
-import { keyPrefix } from '../../programs/key.js';
 import type { GraphEntry, GraphKind, Manifest } from '../../programs/manifest.js';
 import { names, prefixes } from '../../programs/names.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
@@ -15,12 +14,13 @@ import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
 import { GradientSum } from '../gradientSum.js';
 import { MovedStatistics } from '../movedStatistics.js';
 import { OptimizerStep } from '../optimizerStep.js';
-import { pieceRuns } from '../pieces.js';
 import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
-import { asPair } from '../../targets/webgpu/float64.js';
 import { SharedTotals } from './sharedTotals.js';
 import { FrozenModel } from './frozenModel.js';
+import { KeyMoves } from './keyMoves.js';
+import { replaceOldest } from './keyQueue.js';
+import { placeId, PreparedRuns } from './preparedRuns.js';
 import { StepLosses } from './stepLosses.js';
 import { DivergenceError, type StepInput, type StepResult } from './step.js';
 import { StepGraphs, type RunWatcher, type StepRun } from './stepGraphs.js';
@@ -86,13 +86,9 @@ export class StepRunner implements StepContext {
   readonly #statistics: MovedStatistics;
   /** Memory of the step's own by name, and the places over it. */
   readonly #memories = new Map<string, Place>();
-  /** Runs by what they are bound to. */
-  readonly #runs = new Map<string, StepRun>();
+  readonly #runs: PreparedRuns;
   readonly #models = new Map<string, Binding>();
-  /** Float64, or as two of float32 where the target has none. */
-  readonly #momentum: Place<'float64' | 'float32'>;
-  /** The momentum update of what the full width uses. */
-  readonly #keyMoves: readonly StepRun[];
+  readonly #keyMoves: KeyMoves;
   #enqueued: readonly Held[] = [];
 
   private constructor(
@@ -107,7 +103,7 @@ export class StepRunner implements StepContext {
     /** Of replicas that share memory; null where each has its own, or is alone. */
     private readonly totals: SharedTotals | null,
   ) {
-    const { engine, parameters, keys } = state;
+    const { engine } = state;
     this.engine = engine;
     this.batchSize = config.batchSize;
     this.#statistics = new MovedStatistics(state.statistics, group);
@@ -116,17 +112,8 @@ export class StepRunner implements StepContext {
       readsNorm: state.lossScale !== null,
       own: (runs) => this.#own(runs),
     });
-    this.#momentum = momentumPlace(engine, manifest);
-    const momentum = { momentum: this.#momentum };
-    this.#keyMoves = state.ranges
-      .filter(({ fullWidth }) => keys && fullWidth)
-      .flatMap((range) =>
-        pieceRuns(graphs, 'momentum', range, {
-          inputs: { query: parameters, key: keys! },
-          outputs: { new_key: keys! },
-          scalars: momentum,
-        }),
-      );
+    this.#runs = new PreparedRuns(graphs, state);
+    this.#keyMoves = new KeyMoves(graphs, manifest, state);
     this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
     this.#lossWeights = new ScalarInputs(engine, [...manifest.labels, names.lossScale]);
     this.outputs = new Map(
@@ -247,12 +234,8 @@ export class StepRunner implements StepContext {
   }
 
   async moveKeys(momentum: number): Promise<void> {
-    const { memory } = this.#momentum;
-    await this.engine.write(
-      memory,
-      memory.type === 'float64' ? Float64Array.of(momentum) : Float32Array.of(...asPair(momentum)),
-    );
-    await this.graphs.run(this.#own(this.#keyMoves));
+    await this.#keyMoves.setMomentum(momentum);
+    await this.graphs.run(this.#own(this.#keyMoves.runs));
     await this.#meet();
   }
 
@@ -260,20 +243,19 @@ export class StepRunner implements StepContext {
     const { entry } = this.graphs.get('key');
     this.#statistics.move(entry);
     await this.graphs.run([
-      this.#prepared('key', { [names.images]: images }, { [names.keys]: keys }, (inputs, outputs) => ({
-        inputs,
-        outputs: { ...outputs, ...this.#newStatistics(entry) },
+      this.#runs.get('key', { [names.images]: images }, { [names.keys]: keys }, () => ({
+        outputs: this.#runs.newStatistics(entry),
       })),
     ]);
   }
 
   async run(program: string, inputs: HeldTensors, outputs: HeldTensors): Promise<void> {
-    await this.graphs.run([this.#prepared(program, inputs, outputs)]);
+    await this.graphs.run([this.#runs.get(program, inputs, outputs)]);
   }
 
   async embed(model: string, images: Held, embedding: Held): Promise<void> {
     const places = [images as Place, embedding as Place] as const;
-    const binding = once(this.#models, [model, ...places.map((place) => idOf(place))].join(), () =>
+    const binding = once(this.#models, [model, ...places.map((place) => placeId(place))].join(), () =>
       this.models.get(model)!.bind(...places),
     );
     await this.graphs.timed(() => this.engine.run(binding));
@@ -357,7 +339,10 @@ export class StepRunner implements StepContext {
     const overflow = !Number.isFinite(sumOfSquares ?? 0) || this.losses.firstNotFinite !== null;
     if (overflow) this.#overflowed(allWidths);
     if (update) {
-      if (this.#enqueued.length > 0 && !this.losses.firstNotFinite) await this.#replaceOldest();
+      if (this.#enqueued.length > 0 && !this.losses.firstNotFinite) {
+        const keys = await Promise.all(this.#enqueued.map((tensor) => this.read(tensor)));
+        await replaceOldest(this.state, keys, this.group, this.totals !== null);
+      }
       if (!overflow) {
         const { all, narrow } = lossScale?.skipped ?? { all: 0, narrow: 0 };
         const counts = { all: steps.all + 1 - all, narrow: steps.narrow + 1 - narrow };
@@ -382,23 +367,6 @@ export class StepRunner implements StepContext {
     lossScale!.overflowed(allWidths);
   }
 
-  /** The queue is a ring whose oldest entries each step replaces (docs/method.md, step 6). */
-  async #replaceOldest(): Promise<void> {
-    const own = await Promise.all(this.#enqueued.map((tensor) => this.read(tensor)));
-    // Of a queue that they share each replica writes its part.
-    const keys = this.totals ? own : await this.gather(own);
-    const { memory, offset, shape } = this.queue as Place<'float32'>;
-    const [entries, dimension] = shape as [number, number];
-    const part = keys.reduce((sum, { length }) => sum + length, 0);
-    const perStep = this.totals ? part * this.group.size : part;
-    const oldest = (this.state.step * perStep) % (entries * dimension);
-    let at = offset + oldest + (this.totals ? part * this.group.rank : 0);
-    for (const values of keys) {
-      await this.engine.write(memory, values, at);
-      at += values.length;
-    }
-  }
-
   /** What of runs over the state is this replica's to do. */
   #own<T>(runs: readonly T[]): readonly T[] {
     const { size, rank } = this.group;
@@ -415,13 +383,12 @@ export class StepRunner implements StepContext {
     const entry = this.#query(label);
     const { gradients } = this;
     const variant = `${allWidths} ${gradients.arena === gradients.total}`;
-    return this.#prepared(
+    return this.#runs.get(
       entry.name,
       inputs,
       {},
-      (places) => ({
+      () => ({
         inputs: {
-          ...places,
           ...this.#teacherOutputs(index),
           [names.lossWeight]: this.#lossWeights.place(label),
           ...(this.state.lossScale && { [names.lossScale]: this.#lossWeights.place(names.lossScale) }),
@@ -430,31 +397,11 @@ export class StepRunner implements StepContext {
           ...this.losses.places(label),
           ...this.outputs.get(label),
           ...gradients.outputs(entry, allWidths),
-          ...this.#newStatistics(entry),
+          ...this.#runs.newStatistics(entry),
         },
       }),
       variant,
     );
-  }
-
-  /**
-   * A run of a graph with these tensors, its parameters and statistics, and what `complete` adds: made when it is first
-   * asked for. `variant`: what else it depends on.
-   */
-  #prepared(
-    name: string,
-    inputs: HeldTensors,
-    outputs: HeldTensors,
-    complete = (inputs: Places, outputs: Places) => ({ inputs, outputs }),
-    variant = '',
-  ): StepRun {
-    const ids = (tensors: HeldTensors) =>
-      Object.entries(tensors).map(([tensor, held]) => `${tensor}=${idOf(held as Place)}`);
-    const key = [name, variant, ...ids(inputs), ...ids(outputs)].join(' ');
-    return once(this.#runs, key, () => {
-      const all = complete(inputs as Places, outputs as Places);
-      return this.graphs.bind(name, { ...all.inputs, ...this.#weights(name) }, all.outputs);
-    });
   }
 
   /** What a width is taught by: predictions of its teachers from the same pass, e.g. of 1 for 0.5, as `teacher.w1.00`. */
@@ -466,28 +413,6 @@ export class StepRunner implements StepContext {
         .map(widthLabel)
         .map((label) => [`${prefixes.teacher}${label}`, this.outputs.get(label)![kind]!]),
     );
-  }
-
-  /** Parameters and statistics that a graph reads. */
-  #weights(graph: string): Places {
-    const { keys, parameters, statistics } = this.state;
-    const places: Record<string, Place> = {};
-    for (const { name, kind } of this.graphs.get(graph).entry.inputs) {
-      if (kind === 'statistic') places[name] = statistics.place(name);
-      else if (kind !== 'parameter') continue;
-      else if (name.startsWith(keyPrefix)) places[name] = keys!.place(name.slice(keyPrefix.length));
-      else places[name] = parameters.place(name);
-    }
-    return places;
-  }
-
-  #newStatistics({ outputs }: GraphEntry): Places {
-    const { statistics } = this.state;
-    const places: Record<string, Place> = {};
-    for (const { name, of } of outputs) {
-      if (of !== undefined && statistics.has(of)) places[name] = statistics.place(of);
-    }
-    return places;
   }
 
   #query(label: string): GraphEntry {
@@ -503,22 +428,4 @@ export class StepRunner implements StepContext {
   #allocate(type: ElementType, shape: readonly number[]): Place {
     return { memory: this.engine.allocate(type, elementCount(shape)), offset: 0, shape };
   }
-}
-
-/** Of the number that the momentum update takes, as its graph declares it. */
-function momentumPlace(engine: Engine, { graphs }: Manifest): Place<'float64' | 'float32'> {
-  const inputs = graphs.find(({ kind }) => kind === 'momentum')?.inputs ?? [];
-  const isPair = inputs.some(({ name, dtype }) => name === 'momentum' && dtype === 'float32');
-  const [type, count] = isPair ? (['float32', 2] as const) : (['float64', 1] as const);
-  return { memory: engine.allocate(type, count), offset: 0, shape: isPair ? [count] : [] };
-}
-
-const ids = new WeakMap<Place, number>();
-let known = 0;
-
-/** A number that stands for a place in keys. */
-function idOf(place: Place): number {
-  let id = ids.get(place);
-  if (id === undefined) ids.set(place, (id = known++));
-  return id;
 }
