@@ -69,6 +69,8 @@ function withMargins(model: OnnxModel): { model: OnnxModel; shifts: Map<string, 
     return node?.opType === 'Add' ? node.inputs.map(betaOf).find((beta) => beta !== undefined) : undefined;
   };
 
+  const channels = (beta: string) => model.inputs.find(({ name }) => name === beta)!.type.shape[0]!;
+
   const shifts = new Map<string, string>();
   const nodes = model.nodes.flatMap((node) => {
     const beta = node.opType === 'Relu' ? betaOf(node.inputs[0]!) : undefined;
@@ -79,7 +81,10 @@ function withMargins(model: OnnxModel): { model: OnnxModel; shifts: Map<string, 
   });
   const outputs = [
     ...model.outputs.filter(({ name }) => name.startsWith('new.') && name.endsWith('.running_mean')),
-    ...[...shifts.values()].map((name) => ({ name, type: { dtype: 'float32', shape: ['C', 1] } as const })),
+    ...Array.from(shifts, ([beta, name]) => ({
+      name,
+      type: { dtype: 'float32', shape: [channels(beta), 1] } as const,
+    })),
   ];
   const read = new Set(outputs.map(({ name }) => name));
   const forward = nodes.reverse().filter((node) => {

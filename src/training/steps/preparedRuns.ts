@@ -34,7 +34,7 @@ export class PreparedRuns {
     const key = [name, variant, ...ids(inputs), ...ids(outputs)].join(' ');
     return once(this.#runs, key, () => {
       const more = beside();
-      const weights = this.#weights(this.graphs.get(name).entry);
+      const weights = this.#weights(this.graphs.entry(name));
       return this.graphs.bind(
         name,
         { ...(inputs as Places), ...more.inputs, ...weights },

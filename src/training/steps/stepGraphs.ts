@@ -32,7 +32,8 @@ export class StepGraph implements GraphRuns {
   seconds = 0;
 
   constructor(
-    readonly entry: GraphEntry,
+    /** Null for a graph that is no program of the folder. */
+    readonly entry: GraphEntry | null,
     readonly graph: LoadedGraph,
     readonly repetitions: number,
   ) {}
@@ -66,7 +67,7 @@ export class StepGraphs {
 
   private constructor(
     readonly engine: Engine,
-    readonly byName: ReadonlyMap<string, StepGraph>,
+    readonly byName: Map<string, StepGraph>,
     private readonly options: Pick<StepGraphsOptions, 'traceFolder' | 'onRun'>,
   ) {}
 
@@ -118,6 +119,22 @@ export class StepGraphs {
     return this.byName.get(name)!;
   }
 
+  /** What the manifest says of a program. */
+  entry(name: string): GraphEntry {
+    return this.get(name).entry!;
+  }
+
+  /** Loads a graph that is no program of the folder: its time counts as theirs does. */
+  async add(
+    name: string,
+    model: Uint8Array,
+    { optimization }: Pick<Manifest, 'optimization'>,
+  ): Promise<void> {
+    const { traceFolder } = this.options;
+    const options = { name, optimization, ...(traceFolder !== undefined && { traceFolder }) };
+    this.byName.set(name, new StepGraph(null, await this.engine.load(model, options), 1));
+  }
+
   /** Prepares a run of a graph. */
   bind(name: string, inputs: Places, outputs: Places): StepRun {
     return this.get(name).bind(this.engine, inputs, outputs);
@@ -147,7 +164,7 @@ export class StepGraphs {
     for (const { graph, binding, outputs } of runs) {
       graph.seconds += await this.timed(() => this.engine.run(binding));
       graph.runs += 1;
-      await this.options.onRun?.(graph.entry, outputs);
+      if (graph.entry) await this.options.onRun?.(graph.entry, outputs);
     }
   }
 }

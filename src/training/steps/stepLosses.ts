@@ -35,8 +35,8 @@ export class StepLosses {
       manifest.labels.map((label) => [
         label,
         graphs
-          .get(`query.${label}`)
-          .entry.outputs.filter(
+          .entry(`query.${label}`)
+          .outputs.filter(
             ({ name, of, shape }) => name !== names.loss && of === undefined && shape.length === 0,
           )
           .map(({ name }) => name),
@@ -49,7 +49,7 @@ export class StepLosses {
     this.#scalars = new ScalarOutputs(engine, [...scalars, ...teaching.map(entropyOf)]);
     const predicted = distilledPrediction(config.techniques.distillation);
     this.#entropies = teaching.map((label) =>
-      teacherEntropy!.bind(outputs.get(label)![predicted]!, this.#scalars.place(entropyOf(label))),
+      teacherEntropy!.bind(graphs, outputs.get(label)![predicted]!, this.#scalars.place(entropyOf(label))),
     );
   }
 

@@ -97,7 +97,7 @@ export class StepRunner implements StepContext {
     readonly state: TrainingState,
     readonly graphs: StepGraphs,
     private readonly models: ReadonlyMap<string, FrozenModel>,
-    private readonly teacherEntropy: TeacherEntropy | null,
+    teacherEntropy: TeacherEntropy | null,
     readonly gradients: GradientSum,
     readonly group: ReplicaGroup,
     /** Of replicas that share memory; null where each has its own, or is alone. */
@@ -148,9 +148,8 @@ export class StepRunner implements StepContext {
       onRun,
     });
     const models = new Map<string, FrozenModel>();
-    let teacherEntropy: TeacherEntropy | null = null;
     try {
-      teacherEntropy = await TeacherEntropy.open(engine, manifest, config);
+      const teacherEntropy = await TeacherEntropy.open(graphs, manifest, config);
       for (const need of needsOf(config).models) {
         models.set(need.key, await FrozenModel.open(engine, folder, need, config.batchSize));
       }
@@ -168,7 +167,6 @@ export class StepRunner implements StepContext {
         totals,
       );
     } catch (error) {
-      await teacherEntropy?.close();
       for (const model of models.values()) await model.close();
       await graphs.close();
       throw error;
@@ -176,7 +174,6 @@ export class StepRunner implements StepContext {
   }
 
   async close(): Promise<void> {
-    await this.teacherEntropy?.close();
     for (const model of this.models.values()) await model.close();
     await this.graphs.close();
   }
@@ -240,7 +237,7 @@ export class StepRunner implements StepContext {
   }
 
   async embedKeys(images: Held, keys: Held): Promise<void> {
-    const { entry } = this.graphs.get('key');
+    const entry = this.graphs.entry('key');
     this.#statistics.move(entry);
     await this.graphs.run([
       this.#runs.get('key', { [names.images]: images }, { [names.keys]: keys }, () => ({
@@ -416,7 +413,7 @@ export class StepRunner implements StepContext {
   }
 
   #query(label: string): GraphEntry {
-    return this.graphs.get(`query.${label}`).entry;
+    return this.graphs.entry(`query.${label}`);
   }
 
   /** Of so many views of a micro-batch in one. */

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/schema.js';
 import type { DistillationOf } from '../../config/techniques.js';
-import type { Engine, Place } from '../../engines/engine.js';
+import type { Place } from '../../engines/engine.js';
 import { Graph } from '../../graph/graph.js';
 import { softmaxEntropy } from '../../losses/softmaxEntropy.js';
 import { widthLabel } from '../../nn/widthLabel.js';
@@ -10,7 +10,9 @@ import { emitFrozen } from '../../programs/emitFrozen.js';
 import type { Manifest } from '../../programs/manifest.js';
 import { distilledPrediction, teachersOf } from '../../programs/query.js';
 import { portable } from '../../targets/portable.js';
-import { StepGraph, type StepRun } from './stepGraphs.js';
+import type { StepGraphs, StepRun } from './stepGraphs.js';
+
+const program = 'entropy';
 
 /**
  * What soft distillation (`kd-logits`, `kd-features`) cannot take away from its loss: `T_s^2` times the entropy of what
@@ -20,15 +22,13 @@ import { StepGraph, type StepRun } from './stepGraphs.js';
  */
 export class TeacherEntropy {
   private constructor(
-    private readonly engine: Engine,
-    private readonly graph: StepGraph,
     private readonly soft: DistillationOf<'kd-logits' | 'kd-features'>,
     /** The teachers of each width, by its label. */
     private readonly teachers: ReadonlyMap<string, readonly string[]>,
   ) {}
 
-  /** Null where nothing is measured. */
-  static async open(engine: Engine, manifest: Manifest, config: Config): Promise<TeacherEntropy | null> {
+  /** Adds its graph to those of a step. Null where nothing is measured. */
+  static async open(graphs: StepGraphs, manifest: Manifest, config: Config): Promise<TeacherEntropy | null> {
     const { distillation } = config.techniques;
     if (distillation.kind !== 'kd-logits' && distillation.kind !== 'kd-features') return null;
     const teachers = new Map(
@@ -38,19 +38,13 @@ export class TeacherEntropy {
     const predicted = manifest.graphs
       .find(({ kind }) => kind === 'query')!
       .outputs.find(({ name }) => name === distilledPrediction(distillation))!;
-    const graph = new Graph('entropy');
+    const graph = new Graph(program);
     const shape = predicted.shape as number[];
     const prediction = graph.input('prediction', { dtype: 'float32', shape });
     const b = new Builder(graph);
     graph.output('entropy', softmaxEntropy(b, prediction, distillation.teacherTemperature));
-    const model = emitFrozen(graph, portable);
-    const loaded = await engine.load(encodeModel(model), {
-      name: graph.name,
-      optimization: portable.optimization,
-    });
-    const entry = { name: graph.name, kind: 'norm', file: '', sha256: '', flops: 0, parameters: 0 } as const;
-    const stepGraph = new StepGraph({ ...entry, inputs: [], outputs: [] }, loaded, 1);
-    return new TeacherEntropy(engine, stepGraph, distillation, teachers);
+    await graphs.add(program, encodeModel(emitFrozen(graph, portable)), portable);
+    return new TeacherEntropy(distillation, teachers);
   }
 
   /** Labels of the widths that teach others. */
@@ -59,8 +53,8 @@ export class TeacherEntropy {
   }
 
   /** A run that writes the entropy of what a teacher predicts. */
-  bind(prediction: Place, entropy: Place): StepRun {
-    return this.graph.bind(this.engine, { prediction }, { entropy });
+  bind(graphs: StepGraphs, prediction: Place, entropy: Place): StepRun {
+    return graphs.bind(program, { prediction }, { entropy });
   }
 
   /** Of a width, averaged over its teachers, given the entropy of each; undefined where it has none. */
@@ -69,9 +63,5 @@ export class TeacherEntropy {
     if (teachers.length === 0) return undefined;
     const sum = teachers.reduce((total, teacher) => total + entropyOf(teacher), 0);
     return (this.soft.studentTemperature ** 2 * sum) / teachers.length;
-  }
-
-  close(): Promise<void> {
-    return this.graph.graph.close();
   }
 }
