@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../../src/config/schema.js';
+import type { Config, ConfigInput } from '../../src/config/schema.js';
 import type { Engine } from '../../src/engines/engine.js';
 import type { InProcessEngine } from '../../src/engines/inProcessEngine.js';
 import { openEngine } from '../../src/engines/openEngine.js';
@@ -18,12 +18,18 @@ import { tinyConfig } from './tinyConfig.js';
 
 /** Steps of ResNet-20 at two widths on four images of 8 x 8; a software device takes seconds for each. */
 const steps = 3;
-const config: Config = tinyConfig('unused', {
-  batchSize: 4,
-  data: { imageSize: 8 },
-  method: { kind: 'moco-v2', queueSize: 256, dimension: 16 },
-  runtime: { provider: 'webgpu' },
-});
+const configOf = (method: NonNullable<ConfigInput['method']>): Config =>
+  tinyConfig('unused', {
+    batchSize: 4,
+    data: { imageSize: 8 },
+    method,
+    runtime: { provider: 'webgpu' },
+  });
+/** The rate is small where rounding grows: SimCLR on a batch of four multiplies any difference. */
+const trainings = [
+  { config: configOf({ kind: 'moco-v2', queueSize: 256, dimension: 16 }), learningRate: 0.05 },
+  { config: configOf({ kind: 'simclr', hiddenDimension: 24, dimension: 16 }), learningRate: 0.001 },
+] as const;
 
 const images = (step: number, view: number) => {
   const random = new Random(step, view);
@@ -41,16 +47,20 @@ describe('training on a WebGPU device', function () {
       return this.skip();
     }
     folder = mkdtempSync(join(tmpdir(), 'slimclr-webgpu-'));
-    await buildPrograms(config, folder);
   });
   after(() => folder && rmSync(folder, { recursive: true }));
 
   /** Losses of some steps, and bytes that crossed between host and device in each, beside the images. */
-  async function train(engine: Engine, traffic: () => number) {
-    const manifest = await readManifest(folder);
+  async function train(
+    { config, learningRate }: (typeof trainings)[number],
+    engine: Engine,
+    traffic: () => number,
+  ) {
+    const programs = join(folder, config.method.kind);
+    const manifest = await readManifest(programs);
     const state = new TrainingState(engine, manifest, config);
-    await state.initialize((await readSafetensors(join(folder, manifest.weights))).tensors, 1);
-    const step = await openStep(folder, manifest, config, state);
+    await state.initialize((await readSafetensors(join(programs, manifest.weights))).tensors, 1);
+    const step = await openStep(programs, manifest, config, state);
     const losses: number[] = [];
     const bytes: number[] = [];
     for (let i = 0; i < steps; i++) {
@@ -58,7 +68,7 @@ describe('training on a WebGPU device', function () {
       const views = [images(i, 0), images(i, 1)] as const;
       const result = await step.run({
         batches: [{ views, labels: null }],
-        learningRate: 0.05,
+        learningRate,
         allWidths: true,
         steps: { all: i, narrow: i, total: steps },
       });
@@ -71,18 +81,22 @@ describe('training on a WebGPU device', function () {
     return { losses, bytes, parameters: Float64Array.from(parameters) };
   }
 
-  it('the losses and parameters of the CPU; a step moves its images and some scalars', async () => {
-    const device = await openEngine(config.runtime);
-    const { traffic } = (device as InProcessEngine).room as WebGpuRoom;
-    const onDevice = await train(device, () => traffic.read + traffic.written);
-    const onCpu = await train(await openEngine({ provider: 'cpu', threads: 1 }), () => 0);
-    for (const [i, loss] of onCpu.losses.entries()) {
-      expect(onDevice.losses[i]).to.be.closeTo(loss, 1e-4 * Math.abs(loss));
-    }
-    const norm = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-    const difference = onCpu.parameters.map((value, i) => value - onDevice.parameters[i]!);
-    expect(norm(difference) / norm(onCpu.parameters)).to.be.lessThan(1e-5);
-    // Memory is zeroed when it is first used; from then on nothing but keys for the queue, rates and losses is left.
-    for (const each of onDevice.bytes.slice(1)) expect(each).to.be.within(1, 16384);
-  });
+  for (const training of trainings) {
+    const { config } = training;
+    it(`${config.method.kind}: the losses and parameters of the CPU; a step moves its images and some scalars`, async () => {
+      await buildPrograms(config, join(folder, config.method.kind));
+      const device = await openEngine(config.runtime);
+      const { traffic } = (device as InProcessEngine).room as WebGpuRoom;
+      const onDevice = await train(training, device, () => traffic.read + traffic.written);
+      const onCpu = await train(training, await openEngine({ provider: 'cpu', threads: 1 }), () => 0);
+      for (const [i, loss] of onCpu.losses.entries()) {
+        expect(onDevice.losses[i]).to.be.closeTo(loss, 1e-4 * Math.abs(loss));
+      }
+      const norm = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+      const difference = onCpu.parameters.map((value, i) => value - onDevice.parameters[i]!);
+      expect(norm(difference) / norm(onCpu.parameters)).to.be.lessThan(1e-5);
+      // Memory is zeroed when it is first used; from then on nothing but keys for the queue, rates and losses is left.
+      for (const each of onDevice.bytes.slice(1)) expect(each).to.be.within(1, 16384);
+    });
+  }
 });
