@@ -23,3 +23,10 @@ function statusOf(id: number): { state: string; parent: number } | undefined {
     return undefined;
   }
 }
+
+/** Ids of the training processes among the children of `parent`, which may have others: workers of other tests. Linux. */
+export function trainingProcesses(parent: number): number[] {
+  return childProcesses(parent).filter((id) =>
+    readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('trainingProcess.js'),
+  );
+}

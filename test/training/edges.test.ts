@@ -18,7 +18,7 @@ import { pretrain } from '../../src/training/pretrain.js';
 import { resumedConfig } from '../../src/training/resumedConfig.js';
 import { trainingLoop } from '../../src/training/trainingLoop.js';
 import { writeImages } from '../evaluation/tinyRun.js';
-import { childProcesses } from '../support/childProcesses.js';
+import { childProcesses, trainingProcesses } from '../support/childProcesses.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
@@ -114,7 +114,7 @@ describe('pretrain, at the edges of a run', function () {
   it('a crash before the first checkpoint: the message does not promise one', async function () {
     if (process.platform !== 'linux') return this.skip();
     const onEvent = (event: TrainingEvent) => {
-      if (event.type === 'step') process.kill(childProcesses(process.pid)[0]!, 'SIGFPE');
+      if (event.type === 'step') process.kill(trainingProcesses(process.pid)[0]!, 'SIGFPE');
     };
     const error = await rejection(
       pretrain({ config: tinyConfig(source), runFolder: join(folder, 'crashed'), onEvent }),

@@ -8,7 +8,7 @@ import { exportRun } from '../../src/export/exportRun.js';
 import type { TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
-import { childProcesses } from '../support/childProcesses.js';
+import { childProcesses, trainingProcesses } from '../support/childProcesses.js';
 import { stockPython, trainingPython } from '../support/pythons.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights } from './sameWeights.js';
@@ -120,7 +120,7 @@ describe('the same training on every engine', function () {
           runFolder: parts,
           onEvent: (event) => {
             if (event.type !== 'step' || event.step !== 8) return;
-            const workers = childProcesses(process.pid).flatMap(childProcesses);
+            const workers = trainingProcesses(process.pid).flatMap(childProcesses);
             expect(workers).to.have.length(1);
             process.kill(workers[0]!, 'SIGKILL');
           },

@@ -10,7 +10,7 @@ import type { TrainingEvent } from '../../src/training/events.js';
 import { latestCheckpoint } from '../../src/training/checkpoint.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
-import { childProcesses, isRunning } from '../support/childProcesses.js';
+import { isRunning, trainingProcesses } from '../support/childProcesses.js';
 import { rejection } from '../support/rejection.js';
 import { tinyConfig } from './tinyConfig.js';
 
@@ -29,7 +29,8 @@ describe('training process', function () {
 
   /** Sends a signal to the process that trains, once, after the step. */
   const signalAfter = (step: number, signal: NodeJS.Signals) => (event: TrainingEvent) => {
-    if (event.type === 'step' && event.step === step) process.kill(childProcesses(process.pid)[0]!, signal);
+    if (event.type === 'step' && event.step === step)
+      process.kill(trainingProcesses(process.pid)[0]!, signal);
   };
 
   it('crash in a step: one line that names the signal; the checkpoint before it stays', async () => {
@@ -56,7 +57,7 @@ describe('training process', function () {
       join(folder, 'orphan'),
     ]);
     await once(parent, 'message');
-    const [training] = childProcesses(parent.pid!);
+    const [training] = trainingProcesses(parent.pid!);
     expect(isRunning(training!)).to.equal(true);
     parent.kill('SIGKILL');
     for (let waited = 0; waited < 100 && isRunning(training!); waited++) await sleep(100);
