@@ -1,13 +1,14 @@
-import { SlimclrError } from '../errors.js';
-import { elementCount, encodeModel, type ElementType as ModelType } from '../onnx/model.js';
+import { elementCount } from '../onnx/model.js';
 import { once } from '../once.js';
+import { refuseOutside } from './checks.js';
+import { copyModel } from './copyModel.js';
 import { elements } from './elements.js';
 import type { ElementArrays, ElementType } from './engine.js';
-import { HostRoom, type HostMemory } from './hostMemory.js';
+import { allocated, HostRoom, type HostMemory } from './hostMemory.js';
 import type { OrtApi, Pointer } from './ortApi.js';
 import type { OrtLibrary } from './ortLibrary.js';
 import type { OpenSession } from './provider.js';
-import { outside, type Room, type RoomMemory } from './room.js';
+import type { Room, RoomMemory } from './room.js';
 
 export interface DeviceRoomOptions {
   /** Of its memory, as ONNX Runtime calls it, e.g. `Cuda`. */
@@ -176,7 +177,9 @@ class DeviceMemory<T extends ElementType> implements RoomMemory<T> {
     readonly type: T,
     readonly count: number,
   ) {
-    this.#address = allocated(room, type, count);
+    const { api, allocator } = room;
+    const bytes = Math.max(1, count * elements[type].bytes);
+    this.#address = allocated(api, allocator, bytes, `on the device for ${type}[${count}]`);
   }
 
   get freed(): boolean {
@@ -184,8 +187,7 @@ class DeviceMemory<T extends ElementType> implements RoomMemory<T> {
   }
 
   refuseOutside(offset: number, count: number): void {
-    const problem = this.#freed ? `${this.type}[${this.count}] is freed` : outside(this, offset, count);
-    if (problem !== null) throw new SlimclrError(problem);
+    refuseOutside(this, offset, count);
   }
 
   /** Places begin anywhere. */
@@ -241,32 +243,10 @@ class DeviceMemory<T extends ElementType> implements RoomMemory<T> {
   }
 }
 
-function allocated({ api, allocator }: DeviceRoom, type: ElementType, count: number): Pointer {
-  const bytes = Math.max(1, count * elements[type].bytes);
-  let reason: unknown = null;
-  try {
-    const address = api.allocatorAlloc(allocator, bytes);
-    if (address !== null) return address;
-  } catch (error) {
-    reason = error;
-  }
-  throw new SlimclrError(`no memory on the device for ${type}[${count}], ${bytes} bytes`, { cause: reason });
-}
-
 /** y = x, of a vector. */
 function identity(dtype: ElementType): Uint8Array {
-  const vector = (name: string) => ({ name, type: { dtype: dtype as ModelType, shape: ['n'] } });
-  return encodeModel({
-    graphName: 'copy',
-    opsets: { '': 17 },
-    irVersion: 8,
-    producer: 'slimclr',
-    producerVersion: '',
-    metadata: {},
-    inputs: [vector('x')],
-    outputs: [vector('y')],
-    values: [],
-    initializers: [],
-    nodes: [{ name: 'y', opType: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
-  });
+  return copyModel(
+    [{ name: 'x', type: { dtype: dtype, shape: ['n'] } }],
+    [{ name: 'y', opType: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
+  );
 }

@@ -1,9 +1,10 @@
 import { SlimclrError } from '../errors.js';
 import { elementCount } from '../onnx/model.js';
+import { refuseOutside } from './checks.js';
 import { elements } from './elements.js';
 import type { ElementArrays, ElementType, SharedMemory } from './engine.js';
 import type { OrtApi, Pointer } from './ortApi.js';
-import { outside, type Room, type RoomMemory } from './room.js';
+import type { Room, RoomMemory } from './room.js';
 
 const pageBytes = 4096;
 
@@ -34,7 +35,8 @@ export class HostMemory<T extends ElementType = ElementType> implements RoomMemo
   static allocate<T extends ElementType>(room: HostRoom, type: T, count: number): HostMemory<T> {
     const bytes = Math.max(1, count * elements[type].bytes);
     const spare = bytes < pageBytes ? 0 : pageBytes;
-    const block = allocated(room.api, type, count, bytes + spare);
+    const { api } = room;
+    const block = allocated(api, api.defaultAllocator(), bytes + spare, `for ${type}[${count}]`);
     const address = spare === 0 ? block : ((block + 4095n) / 4096n) * 4096n;
     const memory = new HostMemory(room, type, count, address, block);
     if (count > 0) new Uint8Array(memory.#values.buffer).fill(0);
@@ -80,8 +82,7 @@ export class HostMemory<T extends ElementType = ElementType> implements RoomMemo
   }
 
   refuseOutside(offset: number, count: number): void {
-    const problem = this.#freed ? `${this.type}[${this.count}] is freed` : outside(this, offset, count);
-    if (problem !== null) throw new SlimclrError(problem);
+    refuseOutside(this, offset, count);
   }
 
   /** Places begin anywhere. */
@@ -114,13 +115,14 @@ export class HostRoom implements Room {
   }
 }
 
-function allocated(api: OrtApi, type: ElementType, count: number, bytes: number): Pointer {
+/** Memory of an allocator of ONNX Runtime. Throws a SlimclrError, with `what` it is for, where there is none. */
+export function allocated(api: OrtApi, allocator: Pointer, bytes: number, what: string): Pointer {
   let reason: unknown = null;
   try {
-    const block = api.allocatorAlloc(api.defaultAllocator(), bytes);
+    const block = api.allocatorAlloc(allocator, bytes);
     if (block !== null) return block;
   } catch (error) {
     reason = error;
   }
-  throw new SlimclrError(`no memory for ${type}[${count}], ${bytes} bytes`, { cause: reason });
+  throw new SlimclrError(`no memory ${what}, ${bytes} bytes`, { cause: reason });
 }

@@ -13,6 +13,7 @@ import type {
   Places,
   SharedMemory,
 } from './engine.js';
+import { notOwn } from './checks.js';
 import { threadCount, type EngineOptions } from './engineOptions.js';
 import { HostMemory, HostRoom } from './hostMemory.js';
 import { sharesFreedMemory } from './memoryEnvironment.js';
@@ -188,7 +189,7 @@ export class InProcessEngine implements Engine {
     this.#refuseClosed();
     // What is in the set is of the room.
     if (this.#memories.has(memory as RoomMemory<T>)) return memory as RoomMemory<T>;
-    throw new SlimclrError(`${memory.type}[${memory.count}]: not a memory of this engine, or freed`);
+    throw notOwn(memory);
   }
 
   #refuseClosed(): void {

@@ -49,10 +49,3 @@ export interface RoomMemory<T extends ElementType = ElementType> extends Memory<
   tensor(offset: number, shape: readonly number[]): Pointer | Promise<Pointer>;
   free(): void | Promise<void>;
 }
-
-/** What is wrong with elements of a memory; null where nothing is. */
-export function outside({ type, count: all }: Memory, offset: number, count: number): string | null {
-  const isInside =
-    Number.isInteger(offset) && Number.isInteger(count) && offset >= 0 && count >= 0 && offset + count <= all;
-  return isInside ? null : `elements ${offset} to ${offset + count}; accepted: of ${type}[${all}]`;
-}

@@ -1,5 +1,6 @@
 import { oneLine, SlimclrError } from '../errors.js';
 import { elementCount } from '../onnx/model.js';
+import { refuseMissing } from './checks.js';
 import type { Binding, LoadedGraph, Places } from './engine.js';
 import type { Pointer } from './ortApi.js';
 import type { OrtLibrary } from './ortLibrary.js';
@@ -37,12 +38,7 @@ export class SessionGraph implements LoadedGraph {
 
   /** Whether places are there for what the graph cannot do without. */
   refuseMissing(inputs: Places): void {
-    const missing = this.required.find((name) => !(name in inputs));
-    if (missing !== undefined) {
-      throw new SlimclrError(
-        `${this.name}: no place for "${missing}"; accepted: one for each of ${this.required.join(', ')}`,
-      );
-    }
+    refuseMissing(this, this.required, inputs);
   }
 
   refuseClosed(): void {

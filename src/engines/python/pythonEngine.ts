@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { SlimclrError } from '../../errors.js';
 import { elementCount } from '../../onnx/model.js';
+import { notOwn, refuseMissing, refuseOutside } from '../checks.js';
 import { elements } from '../elements.js';
 import type {
   Binding,
@@ -206,7 +207,7 @@ export class PythonEngine implements Engine {
     this.#refuseClosed();
     if (memory instanceof WorkerMemory && this.#memories.has(memory as WorkerMemory))
       return memory as WorkerMemory;
-    throw new SlimclrError(`${memory.type}[${memory.count}]: not a memory of this engine, or freed`);
+    throw notOwn(memory);
   }
 
   #refuseClosed(): void {
@@ -231,12 +232,7 @@ class WorkerMemory<T extends ElementType = ElementType> implements Memory<T> {
   }
 
   refuseOutside(offset: number, count: number): void {
-    const whole = Number.isInteger(offset) && Number.isInteger(count);
-    if (!whole || offset < 0 || count < 0 || offset + count > this.count) {
-      throw new SlimclrError(
-        `elements ${offset} to ${offset + count}; accepted: of ${this.type}[${this.count}]`,
-      );
-    }
+    refuseOutside(this, offset, count);
   }
 }
 
@@ -300,12 +296,7 @@ class WorkerGraph implements LoadedGraph {
 
   /** Whether places are there for what the graph cannot do without. */
   refuseMissing(places: Places): void {
-    const missing = this.#required.find((name) => !(name in places));
-    if (missing !== undefined) {
-      throw new SlimclrError(
-        `${this.name}: no place for "${missing}"; accepted: one for each of ${this.#required.join(', ')}`,
-      );
-    }
+    refuseMissing(this, this.#required, places);
   }
 
   refuseType(types: TypesByName, name: string, type: ElementType): void {

@@ -1,4 +1,5 @@
-import { encodeModel, type OnnxNode } from '../../onnx/model.js';
+import type { OnnxNode } from '../../onnx/model.js';
+import { copyModel } from '../copyModel.js';
 
 /*
  * Small graphs that copy parts of memories on the device: the API copies whole tensors only.
@@ -32,20 +33,6 @@ function model(
 ): Uint8Array {
   const vector = (name: string) =>
     ({ name, type: { dtype: 'float32', shape: [`${name} elements`] } }) as const;
-  return encodeModel({
-    graphName: 'copy',
-    opsets: { '': 17 },
-    irVersion: 8,
-    producer: 'slimclr',
-    producerVersion: '',
-    metadata: {},
-    inputs: [
-      ...vectors.map(vector),
-      ...numbers.map((name) => ({ name, type: { dtype: 'int64', shape: [1] } }) as const),
-    ],
-    outputs: [vector('y')],
-    values: [],
-    initializers: [],
-    nodes,
-  });
+  const number = (name: string) => ({ name, type: { dtype: 'int64', shape: [1] } }) as const;
+  return copyModel([...vectors.map(vector), ...numbers.map(number)], nodes);
 }

@@ -7,7 +7,7 @@ import type { OrtApi, Pointer } from '../ortApi.js';
 import type { OrtLibrary } from '../ortLibrary.js';
 import type { OpenSession } from '../provider.js';
 import { type Beside, type Room, type RoomMemory } from '../room.js';
-import { DeviceMemory } from './deviceMemory.js';
+import { WebGpuMemory } from './webGpuMemory.js';
 import { partModel, patchModel } from './models.js';
 
 /*
@@ -45,7 +45,7 @@ export class WebGpuRoom implements Room, Beside {
   readonly queue = queue;
   readonly traffic: Traffic = { written: 0, read: 0 };
   readonly #sessions = new Map<string, Promise<Pointer>>();
-  readonly #spares = new Map<string, DeviceMemory>();
+  readonly #spares = new Map<string, WebGpuMemory>();
   readonly #host: Pointer;
   readonly #device: Pointer;
 
@@ -89,17 +89,17 @@ export class WebGpuRoom implements Room, Beside {
   }
 
   allocate<T extends ElementType>(type: T, count: number): RoomMemory<T> {
-    return new DeviceMemory(this, type, count);
+    return new WebGpuMemory(this, type, count);
   }
 
   async copy(from: RoomMemory, to: RoomMemory): Promise<void> {
     // Both are of this room.
-    const [source, target] = [from as DeviceMemory, to as DeviceMemory];
+    const [source, target] = [from as WebGpuMemory, to as WebGpuMemory];
     await this.api.copyTensor(this.environment, await source.value(), await target.value());
   }
 
   spare(type: ElementType, count: number, index: number): RoomMemory {
-    return once(this.#spares, `${type} ${count} ${index}`, () => new DeviceMemory(this, type, count));
+    return once(this.#spares, `${type} ${count} ${index}`, () => new WebGpuMemory(this, type, count));
   }
 
   copiedInputs(

@@ -1,12 +1,13 @@
 import { SlimclrError } from '../../errors.js';
+import { refuseOutside } from '../checks.js';
 import { elements } from '../elements.js';
 import type { ElementArrays, ElementType } from '../engine.js';
 import type { Pointer } from '../ortApi.js';
-import { outside, type RoomMemory } from '../room.js';
+import type { RoomMemory } from '../room.js';
 import type { WebGpuRoom } from './webGpuRoom.js';
 
 /** A buffer, made when it is first used. */
-export class DeviceMemory<T extends ElementType = ElementType> implements RoomMemory<T> {
+export class WebGpuMemory<T extends ElementType = ElementType> implements RoomMemory<T> {
   #value: Promise<Pointer> | null = null;
   #freed = false;
 
@@ -21,8 +22,7 @@ export class DeviceMemory<T extends ElementType = ElementType> implements RoomMe
   }
 
   refuseOutside(offset: number, count: number): void {
-    const problem = this.#freed ? `${this.type}[${this.count}] is freed` : outside(this, offset, count);
-    if (problem !== null) throw new SlimclrError(problem);
+    refuseOutside(this, offset, count);
   }
 
   refusePlace(offset: number, count: number): void {
