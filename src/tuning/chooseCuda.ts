@@ -1,16 +1,13 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Config } from '../config/schema.js';
-import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { replicaOptions } from '../engines/engineOptions.js';
 import { openEngine } from '../engines/openEngine.js';
 import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import {
   cudaBuiltIn,
-  cudaParts,
   cudaTableChoices,
-  noCudaChoices,
   RecordedCudaChoices,
   type CudaChoices,
   type CudaChoiceTable,
@@ -19,7 +16,8 @@ import {
 import { cudaTarget } from '../targets/cuda/index.js';
 import { version } from '../version.js';
 import { EngineConvBench } from './convBench.js';
-import { readCudaTuningCache, writeCudaTuningCache, type CudaTuningKey } from './cudaTuningCache.js';
+import { cudaTuningFiles, type CudaTuningKey } from './cudaTuningCache.js';
+import { cachedChoices } from './tuningFile.js';
 import { tuneCuda } from './tuneCuda.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 
@@ -61,33 +59,26 @@ export async function measuredCuda(
   config: Config,
   { cacheDirectory, onProgress, onNotice }: MeasureCudaOptions = {},
 ): Promise<TargetRecord> {
-  const record = (choices: CudaChoiceTable): TargetRecord => ({ ...recordHead, target: 'cuda', choices });
   const engine = await openEngine(replicaOptions(config.runtime));
   try {
     const key = await tuningKey(config.runtime, engine.facts.version);
-    // Without a folder to keep them in, measurements are made and used all the same.
-    const inCache = async <T>(use: (directory: string) => Promise<T>) =>
-      use(cacheDirectory ?? defaultCacheDirectory());
-    const known = await inCache((directory) => readCudaTuningCache(directory, key)).catch(
-      () => noCudaChoices,
-    );
-    const { questions, choices } = askCuda(config, cudaTableChoices(known));
-    if (cudaParts.every((part) => Object.keys(choices[part]).every((asked) => asked in known[part]))) {
-      return record(choices);
-    }
-    const table = await tuneCuda({
-      questions,
-      known,
-      bench: new EngineConvBench(engine),
-      budget,
-      onProgress: (share) =>
-        onProgress?.(`measuring the kernels of this device for this config: ${Math.floor(100 * share)} %`),
+    const choices = await cachedChoices(cudaTuningFiles, key, {
+      cacheDirectory,
+      onNotice,
+      ask: (known) => askCuda(config, cudaTableChoices(known)),
+      measure: ({ questions }, known) =>
+        tuneCuda({
+          questions,
+          known,
+          bench: new EngineConvBench(engine),
+          budget,
+          onProgress: (share) =>
+            onProgress?.(
+              `measuring the kernels of this device for this config: ${Math.floor(100 * share)} %`,
+            ),
+        }),
     });
-    const tuned = askCuda(config, cudaTableChoices(table)).choices;
-    await inCache((directory) => writeCudaTuningCache(directory, key, tuned)).catch((error: Error) =>
-      onNotice?.(`measurements are not kept for the next run: ${error.message}`),
-    );
-    return record(tuned);
+    return { ...recordHead, target: 'cuda', choices };
   } finally {
     await engine.close();
   }

@@ -1,5 +1,4 @@
 import { targetName, type Config } from '../config/schema.js';
-import { defaultCacheDirectory } from '../data/cacheDirectory.js';
 import { methodPrograms } from '../methods/index.js';
 import { emitPrograms } from '../programs/folder.js';
 import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
@@ -7,7 +6,6 @@ import { replicaOptions } from '../engines/engineOptions.js';
 import { isBuiltForTraining } from '../engines/trainingProbe.js';
 import {
   builtIn,
-  noChoices,
   RecordedChoices,
   tableChoices,
   type Choices,
@@ -23,7 +21,8 @@ import { builtInCuda, measuredCuda } from './chooseCuda.js';
 import { OrtLayerBench, type LayerBench } from './layerBench.js';
 import { recordHead, type TargetRecord } from './targetRecord.js';
 import { tune, type MapQuestion } from './tune.js';
-import { readTuningCache, tuningKey, writeTuningCache } from './tuningCache.js';
+import { cpuTuningFiles, tuningKey } from './tuningCache.js';
+import { cachedChoices } from './tuningFile.js';
 
 export interface ChooseOptions {
   readonly cacheDirectory?: string | undefined;
@@ -91,26 +90,21 @@ async function measured(
 ): Promise<ChoiceTable> {
   const runtime = replicaOptions(config.runtime);
   const key = tuningKey(runtime.threads, kernels, runtime.library);
-  // Without a folder to keep them in, measurements are made and used all the same.
-  const inCache = async <T>(use: (directory: string) => Promise<T>) =>
-    use(cacheDirectory ?? defaultCacheDirectory());
-  const known = await inCache((directory) => readTuningCache(directory, key)).catch(() => noChoices);
-  const { graphs, choices } = ask(config, kernels, tableChoices(known));
-  if (covers(known, choices)) return choices;
-  const table = await tune({
-    graphs,
-    base: builtIn,
-    known,
-    bench: bench ?? new OrtLayerBench(kernels, runtime),
-    budget,
-    onProgress: (share) =>
-      onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
+  return cachedChoices(cpuTuningFiles, key, {
+    cacheDirectory,
+    onNotice,
+    ask: (known) => ask(config, kernels, tableChoices(known)),
+    measure: ({ graphs }, known) =>
+      tune({
+        graphs,
+        base: builtIn,
+        known,
+        bench: bench ?? new OrtLayerBench(kernels, runtime),
+        budget,
+        onProgress: (share) =>
+          onProgress?.(`measuring the kernels of this machine for this config: ${Math.floor(100 * share)} %`),
+      }),
   });
-  const tuned = ask(config, kernels, tableChoices(table)).choices;
-  await inCache((directory) => writeTuningCache(directory, key, tuned)).catch((error: Error) =>
-    onNotice?.(`measurements are not kept for the next run: ${error.message}`),
-  );
-  return tuned;
 }
 
 /** What the cpu target asks for the programs that training runs, and all answers. */
@@ -129,11 +123,4 @@ function ask(
       return recorded.maps;
     });
   return { graphs, choices: all.table() };
-}
-
-/** Whether every answer was measured before. */
-function covers(known: ChoiceTable, asked: ChoiceTable): boolean {
-  return (['folded', 'winograd', 'chunk'] as const).every((kind) =>
-    Object.keys(asked[kind]).every((key) => key in known[kind]),
-  );
 }

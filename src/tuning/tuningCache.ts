@@ -1,14 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { sha256 } from '../onnx/hash.js';
-import { replaceFile } from '../replaceFile.js';
 import { ortLibrary } from '../engines/ortLibrary.js';
-import { noChoices, type ChoiceTable } from '../targets/cpu/choices.js';
+import { noChoices } from '../targets/cpu/choices.js';
 import type { KernelRules } from '../targets/cpu/guard.js';
 import { version } from '../version.js';
-import { choiceTableSchema, parseAs } from './targetRecord.js';
+import { choiceTableSchema } from './targetRecord.js';
+import { tuningFiles } from './tuningFile.js';
 
 /** What measurements are valid for; the shapes are the keys of the table. */
 export interface TuningKey {
@@ -28,9 +25,10 @@ export function tuningKey(threads: number, { block, plainGroups }: KernelRules, 
   return { cpu, onnxruntime: ortLibrary(library).version, slimclr: version, threads, block, plainGroups };
 }
 
-const fileSchema = z.strictObject({
-  format: z.literal('slimclr-tuning-cache'),
-  version: z.literal(2),
+export const cpuTuningFiles = tuningFiles({
+  format: 'slimclr-tuning-cache',
+  version: 2,
+  prefix: '',
   key: z.strictObject({
     cpu: z.string(),
     onnxruntime: z.string(),
@@ -40,45 +38,5 @@ const fileSchema = z.strictObject({
     plainGroups: z.boolean(),
   }),
   choices: choiceTableSchema,
+  none: noChoices,
 });
-
-/** What was measured for a key before. A file that is torn, or not of this key, counts as none. */
-export async function readTuningCache(cacheDirectory: string, key: TuningKey): Promise<ChoiceTable> {
-  const text = await readFile(pathOf(cacheDirectory, key), 'utf8').catch(() => '');
-  const content = parseAs(fileSchema, text);
-  return content && same(content.key, key) ? content.choices : noChoices;
-}
-
-/** Keeps measurements; those of other shapes stay. */
-export async function writeTuningCache(
-  cacheDirectory: string,
-  key: TuningKey,
-  choices: ChoiceTable,
-): Promise<void> {
-  const known = await readTuningCache(cacheDirectory, key);
-  const content: z.infer<typeof fileSchema> = {
-    format: 'slimclr-tuning-cache',
-    version: 2,
-    key,
-    choices: {
-      folded: { ...known.folded, ...choices.folded },
-      winograd: { ...known.winograd, ...choices.winograd },
-      chunk: { ...known.chunk, ...choices.chunk },
-    },
-  };
-  await replaceFile(pathOf(cacheDirectory, key), (partial) =>
-    writeFile(partial, `${JSON.stringify(content, null, 2)}\n`),
-  );
-}
-
-function pathOf(cacheDirectory: string, key: TuningKey): string {
-  return join(cacheDirectory, 'tuning', `${sha256(Buffer.from(words(key))).slice(0, 16)}.json`);
-}
-
-function same(a: TuningKey, b: TuningKey): boolean {
-  return words(a) === words(b);
-}
-
-function words({ cpu, onnxruntime, slimclr, threads, block, plainGroups }: TuningKey): string {
-  return JSON.stringify([cpu, onnxruntime, slimclr, threads, block, plainGroups]);
-}

@@ -10,7 +10,7 @@ import { latestCheckpoint } from '../../src/training/checkpoint.js';
 import type { LoggedEvent, TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
-import { tuningKey, writeTuningCache } from '../../src/tuning/tuningCache.js';
+import { cpuTuningFiles, tuningKey } from '../../src/tuning/tuningCache.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights, finalWeights } from './sameWeights.js';
@@ -99,7 +99,7 @@ describe('pretrain', function () {
       if (builtIn.target !== 'cpu') throw new Error('this machine has no blocked kernels');
       const { choices } = builtIn;
       const chunks = Object.keys(choices.chunk).map((key) => [key, chunk] as const);
-      await writeTuningCache(cacheDirectory, tuningKey(1, builtIn), {
+      await cpuTuningFiles.write(cacheDirectory, tuningKey(1, builtIn), {
         ...choices,
         chunk: Object.fromEntries(chunks),
       });

@@ -14,7 +14,7 @@ import {
 } from '../../src/targets/cuda/choices.js';
 import { askCuda, measuredCuda } from '../../src/tuning/chooseCuda.js';
 import { EngineConvBench, type ConvBench } from '../../src/tuning/convBench.js';
-import { readCudaTuningCache, writeCudaTuningCache } from '../../src/tuning/cudaTuningCache.js';
+import { cudaTuningFiles } from '../../src/tuning/cudaTuningCache.js';
 import { tuneCuda } from '../../src/tuning/tuneCuda.js';
 import { tinyConfig } from '../programs/tiny.js';
 
@@ -149,16 +149,16 @@ describe('measuredCuda', () => {
 
   it('the cache: kept by key, shapes add up; a torn file and another device count as none', async () => {
     const [one, other] = [cudaKey(conv(4)), cudaKey(conv(8))];
-    await writeCudaTuningCache(directory, key, { ...noCudaChoices, weightGradient: { [one]: 'rows' } });
-    await writeCudaTuningCache(directory, key, { ...noCudaChoices, weightGradient: { [other]: 'samples' } });
-    expect((await readCudaTuningCache(directory, key)).weightGradient).to.deep.equal({
+    await cudaTuningFiles.write(directory, key, { ...noCudaChoices, weightGradient: { [one]: 'rows' } });
+    await cudaTuningFiles.write(directory, key, { ...noCudaChoices, weightGradient: { [other]: 'samples' } });
+    expect((await cudaTuningFiles.read(directory, key)).weightGradient).to.deep.equal({
       [one]: 'rows',
       [other]: 'samples',
     });
     const elsewhere = { ...key, device: 'another GPU, 1.0' };
-    expect(await readCudaTuningCache(directory, elsewhere)).to.deep.equal(noCudaChoices);
+    expect(await cudaTuningFiles.read(directory, elsewhere)).to.deep.equal(noCudaChoices);
     const [file] = readdirSync(join(directory, 'tuning'));
     writeFileSync(join(directory, 'tuning', file!), '{"format"');
-    expect(await readCudaTuningCache(directory, key)).to.deep.equal(noCudaChoices);
+    expect(await cudaTuningFiles.read(directory, key)).to.deep.equal(noCudaChoices);
   });
 });

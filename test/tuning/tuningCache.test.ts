@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { noChoices } from '../../src/targets/cpu/choices.js';
-import { readTuningCache, tuningKey, writeTuningCache } from '../../src/tuning/tuningCache.js';
+import { cpuTuningFiles, tuningKey } from '../../src/tuning/tuningCache.js';
 
 describe('tuning cache', () => {
   let folder: string;
@@ -17,9 +17,9 @@ describe('tuning cache', () => {
   const file = () => join(folder, 'tuning', readdirSync(join(folder, 'tuning'))[0]!);
 
   it('what was written for a key is read for it, and for no other', async () => {
-    expect(await readTuningCache(folder, key)).to.deep.equal(noChoices);
-    await writeTuningCache(folder, key, table);
-    expect(await readTuningCache(folder, key)).to.deep.equal(table);
+    expect(await cpuTuningFiles.read(folder, key)).to.deep.equal(noChoices);
+    await cpuTuningFiles.write(folder, key, table);
+    expect(await cpuTuningFiles.read(folder, key)).to.deep.equal(table);
     for (const change of [
       { cpu: 'another' },
       { onnxruntime: '1.0.0' },
@@ -28,14 +28,14 @@ describe('tuning cache', () => {
       { block: 8 },
       { plainGroups: false },
     ]) {
-      expect(await readTuningCache(folder, { ...key, ...change })).to.deep.equal(noChoices);
+      expect(await cpuTuningFiles.read(folder, { ...key, ...change })).to.deep.equal(noChoices);
     }
   });
 
   it('measurements of other shapes stay, those of the same are replaced', async () => {
-    await writeTuningCache(folder, key, table);
-    await writeTuningCache(folder, key, { folded: {}, winograd: { part: true }, chunk: { layer: 8 } });
-    expect(await readTuningCache(folder, key)).to.deep.equal({
+    await cpuTuningFiles.write(folder, key, table);
+    await cpuTuningFiles.write(folder, key, { folded: {}, winograd: { part: true }, chunk: { layer: 8 } });
+    expect(await cpuTuningFiles.read(folder, key)).to.deep.equal({
       folded: { map: true },
       winograd: { part: true },
       chunk: { layer: 8 },
@@ -44,7 +44,7 @@ describe('tuning cache', () => {
   });
 
   it('torn, of another key or with an impossible value: as if there were none, and rewritten', async () => {
-    await writeTuningCache(folder, key, table);
+    await cpuTuningFiles.write(folder, key, table);
     const whole = readFileSync(file(), 'utf8');
     for (const content of [
       whole.slice(0, -20),
@@ -55,9 +55,9 @@ describe('tuning cache', () => {
     ]) {
       expect(content).to.not.equal(whole);
       writeFileSync(file(), content);
-      expect(await readTuningCache(folder, key)).to.deep.equal(noChoices);
+      expect(await cpuTuningFiles.read(folder, key)).to.deep.equal(noChoices);
     }
-    await writeTuningCache(folder, key, table);
+    await cpuTuningFiles.write(folder, key, table);
     expect(readFileSync(file(), 'utf8')).to.equal(whole);
   });
 });
