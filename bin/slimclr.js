@@ -16,6 +16,9 @@ const main = join(root, 'dist', 'src', 'cli', 'main.js');
 if (existsSync(main) || compile()) start().catch(fail);
 
 async function start() {
+  const { endOthers, joining } = require(join(root, 'dist', 'src', 'distributed', 'mpi', 'beforeJoining.js'));
+  if (process.argv.includes('pretrain')) joining();
+  process.on('exit', endOthers);
   // sharp decodes images in that pool.
   const { poolThreads } = require(join(root, 'dist', 'src', 'limits.js'));
   process.env.UV_THREADPOOL_SIZE ??= String(poolThreads());
@@ -25,8 +28,9 @@ async function start() {
 /** A package that is missing or does not load: main.js is not there yet to say so. */
 function fail(error) {
   const message = error.message.replace(/\s*\n\s*/g, ' ');
+  const { said } = require(join(root, 'dist', 'src', 'distributed', 'mpi', 'beforeJoining.js'));
   console.error(
-    `slimclr: it does not start (${message}); accepted: Node.js 20.19 or newer and the packages as \`npm install\` leaves them`,
+    `slimclr: ${said(`it does not start (${message}); accepted: Node.js 20.19 or newer and the packages as \`npm install\` leaves them`)}`,
   );
   if (process.argv.includes('--stack')) console.error(error);
   process.exitCode = 1;

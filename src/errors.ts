@@ -14,7 +14,15 @@ export class UsageError extends SlimclrError {
   override readonly exitCode = 2;
 }
 
-/** What ran the graphs is gone, with the state that it held: a worker that has ended, a device that is lost. */
+/** What another process of the same command says already: nothing is to be printed. */
+export class SaidElsewhere extends SlimclrError {
+  override name = 'SaidElsewhere';
+}
+
+/**
+ * What ran the graphs is gone, with the state that it held: a worker that has ended, a device that is lost, a rank that
+ * does not come.
+ */
 export class LostEngineError extends SlimclrError {
   override name = 'LostEngineError';
 }

@@ -19,6 +19,19 @@ export function hasAsyncStack(): boolean {
   return (koffi().config().async_stack_size ?? 0) >= stackBytes;
 }
 
+/**
+ * Keeps a library for the life of the process: koffi unloads it with its thread, when threads of it may still run.
+ * `global`: what it exports is there for libraries that are loaded later.
+ */
+export function pin(path: string, { global = false } = {}): void {
+  if (process.platform === 'win32')
+    koffi().load('kernel32.dll').func('LoadLibraryW', 'void *', ['str16'])(path);
+  else koffi().load(null).func('dlopen', 'void *', ['str', 'int'])(path, now | (global ? globally : 0));
+}
+
+/** RTLD_NOW, RTLD_GLOBAL of Linux. */
+const [now, globally] = [0x2, 0x100];
+
 function load(): typeof Koffi {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   try {

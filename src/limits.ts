@@ -48,15 +48,39 @@ export function processLimits(root = '/'): Limits {
   return { cpus: smallest(quotas), memory: smallest(memory.filter((bytes) => bytes < unlimited)) };
 }
 
+/**
+ * How many processes the system has ended for want of memory in the group of this process; undefined where it does not
+ * count them.
+ */
+export function memoryKills(root = '/'): number | undefined {
+  const counts = hierarchies(root).flatMap(({ controllers, folders }) => {
+    const name =
+      controllers.length === 0
+        ? 'memory.events'
+        : controllers.includes('memory')
+          ? 'memory.oom_control'
+          : undefined;
+    const text = name === undefined ? undefined : read(join(folders[0]!, name));
+    const count = /^oom_kill (\d+)$/m.exec(text ?? '')?.[1];
+    return count === undefined ? [] : [Number(count)];
+  });
+  return counts.length === 0 ? undefined : Math.max(...counts);
+}
+
+/** Numbers of the CPUs that this process may run on; from 0 where the system does not tell. */
+export function allowedCpuList(root = '/'): number[] {
+  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(read(join(root, 'proc/self/status')) ?? '')?.[1];
+  if (list === undefined) return Array.from({ length: availableParallelism() }, (_, cpu) => cpu);
+  // `0-3,8`
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last! - first! + 1 }, (_, i) => first! + i);
+  });
+}
+
 /** CPUs that this process may run on. Newer versions of Node count a limit of time into theirs, rounded down. */
 export function allowedCpus(root = '/'): number {
-  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(read(join(root, 'proc/self/status')) ?? '')?.[1];
-  if (list === undefined) return availableParallelism();
-  // `0-3,8`
-  return list.split(',').reduce((count, range) => {
-    const [first, last = first] = range.split('-').map(Number);
-    return count + last! - first! + 1;
-  }, 0);
+  return allowedCpuList(root).length;
 }
 
 let limits: Limits | undefined;

@@ -1,6 +1,8 @@
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isMainThread, threadId } from 'node:worker_threads';
+import { makeFolder } from './makeFolder.js';
 
 export interface ReplaceOptions {
   /** Whether the new content must outlast a loss of power from here on. */
@@ -8,23 +10,23 @@ export interface ReplaceOptions {
 }
 
 /**
- * Writes a file under a temporary name and moves it into place: whoever reads `path` never sees half of it. What
- * processes that ended while writing left in the folder is removed.
+ * Writes a file under a temporary name and moves it into place: whoever reads `path` never sees half of it. `content`: what
+ * it holds, or what writes it under the name that it is given. What processes that ended while writing left in the folder
+ * is removed.
  */
 export async function replaceFile(
   path: string,
-  write: (partial: string) => Promise<void>,
+  content: Uint8Array | string | ((partial: string) => Promise<void>),
   { durable = false }: ReplaceOptions = {},
 ): Promise<void> {
   const partial = partialPath(path);
   const folder = dirname(path);
-  // With `recursive`, a read-only file system is called ENOENT; a plain mkdir says what it is.
-  await mkdir(folder, { recursive: true }).catch(() => mkdir(folder));
+  await makeFolder(folder);
   await removePartials(folder);
   // A link of that name would lead elsewhere.
   await rm(partial, { force: true });
   try {
-    await write(partial);
+    await (typeof content === 'function' ? content(partial) : writeFile(partial, content));
     if (durable) await sync(partial);
     await rename(partial, path);
   } finally {
@@ -34,19 +36,33 @@ export async function replaceFile(
   if (durable) await sync(folder);
 }
 
-/** The temporary name of a file while this process writes it, by which `removePartials` knows its writer. */
+/** `replaceFile` with this content; false when the file has it already, and is left as it is. */
+export async function rewriteFile(path: string, content: Uint8Array | string): Promise<boolean> {
+  const current = await readFile(path).catch(() => undefined);
+  if (current?.equals(Buffer.from(content as Uint8Array))) return false;
+  await replaceFile(path, content);
+  return true;
+}
+
+/** The temporary name of a file while this thread writes it, by which `removePartials` knows its writer. */
 export function partialPath(path: string): string {
-  return `${path}.partial-${process.pid}@${hostname()}`;
+  const writer = isMainThread ? String(process.pid) : `${process.pid}.${threadId}`;
+  return `${path}.partial-${writer}@${hostname()}`;
 }
 
 /** Removes the temporary files in a folder whose writers, processes of this machine, have ended. */
 export async function removePartials(folder: string): Promise<void> {
   const names = await readdir(folder).catch((): string[] => []);
   for (const name of names) {
-    const writer = /\.partial-(\d+)(?:@(.+))?$/.exec(name);
-    if (!writer || (writer[2] ?? hostname()) !== hostname() || isRunning(Number(writer[1]))) continue;
+    if (!isAbandoned(name)) continue;
     await rm(join(folder, name), { force: true }).catch(() => {});
   }
+}
+
+/** Whether a name is a temporary one (`partialPath`) of a process of this machine that has ended. */
+export function isAbandoned(name: string): boolean {
+  const writer = /\.partial-(\d+)(?:\.\d+)?(?:@(.+))?$/.exec(name);
+  return writer !== null && (writer[2] ?? hostname()) === hostname() && !isRunning(Number(writer[1]));
 }
 
 /** Whether a process of this machine has this id. */

@@ -12,7 +12,7 @@ import {
   unpack,
 } from '../src/graphBuilder.js';
 import { Random } from '../src/random.js';
-import { probeBlockedKernels } from '../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../src/engines/nchwcProbe.js';
 import { floats, HostGraph } from '../src/engines/hostGraph.js';
 import type { LoadOptions } from '../src/engines/engine.js';
 

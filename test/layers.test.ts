@@ -9,8 +9,32 @@ import { dirname, join, normalize } from 'node:path';
 const layers = [
   ...['.', 'config', 'onnx', 'graph', 'ops', 'autodiff.ts', 'precision', 'targets', 'graphBuilder.ts'],
   ...['nn', 'losses', 'optimizers', 'encoders', 'programs', 'methods'],
-  ...['data', 'engines', 'runtime', 'profile', 'tuning', 'diagnostics', 'training', 'tensorboard'],
-  ...['evaluation', 'export', 'golden', 'report', 'ablation', 'index.ts', 'cli'],
+  ...[
+    'data',
+    'engines',
+    'distributed',
+    'doctor',
+    'profile',
+    'tuning',
+    'diagnostics',
+    'training',
+    'tensorboard',
+  ],
+  ...[
+    'evaluation',
+    'import',
+    'quantization',
+    'export',
+    'golden',
+    'report',
+    'check',
+    'ablation',
+    'web',
+    'embedding',
+    'demo',
+    'index.ts',
+    'cli',
+  ],
 ];
 
 /** The one file that puts a training run together; nothing but an `import()` in the process of the run leads to it. */

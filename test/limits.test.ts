@@ -1,13 +1,14 @@
 import { expect } from 'chai';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { allowedCpus, poolThreads, processLimits, threadsWithin } from '../src/limits.js';
+import { allowedCpus, memoryKills, poolThreads, processLimits, threadsWithin } from '../src/limits.js';
+import { removeFolder } from './support/removeFolder.js';
 
 describe('limits of control groups', () => {
   let root: string;
   beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'slimclr-cgroup-'))));
-  afterEach(() => rmSync(root, { recursive: true }));
+  afterEach(() => removeFolder(root));
 
   /** The limits that a process finds where these are the files of the system. */
   function limits(files: Readonly<Record<string, string>>) {
@@ -82,6 +83,25 @@ describe('limits of control groups', () => {
         'sys fs/cgroup/cpu,cpuacct/cpu.cfs_period_us': '50000',
       }),
     ).to.deep.equal({ cpus: 1, memory: undefined });
+  });
+
+  it('processes ended for want of memory: those of the own group, in either version', () => {
+    limits({});
+    expect(memoryKills(root)).to.equal(undefined);
+    const events = (count: number) => `low 0\noom 9\noom_kill ${count}\noom_group_kill 5`;
+    limits({
+      'proc/self/cgroup': '0::/a/b',
+      'proc/self/mountinfo': v2,
+      'sys/fs/cgroup/a/memory.events': events(7),
+      'sys/fs/cgroup/a/b/memory.events': events(3),
+    });
+    expect(memoryKills(root)).to.equal(3);
+    limits({
+      'proc/self/cgroup': '5:memory:/docker/1a2b\n4:cpu,cpuacct:/docker/1a2b\n0::/',
+      'proc/self/mountinfo': `${v1('memory', '/docker/1a2b')}\n${v1('cpu,cpuacct', '/docker/1a2b')}\n${v2}`,
+      'sys/fs/cgroup/memory/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2',
+    });
+    expect(memoryKills(root)).to.equal(2);
   });
 
   it('CPUs that a process may run on: ranges and single ones', () => {

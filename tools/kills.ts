@@ -1,6 +1,6 @@
 /*
  * Ends small trainings at random moments, again and again, and resumes them: whatever the moment, the run ends with the
- * weights of one that nobody disturbed, and with one measurement of its monitor an epoch.
+ * weights of one that nobody disturbed, with one measurement of its monitor an epoch and the same best checkpoint.
  *
  *   npm run kills -- --count 100 --seed 0
  */
@@ -12,7 +12,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { configSchema, type Config } from '../src/config/schema.js';
 import { Random } from '../src/random.js';
-import { latestCheckpoint, listCheckpoints, readCheckpoint } from '../src/training/checkpoint.js';
+import {
+  bestCheckpoint,
+  latestCheckpoint,
+  listCheckpoints,
+  readCheckpoint,
+} from '../src/training/checkpoint.js';
 import type { LoggedEvent } from '../src/training/events.js';
 import { writeImages } from '../test/evaluation/tinyRun.js';
 
@@ -62,13 +67,14 @@ export async function killTrials({ count, seed, onProgress }: KillOptions): Prom
   return faults;
 }
 
-function trialConfig(source: string): Config {
+export function trialConfig(source: string): Config {
   return configSchema.parse({
     widths: [1, 0.5],
     epochs: 3,
     batchSize: 8,
     techniques: { slowStart: { kind: 'full-width-first', epochs: 1 } },
     method: { kind: 'moco-v2', queueSize: 32 },
+    checkpoint: { everySteps: 4, keep: 2 },
     monitor: { kind: 'knn', everyEpochs: 1, neighbours: 5 },
     runtime: { threads: 1, tune: 'off' },
     data: { source, imageSize: 16 },
@@ -113,7 +119,7 @@ async function endAfter(
   clearTimeout(timer);
 }
 
-function kill(id: number): void {
+export function kill(id: number): void {
   try {
     process.kill(id, 'SIGKILL');
   } catch {
@@ -122,7 +128,7 @@ function kill(id: number): void {
 }
 
 /** All that a run is to end with, as text. */
-async function outcomeOf(run: string): Promise<string> {
+export async function outcomeOf(run: string): Promise<string> {
   const { step, tensors } = await readCheckpoint((await latestCheckpoint(run)).path);
   const weights = Array.from(tensors, ([name, { data }]) => [
     name,
@@ -133,7 +139,8 @@ async function outcomeOf(run: string): Promise<string> {
     const event = parse(line);
     return event?.type === 'knn' ? [{ step: event.step, accuracies: event.accuracies }] : [];
   });
-  return JSON.stringify({ step, weights, knn });
+  const { step: best, accuracy } = await bestCheckpoint(run);
+  return JSON.stringify({ step, weights, knn, best, accuracy });
 }
 
 /** Null for a torn line. */

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { withAbsolutePaths } from '../data/absolutePaths.js';
+import { readLabelFile } from '../data/labelFile.js';
+import { activeLauncher } from '../distributed/mpi/joinMpi.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import type { TrainingEvent } from '../training/events.js';
 import { FolderLock } from '../training/folderLock.js';
@@ -58,11 +60,18 @@ export const defaultSeeds = 2;
  * before the next seed, so that a table of some runs compares like with like. What is finished in the folder is not
  * done again, an interrupted training goes on from its checkpoint. A training that fails (divergence) is in
  * `failures`, and the others go on.
- * Throws a UsageError for a bad table and for a folder of another ablation, a SlimclrError for one in which another
+ * Throws a UsageError for a bad table, for a folder of another ablation and under a launcher of MPI, a SlimclrError for one in which another
  * process works.
  */
 export async function ablate(options: AblateOptions): Promise<AblationResult> {
-  const { folder, signal } = options;
+  const { config, folder, signal } = options;
+  const launcher = activeLauncher(config.runtime);
+  if (launcher) {
+    throw new UsageError(
+      `${launcher.name} has started several processes, and an ablation is the work of one; ` +
+        'accepted: ablate without a launcher, or pretrain with one',
+    );
+  }
   let lost: SlimclrError | undefined;
   const lock = await FolderLock.acquire(folder, {
     command: commandLine(),
@@ -96,7 +105,9 @@ async function ablateAlone(options: AblateOptions, checkAlone: () => void): Prom
   const planned = Array.from({ length: seeds }, (_, i) => config.seed + i).flatMap((seed) =>
     variants.map((variant) => ({ variant, seed })),
   );
-  const runs = [...(await finishedRuns(folder, { config, table, evaluation }))];
+  // Accuracies that are there are by these labels.
+  const labels = config.data.labels === '' ? null : (await readLabelFile(config.data.labels)).sha256;
+  const runs = [...(await finishedRuns(folder, { config, table, evaluation, labels }))];
   const failures: AblationFailure[] = [];
   const isFinished = ({ variant, seed }: (typeof planned)[number]) =>
     runs.some((run) => run.variant === variant.name && run.seed === seed);
@@ -106,6 +117,7 @@ async function ablateAlone(options: AblateOptions, checkAlone: () => void): Prom
     config,
     table,
     evaluation,
+    labels,
     complete: planned.every(isFinished),
     runs,
     failures,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { withAbsolutePaths } from '../data/absolutePaths.js';
@@ -17,6 +17,8 @@ export interface AblationSubject {
   readonly config: Config;
   readonly table: AblationTable;
   readonly evaluation: AblationEvaluation;
+  /** SHA-256 of the label file; null: none. */
+  readonly labels: string | null;
 }
 
 /**
@@ -44,6 +46,11 @@ export async function finishedRuns(
     if (there === here) continue;
     throw new UsageError(`${folder} is an ablation of another ${key}: ${there} there, ${here} here`);
   }
+  if (saved.labels !== subject.labels) {
+    throw new UsageError(
+      `${folder} is an ablation by other labels than ${subject.config.data.labels} holds now; accepted: another folder`,
+    );
+  }
   return saved.runs;
 }
 
@@ -55,6 +62,6 @@ export async function writeAblation(folder: string, result: AblationResult): Pro
     'ablation.html': await renderAblationPage(result),
   };
   for (const [name, text] of Object.entries(files)) {
-    await replaceFile(join(folder, name), (partial) => writeFile(partial, text));
+    await replaceFile(join(folder, name), text);
   }
 }

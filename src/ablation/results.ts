@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { configSchema, type Config } from '../config/schema.js';
+import { recordedConfigSchema } from '../config/recorded.js';
+import type { Config } from '../config/schema.js';
 import { widthAccuracySchema } from '../evaluation/results.js';
-import type { Json } from '../readJson.js';
+import { sha256Schema, type Json } from '../readJson.js';
 import { tableSchema } from './variants.js';
 
 const count = z.int().min(0);
@@ -60,9 +61,11 @@ export const ablationSchema = z
     kind: z.literal('ablation'),
     version: z.string(),
     /** The base config. */
-    config: configSchema,
+    config: recordedConfigSchema,
     table: tableSchema,
     evaluation: evaluationSchema,
+    /** SHA-256 of `data.labels`, hexadecimal; null without such a file. */
+    labels: sha256Schema.nullable().default(null),
     /** Whether all runs that were asked for are in it. */
     complete: z.boolean(),
     /** Finished runs. */

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.js';
-import { openSource } from '../data/source.js';
+import { openTrainingImages } from '../data/trainingImages.js';
 import { evaluateKnn } from '../evaluation/evaluateKnn.js';
 import { evaluateProbe } from '../evaluation/evaluateProbe.js';
 import { readRun } from '../report/run.js';
@@ -55,11 +55,8 @@ export async function performRun(
 async function train(run: PlannedRun, config: Config, options: RunOptions): Promise<boolean> {
   const { cacheDirectory, onEvent, onProgress, onNotice, onTraining, signal } = options;
   const { folder } = run;
-  const { data, seed } = config;
   const cache = { ...(cacheDirectory !== undefined && { cacheDirectory }) };
-  const source = await openSource(data.source, {
-    limit: data.limit,
-    seed,
+  const source = await openTrainingImages(config, {
     onProgress: (message) => onProgress?.(run, message),
     ...(signal && { signal }),
     ...cache,
@@ -83,7 +80,7 @@ async function train(run: PlannedRun, config: Config, options: RunOptions): Prom
     ...(signal && { signal }),
     ...cache,
   });
-  return reason === 'done';
+  return reason !== 'interrupted';
 }
 
 /** The config with one checkpoint, and with measurements of the gradients; neither changes training. */

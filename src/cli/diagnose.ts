@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Diagnostics } from '../diagnostics/measured.js';
 import { cacheOption, checkpointOption, integer, libraryOptions, type CacheOption } from './options.js';
-import { collapseAlarms } from './progress.js';
+import { collapseAlarms } from '../report/watch/collapseAlarms.js';
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { printable } from '../printable.js';
-import type { DoctorReport } from '../runtime/doctor.js';
-import type { EngineReport } from '../runtime/engineReports.js';
+import type { DoctorReport } from '../doctor/doctor.js';
+import type { EngineReport } from '../doctor/engineReports.js';
 import { cacheOption, type CacheOption } from './options.js';
 
 export function doctorCommand(): Command {
@@ -21,7 +21,7 @@ export function doctorCommand(): Command {
         library,
         json,
       }: CacheOption & { python: string; library?: string; json?: true }) => {
-        const { cudaAdvice, doctor } = await import('../runtime/doctor.js');
+        const { cudaAdvice, doctor } = await import('../doctor/doctor.js');
         const report = await doctor({ cache, python, library });
         const trains = (provider: string, among = report.engines) =>
           among.some(({ providers }) =>
@@ -29,7 +29,7 @@ export function doctorCommand(): Command {
           );
         if (!trains('cpu', report.engines.slice(0, 1))) process.exitCode = 1;
         if (json) return console.log(JSON.stringify(report, null, 2));
-        const { versions, platform, cpu, blockedKernels, memory, engines } = report;
+        const { versions, platform, cpu, blockedKernels, memory, engines, mpi } = report;
         const lines: [name: string, value: string][] = [
           ['slimclr', versions.slimclr],
           ['node', `${versions.node}, ${platform}`],
@@ -52,6 +52,7 @@ export function doctorCommand(): Command {
           ],
           ...cacheLines(report.cache),
           ...engines.flatMap(engineLines),
+          ['mpi', mpi.map(({ path, version }) => `${version} (${path})`).join(', ') || 'none found'],
         ];
         const size = Math.max(...lines.map(([name]) => name.length));
         for (const [name, value] of lines) console.log(`${name.padEnd(size)}  ${value}`);

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { counted } from '../counted.js';
 import type { WidthAccuracy } from '../evaluation/results.js';
 import { cacheOption, checkpointOption, integer, type CacheOption } from './options.js';
 import { formatTable } from './table.js';
@@ -9,7 +10,10 @@ export interface EvaluationFlags extends CacheOption {
   readonly baseline?: boolean;
   readonly source?: string;
   readonly limit?: number;
+  readonly sourceLabels?: string;
   readonly testSource?: string;
+  readonly testLabels?: string;
+  readonly heldOut?: boolean;
   readonly testLimit?: number;
 }
 
@@ -17,15 +21,26 @@ export interface EvaluationFlags extends CacheOption {
 export function addEvaluationOptions(command: Command): Command {
   const count = integer(0);
   return command
-    .option('--baseline', 'evaluate the encoder as it was before training as well (default: no)')
+    .option('--baseline', 'evaluate the encoder with random weights as well (default: no)')
     .option(
       '--source <source>',
       'labelled images: a data set, or a folder with one folder a class (default: those of the run)',
     )
     .option(
-      '--test-source <source>',
-      'test images (default: the test split of a named data set; a folder has none)',
+      '--source-labels <file>',
+      'label file of the images at --source, CSV or JSON (default: data.labels of the run, where they are its images)',
     )
+    .option(
+      '--test-source <source>',
+      'test images (default: the test split of a named data set; of a folder those that data.validation holds out)',
+    )
+    .addOption(
+      new Option(
+        '--held-out',
+        'classify what data.validation holds out, of a named data set too (default: no)',
+      ).conflicts('testSource'),
+    )
+    .option('--test-labels <file>', 'label file of the images at --test-source (default: its folders)')
     .addOption(
       new Option(
         '--limit <count>',
@@ -39,6 +54,16 @@ export function addEvaluationOptions(command: Command): Command {
     )
     .addOption(checkpointOption())
     .addOption(cacheOption());
+}
+
+/** Test images in words: `10 held-out images`. */
+export function testImagesText({ testImages, heldOut }: TestedImages): string {
+  return counted(testImages, heldOut ? 'held-out image' : 'test image');
+}
+
+interface TestedImages {
+  readonly testImages: number;
+  readonly heldOut?: true;
 }
 
 /** One line a width: top-1 and top-5, and of the random encoder where it was asked for, in percent. */

@@ -41,10 +41,13 @@ export function eventPrinter(
         return;
       case 'checkpoint':
       case 'profile':
+      case 'notice':
+        // A notice is printed when it comes.
         return;
       case 'stop':
+        if (event.reason === 'early') status.print(`${prefix}stopped early: ${event.message}`);
         // What else ends a run is said by what the process prints last.
-        if (event.reason !== 'done') return;
+        else if (event.reason !== 'done') return;
         return status.print(
           `${prefix}done after step ${event.step}, ${formatDuration(event.seconds)}: ${output}`,
         );

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { percent } from '../evaluation/resultFiles.js';
-import { accuracyTable, addEvaluationOptions, type EvaluationFlags } from './evaluation.js';
+import { accuracyTable, addEvaluationOptions, testImagesText, type EvaluationFlags } from './evaluation.js';
 import { integer, libraryOptions, number } from './options.js';
 import { StatusLine } from './statusLine.js';
 
@@ -61,10 +61,10 @@ export function finetuneCommand(): Command {
     const onNotice = (line: string) => status.print(line);
     const result = await evaluateFinetune(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
-    const { labels, epochs, trainImages, testImages, source } = result;
+    const { labels, epochs, trainImages, source } = result;
     console.log(
       `fine-tuning, ${epochs} epochs: trained on ${trainImages} images of ${source} (${percent(labels)} %), ` +
-        `${testImages} test images`,
+        `${testImagesText(result)}`,
     );
     process.stdout.write(accuracyTable(result.widths));
   });

@@ -92,8 +92,10 @@ function addLines(command: Command): Command {
 }
 
 async function build({ output, block, tuning, ...options }: BuildOptions): Promise<void> {
-  const config = configFrom(options);
-  await buildPrograms(config, output, await chosenTarget(config, block, tuning));
+  const { initialize } = await import('../import/initialize.js');
+  const { config, weights, line } = await initialize(configFrom(options));
+  await buildPrograms(config, output, await chosenTarget(config, block, tuning), weights);
+  if (line !== null) console.log(line);
   await printFolder(output);
 }
 

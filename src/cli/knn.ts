@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { defaultKnnSettings } from '../evaluation/knn.js';
-import { accuracyTable, addEvaluationOptions, type EvaluationFlags } from './evaluation.js';
+import { accuracyTable, addEvaluationOptions, testImagesText, type EvaluationFlags } from './evaluation.js';
 import { integer, libraryOptions, number } from './options.js';
 import { StatusLine } from './statusLine.js';
 
@@ -27,9 +27,9 @@ export function knnCommand(): Command {
     const onNotice = (line: string) => status.print(line);
     const result = await evaluateKnn(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
-    const { k, temperature, trainImages, testImages, source } = result;
+    const { k, temperature, trainImages, source } = result;
     console.log(
-      `kNN, k ${k}, temperature ${temperature}: ${testImages} test images against ${trainImages} of ${source}`,
+      `kNN, k ${k}, temperature ${temperature}: ${testImagesText(result)} against ${trainImages} of ${source}`,
     );
     process.stdout.write(accuracyTable(result.widths));
   });

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
-import { oneLine, SlimclrError } from '../errors.js';
+import { said } from '../distributed/mpi/beforeJoining.js';
+import { oneLine, SaidElsewhere, SlimclrError } from '../errors.js';
 import { isRefusal } from '../keep.js';
 import { printable } from '../printable.js';
 import { createProgram } from './program.js';
@@ -31,7 +32,8 @@ function fail(error: Error): void {
     return;
   }
   process.exitCode = error instanceof SlimclrError ? error.exitCode : 1;
-  const message = printable(oneLine(error));
+  if (error instanceof SaidElsewhere) return;
+  const message = said(printable(oneLine(error)));
   // What the operating system refuses (permissions, a full disk) is no defect.
   const expected = isRefusal(error);
   const hint = expected

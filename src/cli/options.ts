@@ -44,7 +44,23 @@ export function cacheOption(): Option {
 }
 
 export function checkpointOption(): Option {
-  return new Option('--checkpoint <file>', 'which checkpoint (default: the newest of the run)');
+  return new Option(
+    '--checkpoint <file>',
+    "which checkpoint; best: the best by the run's monitor (default: the newest of the run)",
+  );
+}
+
+/** Widths of a run, all where it is not given. */
+export function widthOption(): Option {
+  return new Option(
+    '--width <width>',
+    'a width of the run, e.g. 0.5; may be given more than once (default: all of them)',
+  ).argParser((text: string, before: readonly number[] = []) => [...before, number(text)]);
+}
+
+/** Where exported models are written. */
+export function modelsOption(): Option {
+  return new Option('--output <folder>', 'folder of the models (default: export in the run folder)');
 }
 
 /** Options as the library takes them: `cache` is its `cacheDirectory`. */
@@ -69,4 +85,23 @@ export function number(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isFinite(value)) return value;
   throw new InvalidArgumentError('Accepted: a number.');
+}
+
+/** Parser of a number above 0. */
+export function positive(text: string): number {
+  const value = number(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('Accepted: a number > 0.');
+}
+
+/** Parser of a number with a unit, which `parse` does not make of other texts. */
+export function withUnits(
+  parse: (text: string) => number | undefined,
+  accepted: string,
+): (text: string) => number {
+  return (text) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    throw new InvalidArgumentError(`Accepted: ${accepted}.`);
+  };
 }

@@ -14,6 +14,7 @@ import {
   cacheOption,
   configFrom,
   libraryOptions,
+  positive,
   type CacheOption,
   type ConfigOptions,
 } from './options.js';
@@ -25,11 +26,16 @@ type Flags = ConfigOptions &
   CacheOption & {
     readonly output?: string;
     readonly resume?: true | string;
+    readonly init?: string;
     readonly quiet?: boolean;
     readonly dryRun?: boolean;
     readonly profile?: boolean;
+    readonly maxMinutes?: number;
     readonly tune?: string;
   };
+
+/** Exit code of a run whose time is up: EX_TEMPFAIL of sysexits.h, another try may succeed. */
+const timeIsUp = 75;
 
 export function pretrainCommand(): Command {
   const command = new Command('pretrain')
@@ -37,10 +43,22 @@ export function pretrainCommand(): Command {
     .option('--output <folder>', 'run folder: config, programs, event log, checkpoints; required to train')
     .option(
       '--resume [checkpoint]',
-      'go on from the newest checkpoint of the run folder, or from this one; without --preset and --config with the config of the run folder (default: a new run)',
+      'go on from the newest checkpoint of the run folder, or from this one; best: from the best by the monitor; auto: from the newest, or begin where there is none; without --preset and --config with the config of the run folder; with other epochs or schedule from there on (default: a new run)',
     );
   return addConfigOptions(command)
+    .addOption(
+      new Option(
+        '--init <weights>',
+        'begin with the weights of a run (RUN/best: its best checkpoint), a checkpoint or a file that `slimclr import` reads, those that fit: widths, method and image size may be others; sets init.file (default: all are drawn)',
+      ),
+    )
     .addOption(cacheOption())
+    .addOption(
+      new Option(
+        '--max-minutes <minutes>',
+        `end after the step that passes this time since the start of the command, with a checkpoint and exit code ${timeIsUp} (default: no limit)`,
+      ).argParser(positive),
+    )
     .option('--quiet', 'print errors only (default: progress on stderr)')
     .option(
       '--profile',
@@ -63,27 +81,40 @@ async function run({
   quiet,
   dryRun,
   profile = false,
+  maxMinutes,
   tune,
+  init,
   set = [],
   ...flags
 }: Flags): Promise<void> {
+  if (init !== undefined && resume !== undefined && resume !== 'auto') {
+    throw new UsageError('--init is for a run that begins; accepted with --resume auto, or without --resume');
+  }
   const status = new StatusLine();
-  const assignments = tune === undefined ? set : [...set, `runtime.tune=${tune}`];
-  const config = await chooseConfig({ ...flags, set: assignments }, output, resume, (notice) =>
-    status.print(notice),
-  );
+  const assignments = [
+    ...set,
+    ...(tune === undefined ? [] : [`runtime.tune=${tune}`]),
+    ...(init === undefined ? [] : [`init.file=${JSON.stringify(init)}`, 'init.sha256=""']),
+  ];
+  const { isFollower, followerConfig } = await import('../training/follower.js');
+  const config = await chooseConfig({ ...flags, set: assignments }, output, resume, (notice) => {
+    if (!isFollower()) status.print(notice);
+  }).catch((error: unknown) => followerConfig(assignments, error));
+  const follows = isFollower(config.runtime);
+  const isQuiet = quiet || follows;
   if (dryRun) {
-    process.stdout.write(formatConfig(config));
+    if (!follows) process.stdout.write(formatConfig(config));
     return;
   }
   if (output === undefined) throw new UsageError('--output is missing; accepted: the path of a run folder');
   let control: TrainingControl | undefined;
   const interruption = abortOnSignals((signal) => {
     const what = control ? 'writing a checkpoint after this step' : 'ending before the first step';
-    status.print(`${signal}: ${what}; a second one exits at once`);
+    if (!follows) status.print(`${signal}: ${what}; a second one exits at once`);
   });
   const forget = onCheckpointSignal(() => {
-    status.print(`SIGUSR1: ${control ? 'writing a checkpoint after this step' : 'nothing to save yet'}`);
+    if (!follows)
+      status.print(`SIGUSR1: ${control ? 'writing a checkpoint after this step' : 'nothing to save yet'}`);
     control?.checkpoint();
   });
   const { pretrain } = await import('../training/pretrain.js');
@@ -94,7 +125,8 @@ async function run({
     resume: resume ?? false,
     profile,
     signal: interruption.signal,
-    ...(!quiet && {
+    ...(maxMinutes !== undefined && { maxMinutes: maxMinutes - process.uptime() / 60 }),
+    ...(!isQuiet && {
       onProgress: (message: string) => status.update(() => message),
       onNotice: (message: string) => status.print(message),
     }),
@@ -102,21 +134,28 @@ async function run({
     onTraining: (given) => (control = given),
     onEvent: (event) => {
       if (event.type === 'profile') printProfile(status, event.file);
-      else if (!quiet) print(event);
+      else if (!isQuiet) print(event);
     },
   }).finally(() => {
     status.clear();
     interruption.stop();
     forget();
   });
+  const goOn = `\`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`;
+  if (reason === 'time-limit') {
+    if (!follows) status.print(`the time is up; ${goOn}`);
+    process.exitCode = timeIsUp;
+  }
   if (reason === 'interrupted') {
     const { listCheckpoints } = await import('../training/checkpoint.js');
     const isSaved = (await listCheckpoints(output)).length > 0;
-    status.print(
-      isSaved
-        ? `interrupted; \`slimclr pretrain --output ${shellWord(output)} --resume\` goes on from there`
-        : 'interrupted before the first checkpoint; the same command begins anew',
-    );
+    // What the command has changed of the run, such as its epochs, may not be written yet.
+    const message = !isSaved
+      ? 'interrupted before the first checkpoint; the same command begins anew'
+      : control
+        ? `interrupted; ${goOn}`
+        : 'interrupted before the first step; the same command goes on';
+    if (!follows) status.print(message);
     interruption.end();
   }
 }
@@ -134,7 +173,7 @@ async function chooseConfig(
     return resumedConfig(output, {
       onNotice,
       ...(flags.set && { set: flags.set }),
-      ...(resume !== true && { checkpoint: resume }),
+      ...(resume !== true && resume !== 'auto' && { checkpoint: resume }),
     });
   }
   throw new UsageError(

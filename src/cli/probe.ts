@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { probeProtocols, type ProbeProtocol, type ProbeResult } from '../evaluation/results.js';
-import { accuracyTable, addEvaluationOptions, type EvaluationFlags } from './evaluation.js';
+import { accuracyTable, addEvaluationOptions, testImagesText, type EvaluationFlags } from './evaluation.js';
 import { integer, libraryOptions, number } from './options.js';
 import { StatusLine } from './statusLine.js';
 
@@ -57,9 +57,9 @@ export function probeCommand(): Command {
     const onNotice = (line: string) => status.print(line);
     const result = await evaluateProbe(run, { ...libraryOptions(flags), onProgress, onNotice });
     status.clear();
-    const { trainImages, testImages, source } = result;
+    const { trainImages, source } = result;
     console.log(
-      `linear probe, ${described(result)}: trained on ${trainImages} images of ${source}, ${testImages} test images`,
+      `linear probe, ${described(result)}: trained on ${trainImages} images of ${source}, ${testImagesText(result)}`,
     );
     process.stdout.write(accuracyTable(result.widths));
   });

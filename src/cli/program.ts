@@ -1,19 +1,27 @@
 import { Command } from 'commander';
+import { said } from '../distributed/mpi/beforeJoining.js';
 import { oneLine } from '../errors.js';
 import { printable } from '../printable.js';
 import { version } from '../version.js';
 import { ablateCommand } from './ablate.js';
+import { checkCommand } from './check.js';
 import { configCommand } from './config.js';
 import { dataCommand } from './data.js';
+import { demoCommand } from './demo.js';
 import { diagnoseCommand } from './diagnose.js';
 import { doctorCommand } from './doctor.js';
+import { embedCommand } from './embed.js';
 import { exportCommand } from './export.js';
 import { finetuneCommand } from './finetune.js';
 import { graphCommand } from './graph.js';
+import { importCommand } from './import.js';
 import { knnCommand } from './knn.js';
 import { pretrainCommand } from './pretrain.js';
 import { probeCommand } from './probe.js';
+import { quantizeCommand } from './quantize.js';
 import { reportCommand } from './report.js';
+import { runsCommand } from './runs.js';
+import { watchCommand } from './watch.js';
 
 /**
  * The command line. Commands import the library when they run, so that --help does not wait for the decoder
@@ -30,13 +38,20 @@ export function createProgram(): Command {
     .addCommand(dataCommand())
     .addCommand(graphCommand())
     .addCommand(pretrainCommand())
+    .addCommand(watchCommand())
     .addCommand(ablateCommand())
+    .addCommand(importCommand())
     .addCommand(knnCommand())
     .addCommand(probeCommand())
     .addCommand(finetuneCommand())
     .addCommand(diagnoseCommand())
     .addCommand(exportCommand())
+    .addCommand(embedCommand())
+    .addCommand(checkCommand())
+    .addCommand(demoCommand())
+    .addCommand(quantizeCommand())
     .addCommand(reportCommand())
+    .addCommand(runsCommand())
     .addCommand(doctorCommand());
   configure(program);
   return program;
@@ -49,7 +64,7 @@ function configure(command: Command): void {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       outputError: (text, write) =>
-        write(`slimclr: ${printable(oneLine({ message: text.trim().replace(/^error: /, '') }))}\n`),
+        write(`slimclr: ${said(printable(oneLine({ message: text.trim().replace(/^error: /, '') })))}\n`),
     });
   command.commands.forEach(configure);
 }

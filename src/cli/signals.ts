@@ -42,6 +42,8 @@ export function abortOnSignals(onFirst: (signal: StopSignal) => void): Interrupt
     } else if (name !== 'SIGHUP' && now - came > echo) {
       // The signal's own effect: process.exit would wait for the threads of ONNX Runtime.
       stop();
+      // To the first process of a container signals have no effect of their own.
+      if (process.pid === 1) process.exit(128 + constants.signals[name]);
       process.kill(process.pid, name);
     }
   };

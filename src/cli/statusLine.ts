@@ -1,4 +1,5 @@
 import { printableLines } from '../printable.js';
+import { terminalColumns } from './terminal.js';
 
 /** Milliseconds between two states: of a line that changes, and of lines in a log file. */
 const terminalInterval = 100;
@@ -24,7 +25,8 @@ export class StatusLine {
   show(text: string): void {
     if (!this.#terminal) return this.print(text);
     // A line that wraps could not be replaced.
-    const line = printableLines(text).slice(0, process.stderr.columns - 1);
+    const columns = terminalColumns(process.stderr, 1) ?? 80;
+    const line = printableLines(text).slice(0, columns - 1);
     process.stderr.write(`\r\x1b[K${line}`);
   }
 

@@ -1,3 +1,6 @@
+import { counted } from '../counted.js';
+import type { AugmentationConfig } from './augmentation.js';
+import { modelPaths, traitsOf } from './methods.js';
 import { slimStartEpoch } from './techniques.js';
 import { configSchema, viewSize, type Config } from './schema.js';
 
@@ -7,6 +10,8 @@ import { configSchema, viewSize, type Config } from './schema.js';
  */
 export function checkConfig(config: Config): string[] {
   return [
+    ...initProblems(config),
+    ...channelProblems(config),
     ...batchProblems(config),
     ...techniqueProblems(config),
     ...scheduleProblems(config),
@@ -15,6 +20,45 @@ export function checkConfig(config: Config): string[] {
     ...encoderProblems(config),
     ...batchNormProblems(config),
   ];
+}
+
+function initProblems({ init }: Config): string[] {
+  if (init.file !== '' || init.sha256 === '') return [];
+  return ['init.sha256 is of no use without init.file; accepted: both, or init.file alone'];
+}
+
+/** What needs other channels than there are. */
+function channelProblems({ augmentation, data }: Config): string[] {
+  const { channels } = data;
+  const problems: string[] = [];
+  for (const key of ['mean', 'std'] as const) {
+    if (data[key].length === channels) continue;
+    problems.push(
+      `data.${key} has ${counted(data[key].length, 'number')} for data.channels ${channels}; accepted: ${channels}, as ` +
+        'slimclr data info --statistics prints them',
+    );
+  }
+  if (channels === 3) return problems;
+  const { grayscale, jitter, solarize } = augmentation;
+  const refuse = (strengths: Readonly<Record<string, AugmentationConfig['solarize']>>, of: string) => {
+    const used = Object.keys(strengths).filter((key) => [strengths[key]].flat().some((value) => value !== 0));
+    if (used.length === 0) return;
+    const assignments = used.map((key) => `--set augmentation.${key}=0`);
+    problems.push(
+      `augmentation.${used.join(', augmentation.')} ${used.length === 1 ? 'is' : 'are'} of ${of}, and data.channels is ` +
+        `${channels}; accepted: 0 (${assignments.join(' ')})`,
+    );
+  };
+  const jitters = jitter.probability > 0;
+  refuse(
+    {
+      ...(jitters && { 'jitter.saturation': jitter.saturation, 'jitter.hue': jitter.hue }),
+      grayscale,
+    },
+    'RGB',
+  );
+  if (channels !== 1) refuse({ solarize }, 'grey or RGB');
+  return problems;
 }
 
 function batchProblems({ accumulation, batchSize, data, method }: Config): string[] {
@@ -32,14 +76,25 @@ function batchProblems({ accumulation, batchSize, data, method }: Config): strin
       `data.limit ${data.limit} does not fill one batch of ${batch}; accepted: 0 (all images) or at least ${total}`,
     );
   }
+  if ('shuffleKeys' in method && method.shuffleKeys === 'on' && accumulation === 1) {
+    problems.push(
+      'method.shuffleKeys "on" is of no use to accumulation 1, whose images are one batch in any order; ' +
+        'accepted: "auto", "off", or accumulation of at least 2',
+    );
+  }
   // Otherwise there is no other image to tell the positive from.
-  if ((method.kind === 'moco-v3' || method.kind === 'simclr') && total < 2) {
+  if (traitsOf(method).contrastsStep && total < 2) {
     problems.push(`batchSize 1 leaves ${method.kind} without negatives; accepted: at least 2`);
   }
-  if (method.kind === 'seed' && method.teacher === '') {
-    problems.push('method.teacher is empty; accepted: the path of an ONNX file');
+  for (const [key, path] of modelPaths(method)) {
+    if (path === '') problems.push(`method.${key} is empty; accepted: the path of an ONNX file`);
   }
   return problems;
+}
+
+/** The epochs after which another is left. */
+function earlier(epochs: number): string {
+  return epochs > 1 ? `1 to ${epochs - 1}` : 'none of them, or epochs of at least 2';
 }
 
 function techniqueProblems({ epochs, method, techniques, widths }: Config): string[] {
@@ -49,7 +104,7 @@ function techniqueProblems({ epochs, method, techniques, widths }: Config): stri
   if (widths.length > 1 && start >= epochs) {
     problems.push(
       `techniques.slowStart.epochs ${start} is not below epochs ${epochs}, so the sub-networks would never train; ` +
-        `accepted: 1 to ${epochs - 1}`,
+        `accepted: ${earlier(epochs)}`,
     );
   }
   if (distillation.kind !== 'none' && distillation.teachers === 'larger' && widths.length === 1) {
@@ -59,12 +114,12 @@ function techniqueProblems({ epochs, method, techniques, widths }: Config): stri
     );
   }
   if (
-    method.kind === 'supervised' &&
+    !traitsOf(method).embeds &&
     (distillation.kind === 'kd-features' || distillation.kind === 'mse-features')
   ) {
     problems.push(
-      `techniques.distillation.kind "${distillation.kind}" needs embeddings of one length, and supervised training ` +
-        'has class scores only; accepted: "none", "kd-logits", "mse-logits", "dkd", "atkd"',
+      `techniques.distillation.kind "${distillation.kind}" needs embeddings of one length, and ` +
+        `${method.kind} training has class scores only; accepted: "none", "kd-logits", "mse-logits", "dkd", "atkd"`,
     );
   }
   const narrow = widths.slice(1).reduce((sum, width) => sum + width, 0);
@@ -98,7 +153,12 @@ function scheduleProblems({ epochs, schedule, techniques: { slowStart } }: Confi
   const late = schedule.kind === 'step' ? schedule.epochs.filter((epoch) => epoch >= epochs) : [];
   if (late.length > 0) {
     problems.push(
-      `schedule.epochs holds ${late.join(', ')}, not below epochs ${epochs}; accepted: 1 to ${epochs - 1}`,
+      `schedule.epochs holds ${late.join(', ')}, not below epochs ${epochs}; accepted: ${earlier(epochs)}`,
+    );
+  }
+  if (schedule.kind === 'constant' && schedule.coolDown > epochs) {
+    problems.push(
+      `schedule.coolDown ${schedule.coolDown} is above epochs ${epochs}; accepted: 0 to ${epochs}`,
     );
   }
   return problems;
@@ -219,8 +279,8 @@ function isNarrow({ name }: Config['encoder']): boolean {
  */
 function batchNormProblems(config: Config): string[] {
   const { batchSize, data, encoder, method } = config;
-  // Both views are one batch of SimCLR's network.
-  const images = method.kind === 'simclr' ? 2 * batchSize : batchSize;
+  const { viewsOfBatch, normalizesHeads } = traitsOf(method);
+  const images = viewsOfBatch * batchSize;
   if (images > 1) return [];
   const view = viewSize(config);
   const stages = (isNarrow(encoder) ? [1, 2, 3] : [1, 2, 3, 4]).map((stage) => `encoder.layer${stage}`);
@@ -235,9 +295,9 @@ function batchNormProblems(config: Config): string[] {
         `accepted: batchSize of at least 2, or ${key} of at least ${2 ** halvings.length + 1}`,
     );
   }
-  if (method.kind === 'moco-v3') {
+  if (normalizesHeads) {
     problems.push(
-      `batchSize ${batchSize} leaves batch norm one value per channel in the heads of moco-v3; accepted: at least 2`,
+      `batchSize ${batchSize} leaves batch norm one value per channel in the heads of ${method.kind}; accepted: at least 2`,
     );
   }
   return problems;

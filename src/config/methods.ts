@@ -19,6 +19,11 @@ export const methodSchema = z.discriminatedUnion('kind', [
     queueSize: positiveInteger.default(65536),
     /** Momentum of the key encoder. */
     keyMomentum: momentum.default(0.999),
+    /**
+     * Whether batch norm of the key encoder sees the images of a step in other micro-batches than that of the queries does
+     * (docs/method.md, micro-batches). `auto`: with several replicas, as MoCo does with several GPUs.
+     */
+    shuffleKeys: z.enum(['auto', 'on', 'off']).default('auto'),
     /** Dimension of the embedding that the loss sees. */
     dimension: positiveInteger.default(128),
     headInitialization,
@@ -70,3 +75,49 @@ export const methodSchema = z.discriminatedUnion('kind', [
 export type MethodConfig = z.infer<typeof methodSchema>;
 export type MethodName = MethodConfig['kind'];
 export type MethodOf<K extends MethodName> = Extract<MethodConfig, { kind: K }>;
+
+/** What the checks of a config know of a method beside its keys. */
+export interface MethodTraits<K extends MethodName = MethodName> {
+  /** Whether its head gives embeddings; class scores otherwise. */
+  readonly embeds: boolean;
+  /** Whether an image is told from other images of its step, and from nothing else. */
+  readonly contrastsStep: boolean;
+  /** Views of a micro-batch that are one batch of the network. */
+  readonly viewsOfBatch: 1 | 2;
+  /** Whether there are batch norms in its heads. */
+  readonly normalizesHeads: boolean;
+  /** Keys of its config that must name an ONNX file. */
+  readonly models: readonly (keyof MethodOf<K> & string)[];
+}
+
+const plain = {
+  embeds: true,
+  contrastsStep: false,
+  viewsOfBatch: 1,
+  normalizesHeads: false,
+  models: [],
+} as const;
+
+const traits: { readonly [K in MethodName]: MethodTraits<K> } = {
+  'moco-v2': plain,
+  'moco-v3': { ...plain, contrastsStep: true, normalizesHeads: true },
+  simclr: { ...plain, contrastsStep: true, viewsOfBatch: 2, normalizesHeads: true },
+  supervised: { ...plain, embeds: false },
+  seed: { ...plain, models: ['teacher'] },
+};
+
+export function traitsOf({ kind }: Pick<MethodConfig, 'kind'>): MethodTraits {
+  return traits[kind] as MethodTraits;
+}
+
+/** Whether the images of view 2 of a step are in another order than those of view 1 (`method.shuffleKeys`). */
+export function shufflesKeys(method: MethodConfig, replicas: number): boolean {
+  if (!('shuffleKeys' in method)) return false;
+  return method.shuffleKeys === 'auto' ? replicas > 1 : method.shuffleKeys === 'on';
+}
+
+/** The keys of a method that name ONNX files, and the paths. */
+export function modelPaths(method: MethodConfig): (readonly [key: string, path: string])[] {
+  const values = method as Readonly<Record<string, unknown>>;
+  return traitsOf(method).models.map((key) => [key, values[key] as string]);
+}

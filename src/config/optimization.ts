@@ -62,9 +62,30 @@ export const scheduleSchema = z.discriminatedUnion('kind', [
   }),
   /** `(1 - t) ** power`, t the share of the steps after warm-up. */
   z.strictObject({ kind: z.literal('polynomial'), ...rise, power: z.number().positive().default(1) }),
-  z.strictObject({ kind: z.literal('constant'), ...rise }),
+  z.strictObject({
+    kind: z.literal('constant'),
+    ...rise,
+    /** Epochs at the end in which the rate falls to 0; a run that is resumed may get them late, at any checkpoint. */
+    coolDown: z.int().min(0).default(0),
+    /** The fall, t its share that is over: `1-sqrt` is `1 - sqrt(t)` (Hägele et al., 2024), `linear` is `1 - t`. */
+    coolDownCurve: z.enum(['1-sqrt', 'linear']).default('1-sqrt'),
+  }),
 ]);
+
+/**
+ * Where a run went on with another schedule, for the last time (docs/operations.md): written by the run itself when it is
+ * resumed with other `epochs` or another `schedule`.
+ */
+export const continuedSchema = z.strictObject({
+  /** The first step of the schedule that holds now; 0: the run has the one it began with. */
+  step: z.int().min(0).default(0),
+  /** What the learning rate of that step would have been. */
+  learningRate: z.number().min(0).default(0),
+  /** Steps of warm-up in the plan that the run began with. */
+  warmupSteps: z.int().min(0).default(0),
+});
 
 export type OptimizerConfig = z.infer<typeof optimizerSchema>;
 export type OptimizerOf<K extends OptimizerConfig['kind']> = Extract<OptimizerConfig, { kind: K }>;
 export type ScheduleConfig = z.infer<typeof scheduleSchema>;
+export type Continued = z.infer<typeof continuedSchema>;

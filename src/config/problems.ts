@@ -88,8 +88,12 @@ function branchOf(node: SchemaNode, value: unknown): SchemaNode {
 
 /** What a schema accepts, in words: `an integer >= 1`, `"cifar", "imagenet"`, `a list of 3, each a number`. */
 function accepted(node: SchemaNode): string {
+  if (node.description !== undefined) return node.description;
   if (node.anyOf !== undefined) return node.anyOf.map(accepted).join(', or ');
   if (node.enum !== undefined) return node.enum.map((choice) => JSON.stringify(choice)).join(', ');
+  if (Array.isArray(node.type)) {
+    return (node.type as readonly string[]).map((type) => accepted({ type })).join(', or ');
+  }
   switch (node.type) {
     case 'integer':
       return ['an integer', bounds(integerBounds(node))].join(' ').trim();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { augmentationSchema } from './augmentation.js';
 import { methodSchema } from './methods.js';
-import { optimizerSchema, scheduleSchema } from './optimization.js';
+import { continuedSchema, optimizerSchema, scheduleSchema } from './optimization.js';
 import { techniquesSchema } from './techniques.js';
 
 const positiveInteger = z.int().positive();
@@ -18,6 +18,24 @@ export const encoderNames = [
   'resnet101',
 ] as const;
 
+/** What `monitor.criterion` may be. */
+export const monitorCriteria = ['mean', 'full'] as const;
+
+const validations = 'a share below 1, such as 5% or 0.05, or a number of images';
+/** A share below 1, as a number or in percent, or a number of images. */
+const validationSchema = z
+  .union([z.number(), z.string()])
+  .meta({ description: validations })
+  .transform((given, context) => {
+    const percent = typeof given === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(given)?.[1] : undefined;
+    // Read as a decimal: a division by 100 may give another number than the same share without a percent sign.
+    const value = typeof given === 'number' ? given : percent === undefined ? NaN : Number(`${percent}e-2`);
+    const isShare = value >= 0 && value < 1;
+    if (isShare || (typeof given === 'number' && Number.isSafeInteger(given) && given > 0)) return value;
+    context.addIssue({ code: 'custom', message: `must be ${validations}` });
+    return z.NEVER;
+  });
+
 /** Evaluation while training goes on; it changes nothing of training (docs/method.md, evaluation). */
 const monitorSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
@@ -27,7 +45,8 @@ const monitorSchema = z.discriminatedUnion('kind', [
     everyEpochs: positiveInteger.default(5),
     /**
      * Labelled images: the name of a data set, whose training images are the neighbours and whose test images are
-     * classified, or a folder with a folder a class, of which every fifth image is classified. Empty: data.source.
+     * classified, or a folder with a folder a class, of which every fifth image is classified. Empty: data.source; with
+     * data.validation the training images are the neighbours, and those held out are classified.
      */
     source: z.string().default(''),
     /** Images at most that are neighbours, and at most that are classified; 0 means all. */
@@ -35,8 +54,30 @@ const monitorSchema = z.discriminatedUnion('kind', [
     testLimit: z.int().min(0).default(1000),
     neighbours: positiveInteger.default(200),
     temperature: z.number().positive().default(0.1),
+    /** Whose top-1 accuracy says which measurement is better: the mean of all widths, or that of the full one. */
+    criterion: z.enum(monitorCriteria).default('mean'),
+    /**
+     * Measurements in a row without improvement after which training ends early; 0: it does not. Those of the slow
+     * start, before all widths train, do not count.
+     */
+    patience: z.int().min(0).default(0),
+    /** What an accuracy, a share, must rise by to be an improvement: 0.001 is a tenth of a point. */
+    minDelta: z.number().min(0).max(1).default(0),
   }),
 ]);
+
+const cifarStatistics = { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] };
+
+/** Where the mean or the deviation is the default, and channels are not three, as many general ones. */
+function withStatistics<
+  Data extends { readonly channels: number; readonly mean: number[]; readonly std: number[] },
+>(data: Data): Data {
+  const of = (key: 'mean' | 'std', general: number) =>
+    data[key] === cifarStatistics[key] && data.channels !== 3
+      ? new Array<number>(data.channels).fill(general)
+      : [...data[key]];
+  return { ...data, mean: of('mean', 0.5), std: of('std', 0.25) };
+}
 
 /**
  * The whole configuration of a run. Unknown keys are rejected; every default is a value here, so the
@@ -65,10 +106,20 @@ export const configSchema = z.strictObject({
     .prefault({}),
   data: z
     .strictObject({
-      /** `cifar10`, `mnist`, `fashion-mnist`, or the path of a folder of images. */
+      /** `cifar10`, `mnist`, `fashion-mnist`, the path of a folder, a list (`list.txt`), Parquet files, shards (`train-{000..146}.tar`) or a mix (`mix.json`) of images. */
       source: z.string().min(1).default('cifar10'),
       /** Use this many training images, chosen by the seed; 0 means all. */
       limit: z.int().min(0).default(0),
+      /**
+       * Images of the source that training never sees, by class where there are labels, chosen by the seed and their names: a
+       * share (`5%`, `0.05`) or a number of them; 0 means none. Evaluations of a folder without test images classify them.
+       */
+      validation: validationSchema.prefault(0),
+      /**
+       * Labels of a folder's images, a file: CSV of path and label, or JSON (src/data/README.md). Empty: the folders are the
+       * classes.
+       */
+      labels: z.string().default(''),
       /** Side of the square network input in pixels, in evaluation and in exported models. */
       imageSize: positiveInteger.default(32),
       /**
@@ -77,12 +128,43 @@ export const configSchema = z.strictObject({
        * 2019): 24 for 32 takes half the time.
        */
       viewSize: z.int().min(0).default(0),
-      mean: z.tuple([z.number(), z.number(), z.number()]).default([0.4914, 0.4822, 0.4465]),
+      /**
+       * Channels of images, views and exported models. 1: grey, RGB images become their luma. 3: RGB, grey images are
+       * repeated. Others: bands, of images that have just as many (TIFF; 2 and 4 also grey and RGB with transparency).
+       */
+      channels: positiveInteger.default(3),
+      /** Bits that are kept of a sample: of images of 16 bits, 8 keeps the upper ones. */
+      depth: z.literal([8, 16]).default(8),
+      /**
+       * Of each channel, of values scaled to 0 .. 1: `slimclr data info SOURCE --statistics` measures them. The defaults
+       * are CIFAR-10's; of other than three channels 0.5 and 0.25.
+       */
+      mean: z
+        .array(z.number())
+        .min(1)
+        .default(() => cifarStatistics.mean),
       std: z
-        .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
-        .default([0.247, 0.2435, 0.2616]),
+        .array(z.number().positive())
+        .min(1)
+        .default(() => cifarStatistics.std),
       /** Threads that decode and augment; under a CPU limit no more than it keeps busy. */
       workers: positiveInteger.default(1),
+    })
+    .transform(withStatistics)
+    .prefault({}),
+  /** What a run begins with instead of weights that are drawn from the seed (`pretrain --init`, `import`). */
+  init: z
+    .strictObject({
+      /**
+       * Weights of a run or of somebody else: what `slimclr import` reads. Empty: all are drawn. Checkpoints hold what has
+       * become of them, so that a run that is resumed does not read it again.
+       */
+      file: z.string().default(''),
+      /** SHA-256 of the file, hexadecimal; empty: any. A run has that of the file it read. */
+      sha256: z
+        .string()
+        .refine((text) => /^([0-9a-f]{64})?$/.test(text), 'must be a SHA-256 in hexadecimal, or empty')
+        .default(''),
     })
     .prefault({}),
   augmentation: augmentationSchema.prefault({}),
@@ -91,15 +173,21 @@ export const configSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({ kind: 'sgd' }),
   schedule: scheduleSchema.prefault({ kind: 'cosine' }),
   epochs: positiveInteger.default(200),
+  continued: continuedSchema.prefault({}),
   /** Images of one micro-batch: what one run of a graph sees, batch norm too. */
   batchSize: positiveInteger.default(256),
   /** Micro-batches of a step; its gradients are those of a batch of batchSize times accumulation images. */
   accumulation: positiveInteger.default(1),
   checkpoint: z
     .strictObject({
-      everyEpochs: positiveInteger.default(1),
+      /** One is written every so many epochs, steps and minutes, 0: not by them; and at the end, whatever ends it. */
+      everyEpochs: z.int().min(0).default(1),
+      everySteps: z.int().min(0).default(0),
+      everyMinutes: z.number().min(0).default(0),
       /** Checkpoints kept, newest first. */
       keep: positiveInteger.default(3),
+      /** Keep the best by the monitor as well, which is written whenever a measurement is the best so far. */
+      keepBest: z.boolean().default(true),
     })
     .prefault({}),
   monitor: monitorSchema.prefault({ kind: 'none' }),
@@ -178,9 +266,24 @@ export const configSchema = z.strictObject({
       threads: z.int().min(0).default(0),
       /**
        * Threads or, for `cuda`, devices that train at the same time: each runs an equal share of a step's micro-batches,
-       * whose number (`accumulation`) they divide. They change the numbers by rounding only.
+       * whose number (`accumulation`) they divide. They change the numbers by rounding only, and what batch norm of MoCo v2's
+       * keys sees (`method.shuffleKeys`).
        */
       replicas: positiveInteger.default(1),
+      /**
+       * `auto`: processes that mpirun, mpiexec or srun has started are one replica each, over MPI (docs/scale.md); `off`:
+       * each trains for itself.
+       */
+      mpi: z.enum(['auto', 'off']).default('auto'),
+      /** Path of the library of MPI, which has to fit the launcher; empty: the launcher's own, or one of the system. */
+      mpiLibrary: z.string().default(''),
+      /**
+       * Of ranks: seconds that a step waits for one of them before it is taken for lost and all end; 0: no limit. What rank 0
+       * does alone, such as its monitor, does not count.
+       */
+      stepTimeout: z.number().min(0).default(600),
+      /** How replicas send each other gradients: `bfloat16` halves what travels, and rounds (docs/scale.md). */
+      wire: z.enum(['float32', 'bfloat16']).default('float32'),
     })
     .prefault({}),
 });
@@ -193,6 +296,14 @@ export type EncoderName = (typeof encoderNames)[number];
 /** Side of the views that training sees, in pixels. */
 export function viewSize({ data }: Pick<Config, 'data'>): number {
   return data.viewSize === 0 ? data.imageSize : data.viewSize;
+}
+
+/** What images are decoded to. */
+export function pixelFormat({ data: { channels, depth } }: Pick<Config, 'data'>): {
+  readonly channels: number;
+  readonly depth: 8 | 16;
+} {
+  return { channels, depth };
 }
 
 /** The target that training graphs are lowered for. */

@@ -3,7 +3,10 @@ import { configSchema } from './schema.js';
 
 /** The part of JSON Schema that the config's schema uses. */
 export interface SchemaNode {
-  readonly type?: string;
+  /** Of a value of several types, all of them. */
+  readonly type?: string | readonly string[];
+  /** What is accepted, in words, where types do not tell. */
+  readonly description?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly default?: unknown;

@@ -1,10 +1,15 @@
 import { basename, resolve } from 'node:path';
+import { modelPaths } from '../config/methods.js';
 import type { Config } from '../config/schema.js';
 import { datasetNames } from './dataset.js';
+import { foreignSource } from './shards/shardNames.js';
 
-/** A folder of images as an absolute path, which means the same in any working directory; the name of a data set as it is. */
+/**
+ * A folder of images as an absolute path, which means the same in any working directory; the name of a data set, and
+ * what is going to be refused, as it is.
+ */
 export function absoluteSource(source: string): string {
-  return datasetNames.includes(source) ? source : resolve(source);
+  return datasetNames.includes(source) || foreignSource(source) !== null ? source : resolve(source);
 }
 
 /** The path of an interpreter as an absolute one; a name, which is looked for in PATH, as it is. */
@@ -13,15 +18,23 @@ function absoluteProgram(program: string): string {
 }
 
 /**
- * The config as a run keeps it: with absolute paths of image folders, of a SEED teacher, of an interpreter and of
- * a library, which mean the same in any working directory.
+ * The config as a run keeps it: with absolute paths of image folders, of labels, of a method's models, of initial weights, of an
+ * interpreter and of a library, which mean the same in any working directory.
  */
 export function withAbsolutePaths(config: Config): Config {
-  const { data, method, monitor, runtime } = config;
+  const { data, init, method, monitor, runtime } = config;
   return {
     ...config,
-    data: { ...data, source: absoluteSource(data.source) },
-    ...(method.kind === 'seed' && { method: { ...method, teacher: resolve(method.teacher) } }),
+    data: {
+      ...data,
+      source: absoluteSource(data.source),
+      labels: data.labels === '' ? '' : resolve(data.labels),
+    },
+    init: { ...init, file: init.file === '' ? '' : resolve(init.file) },
+    method: {
+      ...method,
+      ...Object.fromEntries(modelPaths(method).map(([key, path]) => [key, resolve(path)])),
+    },
     runtime: {
       ...runtime,
       python: absoluteProgram(runtime.python),

@@ -36,7 +36,8 @@ export function axisFilter(
     const center = (from + i + 0.5) * scale;
     // Inputs whose centres lie inside the triangle.
     const low = Math.max(0, Math.floor(center - support + 0.5));
-    const high = Math.min(length, Math.floor(center + support + 0.5));
+    // Where one lies on the edge of the triangle, rounding may find one more than there is room for, of weight 0.
+    const high = Math.min(length, low + stride, Math.floor(center + support + 0.5));
     const output = reverse ? count - 1 - i : i;
     const base = output * stride;
     let sum = 0;

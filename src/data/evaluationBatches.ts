@@ -11,7 +11,7 @@ export interface EvaluationBatchOptions {
 }
 
 export interface EvaluationBatch {
-  /** [count, 3, S, S] */
+  /** [count, C, S, S] */
   readonly images: Float32Array;
   /** Index of the first image. */
   readonly start: number;
@@ -25,7 +25,7 @@ export async function* evaluationBatches(
   { imageSize, mean, std, batchSize }: EvaluationBatchOptions,
 ): AsyncGenerator<EvaluationBatch, void, undefined> {
   const transform = new ImageTransform(imageSize, mean, std);
-  const inputSize = 3 * imageSize * imageSize;
+  const inputSize = mean.length * imageSize * imageSize;
   for (let start = 0; start < source.length; start += batchSize) {
     const count = Math.min(batchSize, source.length - start);
     const images = new Float32Array(count * inputSize);

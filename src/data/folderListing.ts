@@ -30,7 +30,7 @@ const systemFolders: ReadonlySet<string> = new Set([
   ...['$recycle.bin', 'recycler', 'recycled', 'system volume information', 'lost+found', '.trash-1000'],
 ]);
 
-/** What a folder holds beside its images. */
+/** What a folder, or shards, hold beside their images. */
 export interface IgnoredFiles {
   /** Files that are images by their extension, of those that are not decoded: `.bmp` and how many. */
   readonly extensions: ReadonlyMap<string, number>;
@@ -38,6 +38,8 @@ export interface IgnoredFiles {
   readonly folders: ReadonlyMap<string, number>;
   /** Files that are images by their extension, and have names that begin with a dot. */
   readonly hidden: number;
+  /** Of shards: files that are neither an image nor its class, by extension: `.json` and how many. */
+  readonly others?: ReadonlyMap<string, number>;
 }
 
 export interface FolderListing {

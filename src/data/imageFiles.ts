@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { readHeader, type ImageHeader } from './imageHeader.js';
+import { rgb8, type PixelFormat } from './rawImage.js';
 
 /** What is known of an image file after it was opened once. */
 export interface ImageFile {
@@ -35,11 +36,16 @@ const chunk = Buffer.allocUnsafe(2 ** 20);
 /**
  * Opens a file, checks its header and hashes its content, synchronously: for many small files that takes a fifth of the
  * time.
- * @throws Error for what is no file, cannot be read or is not decoded.
+ * @throws Error for what is no file, cannot be read or is not decoded to `pixels`.
  */
-export function inspectImageFile(root: string, path: string, budget: number): ImageFile {
+export function inspectImageFile(
+  root: string,
+  path: string,
+  budget: number,
+  pixels: PixelFormat = rgb8,
+): ImageFile {
   // Opening a pipe would wait for its other end.
-  const file = openSync(join(root, path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const file = openSync(resolve(root, path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const status = fstatSync(file, { bigint: true });
     if (!status.isFile()) throw new Error('is no file');
@@ -47,10 +53,12 @@ export function inspectImageFile(root: string, path: string, budget: number): Im
     const readAt = (offset: number, length: number, into = Buffer.allocUnsafe(length)) =>
       into.subarray(0, readSync(file, into, 0, length, offset));
     const head = readAt(0, Math.min(size, sampleBytes), chunk);
-    const header = readHeader((offset, length) =>
-      offset + length <= head.length || head.length === size
-        ? head.subarray(offset, offset + length)
-        : readAt(offset, length),
+    const header = readHeader(
+      (offset, length) =>
+        offset + length <= head.length || head.length === size
+          ? head.subarray(offset, offset + length)
+          : readAt(offset, length),
+      pixels,
     );
     const hash = createHash('sha256');
     if (size <= budget) {

@@ -1,12 +1,10 @@
-import { readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import { reasonOf, SlimclrError, UsageError } from '../errors.js';
+import { realpath } from 'node:fs/promises';
+import { UsageError } from '../errors.js';
 import { imageExtensions, listFolder, type FolderListing, type IgnoredFiles } from './folderListing.js';
 import { hashLines } from './hashLines.js';
-import { decodeWithSharp } from './imageDecoder.js';
 import { contentBudget } from './imageFiles.js';
-import type { RawImage, ReadOptions, SkippedFile } from './imageStore.js';
-import { decodeOrdinaryJpeg } from './jpeg.js';
+import type { SkippedFile } from './imageStore.js';
+import { rgb8, type PixelFormat } from './rawImage.js';
 import { scanFiles, type Inspection } from './scanFiles.js';
 import { selectionOrder } from './selection.js';
 import { throttled } from './throttled.js';
@@ -14,24 +12,37 @@ import { throttled } from './throttled.js';
 /** Begins the fingerprints of folders that are made of the images' content. */
 const contentMark = '2-';
 
+/** A fingerprint that is made of lines that tell of the images' content. */
+export function contentFingerprint(lines: Iterable<string>): string {
+  return `${contentMark}${hashLines(lines)}`;
+}
+
 /** Whether a folder's fingerprint is made of its images' content; those of earlier versions are of names and sizes. */
 export function isOfContent(fingerprint: string): boolean {
   return fingerprint.startsWith(contentMark);
 }
 
-export interface ImageFolder {
-  readonly root: string;
-  /** Paths relative to `root` with forward slashes, sorted by code unit. */
+/** Files that are opened and in use. */
+export interface OpenedFiles {
+  /** Paths, relative to where they come from, in the order in which they were listed. */
   readonly files: readonly string[];
-  /** First path component of each file as an index into `classes`; null when a file lies in `root` itself. */
-  readonly labels: Int32Array | null;
-  readonly classes: readonly string[] | null;
+  /** Where each of them stands among those that were listed, and where those do that cannot be used. */
+  readonly chosen: Uint32Array;
+  readonly refused: readonly number[];
   /** `ImageSource.fingerprint`, `.earlierFingerprint` and `.identity`. */
   readonly fingerprint: string;
   readonly earlierFingerprint: string | null;
   readonly identity: string;
   /** Files that look like images by name and are none that can be used. */
   readonly skipped: SkippedFile[];
+}
+
+/** Its files are sorted by code unit. */
+export interface ImageFolder extends OpenedFiles {
+  readonly root: string;
+  /** First path component of each file as an index into `classes`; null when a file lies in `root` itself. */
+  readonly labels: Int32Array | null;
+  readonly classes: readonly string[] | null;
   readonly ignored: IgnoredFiles;
 }
 
@@ -39,6 +50,8 @@ export interface FolderOptions {
   /** At most this many images, chosen by the seed; 0, the default, means all. */
   readonly limit?: number;
   readonly seed?: number;
+  /** What the images are going to be decoded to; default `rgb8`. */
+  readonly pixels?: PixelFormat;
   /** Told how far it is, about twice a second. */
   readonly onProgress?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -53,28 +66,47 @@ export interface FolderOptions {
  * @throws UsageError when `root` is not a folder or holds no readable image.
  */
 export async function openImageFolder(root: string, options: FolderOptions = {}): Promise<ImageFolder> {
-  const { limit = 0, seed = 0, signal } = options;
   const progress = throttled(options.onProgress);
   const listing = await listFolder(root, {
     onFolder: (found) => progress(() => `looking for images in ${root}: ${found} found`),
-    signal,
+    signal: options.signal,
   });
   const { files: listed, ignored } = listing;
   if (listed.length + listing.skipped.length === 0) throw noImages(root, listing);
+  const opened = await openFiles(root, listing, options);
+  const isRefused = new Set(opened.refused);
+  const usable = listed.filter((_, index) => !isRefused.has(index));
+  return { root, ...opened, ...labelsOf(opened.files, usable), ignored };
+}
 
+type UsedFile = Extract<Inspection, { reason: null }>;
+
+/**
+ * Choose among files, paths relative to `root` or absolute ones, as `openImageFolder` does, and open them. `from` is what
+ * messages say they are of; default: `root`.
+ * @throws UsageError when none can be used.
+ */
+export async function openFiles(
+  root: string,
+  listing: Pick<FolderListing, 'files' | 'skipped'>,
+  { from = root, ...options }: FolderOptions & { readonly from?: string },
+): Promise<OpenedFiles> {
+  const { limit = 0, seed = 0, pixels = rgb8, signal } = options;
+  const progress = throttled(options.onProgress);
+  const { files: listed } = listing;
   const order = selectionOrder(listed.length, limit, seed);
   const wanted = limit === 0 ? listed.length : Math.min(limit, listed.length);
   const budget = contentBudget(wanted);
-  const used = new Map<number, Extract<Inspection, { reason: null }>>();
+  const used = new Map<number, UsedFile>();
   const refused = new Map<number, string>();
   for (let next = 0; used.size < wanted && next < order.length;) {
     const candidates = order.subarray(next, next + wanted - used.size);
     next += candidates.length;
     const before = used.size + refused.size;
     const onFiles = (done: number) =>
-      progress(() => `opening images of ${root}: ${before + done} of ${wanted + refused.size}`);
+      progress(() => `opening images of ${from}: ${before + done} of ${wanted + refused.size}`);
     const paths = Array.from(candidates, (index) => listed[index]!);
-    const inspections = await scanFiles(root, paths, budget, { onFiles, signal });
+    const inspections = await scanFiles(root, paths, { budget, pixels }, { onFiles, signal });
     for (const [i, inspection] of inspections.entries()) {
       if (inspection.reason === null) used.set(candidates[i]!, inspection);
       else refused.set(candidates[i]!, inspection.reason);
@@ -87,73 +119,57 @@ export async function openImageFolder(root: string, options: FolderOptions = {})
   if (used.size === 0) {
     const { path, reason } = skipped[0]!;
     throw new UsageError(
-      `no readable image in ${root}: ${skipped.length} skipped, the first ${path} (${reason})`,
+      `no readable image in ${from}: ${skipped.length} skipped, the first ${path} (${reason})`,
     );
   }
 
   const chosen = Uint32Array.from(used.keys()).sort();
   const files = Array.from(chosen, (index) => listed[index]!);
-  const facts = Array.from(chosen, (index) => used.get(index)!);
-  const fingerprint = `${contentMark}${hashLines(files.map((file, i) => `${file}\0${facts[i]!.size}\0${facts[i]!.digest}`))}`;
-  const stamped = files.flatMap((file, i) =>
-    facts[i]!.stamp === null ? [] : [`${file}\0${facts[i]!.stamp}`],
-  );
-  const sizes = files.map((file, i) => `${file}\0${facts[i]!.size}`);
+  const lines = function* (line: (fact: UsedFile) => string | null): Generator<string> {
+    for (const index of chosen) {
+      const told = line(used.get(index)!);
+      if (told !== null) yield `${listed[index]!}\0${told}`;
+    }
+  };
+  const fingerprint = contentFingerprint(lines(({ size, digest }) => `${size}\0${digest}`));
+  const isStamped = chosen.some((index) => used.get(index)!.stamp !== null);
   return {
-    root,
     files,
-    ...labelsOf(
-      files,
-      listed.filter((_, index) => !refused.has(index)),
-    ),
+    chosen,
+    refused: [...refused.keys()],
     fingerprint,
     // The last line told the choice of a limit.
-    earlierFingerprint: wanted === listed.length ? hashLines([...sizes, '']) : null,
-    identity: stamped.length === 0 ? fingerprint : hashLines([fingerprint, await realpath(root), ...stamped]),
+    earlierFingerprint:
+      wanted === listed.length
+        ? hashLines(
+            joined(
+              lines(({ size }) => `${size}`),
+              [''],
+            ),
+          )
+        : null,
+    identity: isStamped
+      ? hashLines(
+          joined(
+            [fingerprint, await realpath(root)],
+            lines(({ stamp }) => stamp),
+          ),
+        )
+      : fingerprint,
     skipped,
-    ignored,
   };
 }
 
-/**
- * Decode image `index` and call `use` with it. A file that fails is reported to `onUnreadable` and replaced by the next one of the
- * same class (cyclically), so one bad file does not end a long run and the result is the same every time.
- * @throws SlimclrError when no file of the class can be decoded.
- */
-export async function useFolderImage<T>(
-  folder: Pick<ImageFolder, 'root' | 'files' | 'labels'>,
-  index: number,
-  { onUnreadable, memory }: ReadOptions,
-  use: (image: RawImage) => T,
-): Promise<T> {
-  const { root, files, labels } = folder;
-  let lastError: unknown;
-  for (let offset = 0; offset < files.length; offset++) {
-    const candidate = (index + offset) % files.length;
-    if (labels && labels[candidate] !== labels[index]) continue;
-    const path = files[candidate]!;
-    let image: RawImage;
-    try {
-      const file = await readFile(join(root, path));
-      image = decodeOrdinaryJpeg(file, memory) ?? (await decodeWithSharp(file));
-    } catch (error) {
-      lastError = error;
-      onUnreadable({ path, reason: reasonOf(error) });
-      continue;
-    }
-    // Nothing may be awaited since decoding: another file could be decoded into the same memory meanwhile.
-    return use(image);
-  }
-  throw new SlimclrError(`no image in ${root} can stand in for ${files[index]}: ${reasonOf(lastError)}`, {
-    cause: lastError,
-  });
+function* joined(...parts: readonly Iterable<string>[]): Generator<string> {
+  for (const part of parts) yield* part;
 }
 
 /** What is passed over in a folder, in one line; null when nothing is. */
-export function describeIgnored({ extensions, folders, hidden }: IgnoredFiles): string | null {
+export function describeIgnored({ extensions, folders, hidden, others }: IgnoredFiles): string | null {
   const parts: string[] = [];
   if (extensions.size > 0) parts.push(`images of formats that are not decoded (${listCounts(extensions)})`);
   if (folders.size > 0) parts.push(`system folders (${listCounts(folders)})`);
+  if (others && others.size > 0) parts.push(`other files of samples (${listCounts(others)})`);
   if (hidden > 0) parts.push(`hidden images (${hidden})`);
   return parts.length === 0 ? null : parts.join(', ');
 }

@@ -1,3 +1,7 @@
+import { counted } from '../counted.js';
+import { isColour, rgb8, type PixelFormat } from './rawImage.js';
+import { tiffHeader } from './tiffHeader.js';
+
 /** Kinds of files that are decoded, by content. */
 export type ImageFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif';
 
@@ -5,6 +9,10 @@ export interface ImageHeader {
   readonly kind: ImageFormat;
   /** Bits of a sample; 8 where the format has no others. */
   readonly bits: number;
+  /** With transparency; null when only a decoder can tell. */
+  readonly channels: number | null;
+  /** Whether they are no grey, RGB or CMYK, with or without transparency, but bands: of a TIFF. */
+  readonly isBanded: boolean;
 }
 
 /** Bytes of a file from `offset` on: `length` of them, fewer at its end. */
@@ -14,23 +22,51 @@ export type ReadAt = (offset: number, length: number) => Buffer;
 export const maxPixels = 0x3fff * 0x3fff;
 
 /**
- * What the first bytes say of an image: 8 or 16 bits a sample, unsigned, of a size that can be decoded. Null when only a
- * decoder can tell (AVIF, unusual JPEG and GIF).
+ * What the first bytes say of an image: 8 or 16 bits a sample, unsigned, of a size and with channels that can be decoded
+ * to `pixels`. Null when only a decoder can tell (AVIF, unusual JPEG and GIF).
  * @throws RangeError that ends the sentence "the file ..." for what is not decoded.
  */
-export function readHeader(read: ReadAt): ImageHeader | null {
+export function readHeader(read: ReadAt, pixels: PixelFormat = rgb8): ImageHeader | null {
   const head = read(0, 64);
   const kind = kindOf(head);
-  if (kind === 'png') return pngHeader(head);
-  if (kind === 'gif') return sized('gif', head.readUInt16LE(6), head.readUInt16LE(8));
-  if (kind === 'webp') return webpHeader(head);
-  if (kind === 'jpeg') return jpegHeader(read);
-  if (kind === 'tiff') return tiffHeader(read);
-  return null;
+  const header = kind === 'avif' ? null : readers[kind](read, head, pixels);
+  if (header) checkChannels(header, pixels);
+  return header;
+}
+
+type Reader = (read: ReadAt, head: Buffer, pixels: PixelFormat) => ImageHeader | null;
+
+const readers: Readonly<Record<Exclude<ImageFormat, 'avif'>, Reader>> = {
+  png: (read, head, pixels) => pngHeader(read, head, pixels),
+  gif: (_, head) => sized('gif', head.readUInt16LE(6), head.readUInt16LE(8)),
+  webp: (_, head) => webpHeader(head),
+  jpeg: (read) => jpegHeader(read),
+  tiff: (read, _, pixels) => {
+    const header = tiffHeader(read, !isColour(pixels));
+    return header && sized('tiff', header.width, header.height, header);
+  },
+};
+
+/**
+ * Grey and RGB become each other; bands are as many as are asked for.
+ * @throws RangeError that ends the sentence "the file ...".
+ */
+export function checkChannels(
+  { channels, isBanded }: Pick<ImageHeader, 'channels' | 'isBanded'>,
+  { channels: wanted }: PixelFormat,
+): void {
+  if (channels === null || channels === wanted) return;
+  if (!isColour({ channels: wanted })) {
+    throw new RangeError(`has ${counted(channels, 'channel')}; accepted: ${wanted}, as data.channels says`);
+  }
+  if (isBanded) {
+    throw new RangeError(
+      `has ${channels} channels; accepted: grey or RGB, with or without transparency, or data.channels ${channels}`,
+    );
+  }
 }
 
 const accepted = 'accepted: JPEG, PNG, WebP, GIF, AVIF or TIFF';
-const acceptedSamples = 'accepted: 8 or 16 bits, unsigned';
 
 /** First bytes (latin-1, from an offset) of files that are often named like images, or are some of another kind. */
 const foreign: readonly (readonly [name: string, offset: number, ...starts: (string | RegExp)[]])[] = [
@@ -72,32 +108,63 @@ function complete(kind: ImageFormat, head: Buffer, bytes: number): ImageFormat {
 }
 
 /** Null for a size of 0, which some decoders take from elsewhere. */
-function sized(kind: ImageFormat, width: number, height: number, bits = 8): ImageHeader | null {
+function sized(
+  kind: ImageFormat,
+  width: number,
+  height: number,
+  { bits = 8, channels = 3, isBanded = false }: Partial<ImageHeader> = {},
+): ImageHeader | null {
   if (width === 0 || height === 0) return null;
   if (width * height > maxPixels) {
     throw new RangeError(`has ${width} x ${height} pixels; accepted: at most ${maxPixels}`);
   }
-  return { kind, bits };
+  return { kind, bits, channels, isBanded };
 }
 
-function pngHeader(head: Buffer): ImageHeader | null {
-  return sized('png', head.readUInt32BE(16), head.readUInt32BE(20), head[24]);
+/** Channels of the colour types: grey, RGB, palette, grey and RGB with transparency. */
+const pngChannels: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 3, 4: 2, 6: 4 };
+
+/** Of a palette and of a transparent colour, channels count where they are bands. */
+function pngHeader(read: ReadAt, head: Buffer, pixels: PixelFormat): ImageHeader | null {
+  const [bits, opaque] = [head[24]!, pngChannels[head[25]!] ?? null];
+  const isClear = (opaque === 1 || opaque === 3) && !isColour(pixels) && hasTransparency(read);
+  const channels = isClear ? opaque + 1 : opaque;
+  return sized('png', head.readUInt32BE(16), head.readUInt32BE(20), { bits, channels });
+}
+
+/** Whether a PNG has a chunk tRNS, which stands before the pixels. */
+function hasTransparency(read: ReadAt): boolean {
+  for (let at = 8; ;) {
+    const chunk = read(at, 8);
+    if (chunk.length < 8) throw new RangeError('ends within its PNG header');
+    const kind = chunk.toString('latin1', 4);
+    if (kind === 'tRNS' || kind === 'IDAT' || kind === 'IEND') return kind === 'tRNS';
+    at += 12 + chunk.readUInt32BE(0);
+  }
 }
 
 /** Containers of a lossy, a lossless and an extended file. */
 function webpHeader(head: Buffer): ImageHeader | null {
   const chunk = head.toString('latin1', 12, 16);
-  if (chunk === 'VP8X') return sized('webp', 1 + head.readUIntLE(24, 3), 1 + head.readUIntLE(27, 3));
+  const withAlpha = (has: boolean) => ({ channels: has ? 4 : 3 });
+  if (chunk === 'VP8X') {
+    return sized(
+      'webp',
+      1 + head.readUIntLE(24, 3),
+      1 + head.readUIntLE(27, 3),
+      withAlpha((head[20]! & 0x10) !== 0),
+    );
+  }
   if (chunk === 'VP8 ') return sized('webp', head.readUInt16LE(26) & 0x3fff, head.readUInt16LE(28) & 0x3fff);
   if (chunk !== 'VP8L') return null;
   const bits = head.readUInt32LE(21);
-  return sized('webp', 1 + (bits & 0x3fff), 1 + ((bits >>> 14) & 0x3fff));
+  return sized('webp', 1 + (bits & 0x3fff), 1 + ((bits >>> 14) & 0x3fff), withAlpha((bits >>> 28) % 2 === 1));
 }
 
 /** Follows the segments to the frame header (ITU-T T.81, B.2.2). */
 function jpegHeader(read: ReadAt): ImageHeader | null {
   for (let at = 2; ;) {
-    const segment = read(at, 9);
+    const segment = read(at, 10);
     if (segment.length < 9) throw new RangeError('ends within its JPEG header');
     const code = segment[1]!;
     // Fill bytes and markers without a segment are left to the decoder.
@@ -106,86 +173,12 @@ function jpegHeader(read: ReadAt): ImageHeader | null {
     if (isFrame) {
       const bits = segment[4]!;
       if (bits !== 8) throw new RangeError(`has samples of ${bits} bits; accepted: JPEG of 8`);
-      return sized('jpeg', segment.readUInt16BE(7), segment.readUInt16BE(5));
+      return sized('jpeg', segment.readUInt16BE(7), segment.readUInt16BE(5), {
+        channels: segment[9] === 1 ? 1 : 3,
+      });
     }
     const length = segment.readUInt16BE(2);
     if (code === 0xda || length < 2) return null;
     at += 2 + length;
   }
-}
-
-/** Tags of TIFF 6.0, and the values of PhotometricInterpretation, Compression and SampleFormat. */
-const tags = {
-  width: 256,
-  height: 257,
-  bits: 258,
-  compression: 259,
-  photometric: 262,
-  samples: 277,
-  format: 339,
-};
-const colours = { white: 0, black: 1, rgb: 2, palette: 3, separated: 5, luma: 6, lab: 8 };
-const jpegCompressions = [6, 7];
-const photometricNames: Record<number, string> = {
-  6: 'YCbCr without JPEG compression',
-  32803: 'a raw sensor',
-  34892: 'a raw sensor',
-};
-const unsigned = 1;
-const unspecified = 4;
-const formatNames: Record<number, string> = { 2: 'signed integers', 3: 'floating point' };
-
-/** Bytes of a value, by field type: BYTE, SHORT, LONG and LONG8; other types do not occur in these tags. */
-const typeBytes: Record<number, number> = { 1: 1, 3: 2, 4: 4, 16: 8 };
-
-/** Reads the first directory. */
-function tiffHeader(read: ReadAt): ImageHeader | null {
-  const head = read(0, 16);
-  const littleEndian = head[0] === 0x49;
-  const isBig = head[littleEndian ? 2 : 3] === 43;
-  const number = (from: Buffer, offset: number, bytes: number): number => {
-    if (offset + bytes > from.length) throw new RangeError('ends within its TIFF header');
-    if (bytes === 8) {
-      return Number(littleEndian ? from.readBigUInt64LE(offset) : from.readBigUInt64BE(offset));
-    }
-    return littleEndian ? from.readUIntLE(offset, bytes) : from.readUIntBE(offset, bytes);
-  };
-  const [pointer, entry, countBytes] = isBig ? [8, 20, 8] : [4, 12, 2];
-  const directory = number(head, isBig ? 8 : 4, pointer);
-  const count = number(read(directory, countBytes), 0, countBytes);
-  const entries = read(directory + countBytes, Math.min(count, 512) * entry);
-  const fields = new Map<number, number[]>();
-  for (let at = 0; at + entry <= entries.length; at += entry) {
-    const bytes = typeBytes[number(entries, at + 2, 2)];
-    const values = number(entries, at + 4, pointer);
-    if (bytes === undefined || values > 64) continue;
-    const inPlace = values * bytes <= pointer;
-    const start = at + 4 + pointer;
-    const from = inPlace ? entries : read(number(entries, start, pointer), values * bytes);
-    fields.set(
-      number(entries, at, 2),
-      Array.from({ length: values }, (_, i) => number(from, (inPlace ? start : 0) + i * bytes, bytes)),
-    );
-  }
-  const first = (tag: number, fallback: number) => fields.get(tag)?.[0] ?? fallback;
-  const bits = first(tags.bits, 1);
-  const format = first(tags.format, unsigned);
-  const samples = first(tags.samples, 1);
-  if (format === unspecified) return null;
-  const isMixed = [tags.bits, tags.format].some((tag) => new Set(fields.get(tag)).size > 1);
-  if (isMixed || format !== unsigned || ![1, 2, 4, 8, 16].includes(bits)) {
-    const what = isMixed ? 'different kinds' : `${bits} bits, ${formatNames[format] ?? 'unsigned'}`;
-    throw new RangeError(`has samples of ${what}; ${acceptedSamples}`);
-  }
-  const photometric = first(tags.photometric, colours.black);
-  // NOTE: libvips converts YCbCr where libjpeg does it, and takes it for RGB elsewhere.
-  const isUnconverted =
-    photometric === colours.luma && !jpegCompressions.includes(first(tags.compression, 1));
-  if (isUnconverted || !Object.values(colours).includes(photometric)) {
-    const name = photometricNames[photometric] ?? `kind ${photometric}`;
-    throw new RangeError(`has colours of ${name}; accepted: grey, RGB, palette, CMYK or Lab`);
-  }
-  const most = photometric === colours.separated ? 5 : 4;
-  if (samples > most) throw new RangeError(`has ${samples} channels; accepted: at most ${most}`);
-  return sized('tiff', first(tags.width, 0), first(tags.height, 0), bits);
 }

@@ -15,7 +15,7 @@ export function decodeOrdinaryJpeg(
   if (!size) return null;
   const { width, height } = size;
   const data = memory(width, height);
-  return decodeInto(data, width, height, file) ? { width, height, data } : null;
+  return decodeInto(data, width, height, file) ? { width, height, channels: 3, data } : null;
 }
 
 /** Second byte of the markers of ITU-T T.81, table B.1, and of the application segments that matter here. */

@@ -2,32 +2,30 @@ import { Worker } from 'node:worker_threads';
 import type { ViewAugmentation } from '../config/augmentation.js';
 import { SlimclrError } from '../errors.js';
 import { threadsWithin } from '../limits.js';
-import { Random } from '../random.js';
-import type { Job, Reply, WorkerSetup } from './loaderWorker.js';
+import { BatchOrder, type BatchGroup, type BatchOrderOptions } from './batchOrder.js';
+import type { Job, Reply, Views, WorkerSetup } from './loaderWorker.js';
 import { openSource, type ImageSource, type SkippedFile } from './source.js';
 import type { ChannelStatistics } from './transform.js';
-
-type Views = Job['views'];
 
 /** Two augmented views of each of N images. */
 export interface ViewBatch {
   readonly epoch: number;
   readonly step: number;
-  /** [N], indices of the images in the source. */
+  /** [N], indices in the source of the images of view 1. */
   readonly indices: Uint32Array;
-  /** [N], class indices of the images; null where the source has no labels. */
+  /** [N], where the images of view 2 stand among those of view 1 of the step; null where they are the same. */
+  readonly shuffled: Uint32Array | null;
+  /** [N], class indices of the images of view 1; null where the source has no labels. */
   readonly labels: Int32Array | null;
   /**
-   * [N, 3, S, S] each, in shared memory: to transfer ordinary buffers would count as allocation on this side,
+   * [N, C, S, S] each, in shared memory: to transfer ordinary buffers would count as allocation on this side,
    * and start a collection of the whole heap every other batch.
    */
   readonly views: Views;
 }
 
 /** How batches are made of the images of a source. */
-export interface BatchOptions {
-  readonly seed: number;
-  readonly batchSize: number;
+export interface BatchOptions extends BatchOrderOptions {
   /** S, side of a view in pixels. */
   readonly imageSize: number;
   readonly mean: ChannelStatistics;
@@ -54,10 +52,15 @@ export interface LoaderOptions extends BatchOptions {
 interface Request {
   readonly epoch: number;
   readonly step: number;
-  readonly indices: Uint32Array;
-  readonly views: Views;
-  readonly resolve: (batch: ViewBatch) => void;
+  readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+}
+
+/** A batch asked for or prepared ahead. */
+interface Ahead {
+  /** Number of the first batch of its group. */
+  readonly group: number;
+  readonly batch: Promise<ViewBatch>;
 }
 
 interface Lane {
@@ -86,9 +89,9 @@ export class ViewLoader {
   readonly #prefetch: number;
   readonly #lanes: readonly Lane[];
   readonly #skipped: Map<string, SkippedFile>;
-  /** Batches asked for or prepared ahead, by number since the beginning of training. */
-  readonly #ahead = new Map<number, Promise<ViewBatch>>();
-  readonly #orders = new Map<number, Uint32Array>();
+  readonly #order: BatchOrder;
+  /** By number since the beginning of training. */
+  readonly #ahead = new Map<number, Ahead>();
   readonly #free: Views[] = [];
   readonly #recycled = new WeakSet<ViewBatch>();
   #nextId = 0;
@@ -106,7 +109,8 @@ export class ViewLoader {
   /** Starts the workers on the images of `source`. */
   constructor(source: ImageSource, options: BatchOptions) {
     this.length = source.length;
-    this.stepsPerEpoch = Math.floor(source.length / options.batchSize);
+    this.#order = new BatchOrder(source.length, { ...options, weights: source.weights });
+    this.stepsPerEpoch = this.#order.batchesPerEpoch;
     this.fingerprint = source.fingerprint;
     this.earlierFingerprint = source.earlierFingerprint;
     this.classes = source.classes;
@@ -114,8 +118,10 @@ export class ViewLoader {
     this.#options = options;
     this.#prefetch = options.prefetch ?? options.workers;
     this.#skipped = new Map(source.skipped.map((file) => [file.path, file]));
-    const { seed, imageSize, mean, std, augmentations } = options;
-    const setup: WorkerSetup = { store: source.store, seed, imageSize, mean, std, augmentations };
+    const { seed, batchSize, imageSize, mean, std, augmentations } = options;
+    const setup: WorkerSetup = {
+      ...{ store: source.store, seed, batchSize, imageSize, mean, std, augmentations },
+    };
     this.#lanes = Array.from({ length: threadsWithin(options.workers) }, () => this.#startLane(setup));
   }
 
@@ -134,18 +140,16 @@ export class ViewLoader {
       throw new RangeError(`step ${step} of an epoch of ${this.stepsPerEpoch} steps`);
     }
     const number = epoch * this.stepsPerEpoch + step;
-    const end = number + this.#prefetch;
-    for (const [other, promise] of this.#ahead) {
-      if (other >= number && other <= end) continue;
-      this.#ahead.delete(other);
-      promise.then((batch) => this.recycle(batch)).catch(() => {});
+    const numbers = [number];
+    for (let i = 0; i < this.#prefetch; i++) numbers.push(this.#order.after(numbers[i]!));
+    const groups = new Set(numbers.map((wanted) => this.#order.groupOf(wanted)));
+    for (const [other, { group }] of this.#ahead) {
+      if (other < number || !groups.has(group)) this.#drop(other);
     }
-    for (let n = number; n <= end; n++) {
-      if (!this.#ahead.has(n)) this.#ahead.set(n, this.#request(n));
-    }
-    const promise = this.#ahead.get(number)!;
+    for (const wanted of numbers) if (!this.#ahead.has(wanted)) this.#request(this.#order.groupOf(wanted));
+    const { batch } = this.#ahead.get(number)!;
     this.#ahead.delete(number);
-    return promise;
+    return batch;
   }
 
   /** Hand back the memory of a batch that is no longer needed: a later batch is written over it. */
@@ -174,32 +178,70 @@ export class ViewLoader {
     return lane;
   }
 
-  #request(number: number): Promise<ViewBatch> {
+  /** A batch prepared ahead that nobody is going to ask for. */
+  #drop(number: number): void {
+    const ahead = this.#ahead.get(number);
+    this.#ahead.delete(number);
+    ahead?.batch.then((batch) => this.recycle(batch)).catch(() => {});
+  }
+
+  /** Prepares the batches of a group, by the number of its first. */
+  #request(first: number): void {
+    const group = this.#order.group(first);
+    const { epoch, steps, indices, positions } = group;
+    const views = steps.map(() => this.#free.pop() ?? this.#allocate());
+    const rendered = this.#render(group, views);
+    for (const [i, step] of steps.entries()) {
+      const all = this.#labels;
+      // A file that stands in for a damaged one is of the same class.
+      // An image that comes again has another number.
+      const own = indices[i]!.map((index) => index % this.length);
+      const labels = all && Int32Array.from(own, (index) => all[index]!);
+      const made = { epoch, step, indices: own, shuffled: positions[i]!, labels, views: views[i]! };
+      const batch = rendered.then(() => made);
+      // A batch prepared ahead may fail before, or without, anybody awaiting it.
+      batch.catch(() => {});
+      this.#drop(first + i);
+      this.#ahead.set(first + i, { group: first, batch });
+    }
+  }
+
+  /** Renders the views of a group, as many images at a time as a batch has. */
+  async #render({ epoch, steps, images, rows }: BatchGroup, views: readonly Views[]): Promise<void> {
+    const { batchSize } = this.#options;
+    const jobs: Promise<void>[] = [];
+    for (let start = 0; start < images.length; start += batchSize) {
+      const cut = <T extends Uint32Array | Int32Array>(values: T) =>
+        values.slice(start, start + batchSize) as T;
+      const job = { epoch, indices: cut(images), rows: [cut(rows[0]), cut(rows[1])] as const, views };
+      jobs.push(this.#send(job, steps[0]!));
+    }
+    await Promise.all(jobs);
+  }
+
+  /** `step`: for messages. */
+  #send(job: Omit<Job, 'id'>, step: number): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
-    const { batchSize, imageSize } = this.#options;
-    const step = number % this.stepsPerEpoch;
-    const epoch = (number - step) / this.stepsPerEpoch;
-    const indices = this.#order(epoch).slice(step * batchSize, (step + 1) * batchSize);
-    const bytes = 4 * batchSize * 3 * imageSize * imageSize;
-    const allocate = () => new Float32Array(new SharedArrayBuffer(bytes));
-    const views = this.#free.pop() ?? ([allocate(), allocate()] as const);
     const lane = this.#lanes.reduce((a, b) => (b.requests.size < a.requests.size ? b : a));
     const id = this.#nextId++;
-    const job: Job = { id, epoch, indices, views };
-    const promise = new Promise<ViewBatch>((resolve, reject) => {
-      lane.requests.set(id, { epoch, step, indices, views, resolve, reject });
-      lane.worker.postMessage(job);
+    return new Promise<void>((resolve, reject) => {
+      lane.requests.set(id, { epoch: job.epoch, step, resolve, reject });
+      lane.worker.postMessage({ id, ...job } satisfies Job);
     });
-    // A batch prepared ahead may fail before, or without, anybody awaiting it.
-    promise.catch(() => {});
-    return promise;
+  }
+
+  #allocate(): Views {
+    const { batchSize, imageSize, mean } = this.#options;
+    const bytes = 4 * batchSize * mean.length * imageSize * imageSize;
+    const view = () => new Float32Array(new SharedArrayBuffer(bytes));
+    return [view(), view()];
   }
 
   #settle(lane: Lane, reply: Reply): void {
     const request = lane.requests.get(reply.id);
     if (!request) return;
     lane.requests.delete(reply.id);
-    const { epoch, step, indices, views } = request;
+    const { epoch, step } = request;
     if ('error' in reply) {
       const message = reply.error instanceof Error ? reply.error.message : String(reply.error);
       request.reject(
@@ -210,10 +252,7 @@ export class ViewLoader {
       return;
     }
     for (const file of reply.unreadable) this.#skipped.set(file.path, file);
-    const all = this.#labels;
-    // A file that stands in for a damaged one is of the same class.
-    const labels = all && Int32Array.from(indices, (index) => all[index]!);
-    request.resolve({ epoch, step, indices, labels, views });
+    request.resolve();
   }
 
   #fail(error: Error): void {
@@ -223,23 +262,4 @@ export class ViewLoader {
       requests.clear();
     }
   }
-
-  /** Prefetching needs the orders of two epochs at the same time. */
-  #order(epoch: number): Uint32Array {
-    let order = this.#orders.get(epoch);
-    if (!order) {
-      order = epochOrder(this.#options.seed, epoch, this.length);
-      for (const other of this.#orders.keys()) if (this.#orders.size > 1) this.#orders.delete(other);
-      this.#orders.set(epoch, order);
-    }
-    return order;
-  }
-}
-
-/** Last word of the name of the random stream that shuffles. */
-const orderStream = 0x6f726465;
-
-/** The order in which an epoch visits the images: [length]. */
-export function epochOrder(seed: number, epoch: number, length: number): Uint32Array {
-  return new Random(seed, epoch, orderStream).permutation(length);
 }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { decodeLanes, forEachConcurrently } from './concurrency.js';
 import { headerOf } from './imageDecoder.js';
-import type { RawImage } from './imageStore.js';
+import { encodedFile } from './imageStore.js';
+import { fullScale, type RawImage } from './rawImage.js';
 import type { ImageSource } from './source.js';
 
 /** What an image without contrast looks like. */
@@ -10,28 +9,27 @@ export type Blank = 'black' | 'white' | 'of one colour';
 
 /** Images that are decoded, evenly spaced over the source. */
 const sampledImages = 24;
-/** Of 255: images whose values differ by less, but for the brightest and the darkest 0.5 %, are blank. */
+/** Images whose values differ by less, but for the brightest and the darkest 0.5 %, are blank. */
 const contrast = 16;
 const outliers = 0.005;
-/** Of 255: images of 16 bits whose largest value is below it use at most 14 of them. */
+/** Of 255: images of 16 bits of which 8 are kept and whose largest value is below it use at most 14 of them. */
 const dark = 64;
 
 /**
  * Whether the pixels of some of the images look like images, in lines for a person: a format that was scaled wrongly
- * decodes, trains and says nothing. Only folders are looked at.
+ * decodes, trains and says nothing. Named data sets are not looked at.
  */
 export async function pixelNotices(source: ImageSource, signal?: AbortSignal): Promise<string[]> {
   const { store } = source;
-  if (store.kind !== 'folder') return [];
+  if (!isLookedAt(source)) return [];
   const count = Math.min(sampledImages, source.length);
   const check = new PixelCheck();
   await forEachConcurrently(count, decodeLanes, async (i) => {
     signal?.throwIfAborted();
     const index = Math.floor((i * source.length) / count);
-    const path = join(store.root, store.files[index]!);
     // A damaged file, which another one stands in for, is told elsewhere.
-    const bits = await readFile(path)
-      .then(headerOf)
+    const bits = await encodedFile(store, index)
+      .then((file) => headerOf(file, store.pixels))
       .then(
         (header) => header.bits,
         () => 8,
@@ -39,6 +37,11 @@ export async function pixelNotices(source: ImageSource, signal?: AbortSignal): P
     check.add(await source.read(index), bits);
   });
   return check.notices(source.name);
+}
+
+/** Whether what is wrong with the pixels is not known to be nothing, as it is of a named data set. */
+export function isLookedAt({ store }: ImageSource): boolean {
+  return store.images.kind !== 'dataset';
 }
 
 /** Collects what `pixelNotices` tells. */
@@ -53,7 +56,7 @@ export class PixelCheck {
     this.#images++;
     const blank = blankOf(image);
     if (blank) this.#blank.set(blank, (this.#blank.get(blank) ?? 0) + 1);
-    if (bits !== 16) return;
+    if (bits !== 16 || fullScale(image) !== 255) return;
     this.#deep++;
     for (const value of image.data) if (value > this.#deepest) this.#deepest = value;
   }
@@ -65,7 +68,7 @@ export class PixelCheck {
       const bits = Math.ceil(Math.log2(256 * (this.#deepest + 1)));
       lines.push(
         `${name}: images of 16 bits use at most ${bits} of them, and are nearly black when 65535 is white; ` +
-          'scale their values to the whole range first',
+          'scale their values to the whole range first, or keep them with data.depth 16',
       );
     }
     const blank = [...this.#blank.values()].reduce((a, b) => a + b, 0);
@@ -85,22 +88,25 @@ export class PixelCheck {
 }
 
 /** Null for an image with contrast in any channel. */
-export function blankOf({ data }: RawImage): Blank | null {
-  const channels = [0, 1, 2].map((channel) => rangeOf(data, channel));
+export function blankOf(image: RawImage): Blank | null {
+  const full = fullScale(image);
+  const channels = Array.from({ length: image.channels }, (_, channel) => rangeOf(image, channel));
   if (channels.some(({ low, high }) => high - low >= contrast)) return null;
   if (channels.every(({ high }) => high < contrast)) return 'black';
-  if (channels.every(({ low }) => low > 255 - contrast)) return 'white';
+  if (channels.every(({ low }) => low > full - contrast)) return 'white';
   return 'of one colour';
 }
 
 /** The values of a channel between which all but the outliers lie. */
-function rangeOf(data: Uint8Array, channel: number): { readonly low: number; readonly high: number } {
-  const histogram = new Uint32Array(256);
-  for (let i = channel; i < data.length; i += 3) histogram[data[i]!]!++;
-  const most = (outliers * data.length) / 3;
+function rangeOf(image: RawImage, channel: number): { readonly low: number; readonly high: number } {
+  const { channels, data } = image;
+  const full = fullScale(image);
+  const histogram = new Uint32Array(full + 1);
+  for (let i = channel; i < data.length; i += channels) histogram[data[i]!]!++;
+  const most = (outliers * data.length) / channels;
   let low = 0;
   for (let seen = histogram[0]!; seen <= most; seen += histogram[++low]!);
-  let high = 255;
-  for (let seen = histogram[255]!; seen <= most; seen += histogram[--high]!);
+  let high = full;
+  for (let seen = histogram[full]!; seen <= most; seen += histogram[--high]!);
   return { low, high };
 }

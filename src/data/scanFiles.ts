@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { inspectImageFile } from './imageFiles.js';
+import type { PixelFormat } from './rawImage.js';
 import type { ScanReply, ScanSetup } from './scanWorker.js';
 import { reasonOf } from '../errors.js';
 
@@ -25,6 +26,12 @@ const workerFiles = 2000;
 /** More than there are cores: they wait for the disk, or the network, most of the time. */
 const maxWorkers = 8;
 
+/** How files are looked at: `inspectImageFile`. */
+export interface ScanKind {
+  readonly budget: number;
+  readonly pixels: PixelFormat;
+}
+
 export interface ScanOptions {
   /** Called with the number of files done. */
   readonly onFiles?: (done: number) => void;
@@ -35,7 +42,7 @@ export interface ScanOptions {
 export async function scanFiles(
   root: string,
   paths: readonly string[],
-  budget: number,
+  as: ScanKind,
   { onFiles, signal }: ScanOptions = {},
 ): Promise<Inspection[]> {
   const results: Inspection[] = new Array<Inspection>(paths.length);
@@ -53,10 +60,10 @@ export async function scanFiles(
     }
   };
   if (paths.length < workerFiles) {
-    await drain((some) => inspectAll(root, some, budget, signal));
+    await drain((some) => inspectAll(root, some, as, signal));
     return results;
   }
-  const setup: ScanSetup = { root, budget };
+  const setup: ScanSetup = { root, as };
   const count = Math.min(maxWorkers, Math.floor(paths.length / (workerFiles / 2)));
   const workers = Array.from(
     { length: count },
@@ -80,7 +87,7 @@ const breath = 16;
 export async function inspectAll(
   root: string,
   paths: readonly string[],
-  budget: number,
+  as: ScanKind,
   signal?: AbortSignal,
 ): Promise<Inspection[]> {
   const inspections: Inspection[] = [];
@@ -89,16 +96,16 @@ export async function inspectAll(
       await setImmediate();
       signal.throwIfAborted();
     }
-    inspections.push(await inspect(root, path, budget));
+    inspections.push(await inspect(root, path, as));
   }
   return inspections;
 }
 
-async function inspect(root: string, path: string, budget: number): Promise<Inspection> {
+async function inspect(root: string, path: string, { budget, pixels }: ScanKind): Promise<Inspection> {
   try {
-    const { size, digest, stamp, header } = inspectImageFile(root, path, budget);
+    const { size, digest, stamp, header } = inspectImageFile(root, path, budget, pixels);
     // Where the header does not tell, the decoder is loaded, which takes as long as a thousand other files.
-    if (!header) await (await import('./imageDecoder.js')).askSharp(join(root, path));
+    if (!header) await (await import('./imageDecoder.js')).askSharp(resolve(root, path), pixels);
     return { reason: null, size, digest: digest.toString('hex'), stamp };
   } catch (error) {
     return { reason: reasonOf(error) };

@@ -1,37 +1,50 @@
 import type { ViewParameters } from './augmentation.js';
 import { axisFilter } from './axisFilter.js';
-import type { RawImage } from './imageStore.js';
-import { ViewRenderer } from './viewRenderer.js';
+import { centerCrop } from './centerCrop.js';
+import { fullScale, type RawImage } from './rawImage.js';
+import { Renderers, type Renderer } from './renderer.js';
+
+export { shortSide } from './centerCrop.js';
 
 /** Mean or standard deviation of the channels, of values scaled to 0 .. 1. */
-export type ChannelStatistics = readonly [number, number, number];
+export type ChannelStatistics = readonly number[];
 
-/** Turns decoded images into normalised network inputs [3, size, size]. Holds scratch memory: one a thread. */
+/** Normalised value = (sample - mean) * scale, of each channel. */
+interface Normalization {
+  readonly mean: readonly number[];
+  readonly scale: readonly number[];
+}
+
+/**
+ * Turns decoded images into normalised network inputs [C, size, size], of as many channels as there are means. Holds
+ * scratch memory: one a thread.
+ */
 export class ImageTransform {
   readonly #size: number;
-  /** Of byte values. */
-  readonly #mean: readonly number[];
-  /** Normalised value = (byte - mean) * scale, of each channel. */
-  readonly #scale: readonly number[];
-  readonly #renderer: ViewRenderer;
+  /** By the sample that is white. */
+  readonly #normalizations: Readonly<Record<number, Normalization>>;
+  readonly #renderers: Renderers;
 
   constructor(size: number, mean: ChannelStatistics, std: ChannelStatistics) {
     this.#size = size;
-    this.#mean = mean.map((value) => 255 * value);
-    this.#scale = std.map((deviation) => 1 / (255 * deviation));
-    this.#renderer = new ViewRenderer(size);
+    const of = (full: number): Normalization => ({
+      mean: mean.map((value) => full * value),
+      scale: std.map((deviation) => 1 / (full * deviation)),
+    });
+    this.#normalizations = { 255: of(255), 65535: of(65_535) };
+    this.#renderers = new Renderers(size);
   }
 
-  /** Memory for the pixels of one image (`ViewRenderer.pixels`). */
+  /** Memory for the pixels of one RGB image (`ViewRenderer.pixels`). */
   pixels(width: number, height: number): Uint8Array<ArrayBuffer> {
-    return this.#renderer.pixels(width, height);
+    return this.#renderers.pixels(width, height);
   }
 
-  /** Write an augmented view [3, size, size] into `out` at `offset`. */
+  /** Write an augmented view [C, size, size] into `out` at `offset`. */
   view(image: RawImage, parameters: ViewParameters, out: Float32Array, offset: number): void {
     const { crop, flip, colorSteps, grayscale, blurSigma, solarize } = parameters;
     const size = this.#size;
-    const renderer = this.#renderer;
+    const renderer = this.#renderers.of(image);
     // Everything after the crop treats left and right alike, so the flip can come first, where it is free.
     const columns = axisFilter(crop.x, crop.width, size, { reverse: flip });
     const rows = axisFilter(crop.y, crop.height, size);
@@ -40,11 +53,11 @@ export class ImageTransform {
     if (grayscale) renderer.toGrayscale();
     if (blurSigma > 0) renderer.blur(blurSigma);
     if (solarize) renderer.solarize();
-    renderer.normalizeInto(out, offset, this.#mean, this.#scale);
+    this.#write(renderer, image, out, offset);
   }
 
   /**
-   * Write the centre [3, size, size] into `out` at `offset` (`centerCrop`; docs/method.md, recipes). An image of the
+   * Write the centre [C, size, size] into `out` at `offset` (`centerCrop`; docs/method.md, recipes). An image of the
    * right size is taken as it is.
    */
   evaluation(image: RawImage, out: Float32Array, offset: number): void {
@@ -53,41 +66,13 @@ export class ImageTransform {
     const { resized, left, top } = centerCrop(width, height, size);
     const columns = axisFilter(0, width, resized.width, { from: left, count: size });
     const rows = axisFilter(0, height, resized.height, { from: top, count: size });
-    this.#renderer.resample(image, { x: 0, y: 0, width, height }, columns, rows);
-    this.#renderer.normalizeInto(out, offset, this.#mean, this.#scale);
+    const renderer = this.#renderers.of(image);
+    renderer.resample(image, { x: 0, y: 0, width, height }, columns, rows);
+    this.#write(renderer, image, out, offset);
   }
-}
 
-/** Where evaluation cuts a square out of an image, in pixels. */
-export interface CenterCrop {
-  /** What the whole image is resized to first. */
-  readonly resized: { readonly width: number; readonly height: number };
-  /** Of the square, in the resized image. */
-  readonly left: number;
-  readonly top: number;
-}
-
-/**
- * The centre of an image for a network input of `size`, to the pixel that of torchvision's
- * `Resize(round(size * 256 / 224))` and `CenterCrop(size)`: the long side is rounded down, a half offset to even. An
- * image of `size x size` is not resized.
- */
-export function centerCrop(width: number, height: number, size: number): CenterCrop {
-  const short = width === size && height === size ? size : shortSide(size);
-  const resize = (length: number) => Math.floor((short * length) / Math.min(width, height));
-  const resized = { width: resize(width), height: resize(height) };
-  const offset = (length: number) => roundHalfEven((length - size) / 2);
-  return { resized, left: offset(resized.width), top: offset(resized.height) };
-}
-
-/** What evaluation resizes the short side of an image to, for a network input of `size`. */
-export function shortSide(size: number): number {
-  return Math.round((size * 256) / 224);
-}
-
-/** To the nearest integer, of two equally near ones the even one, as Python's `round`. */
-function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  if (x - below !== 0.5) return Math.round(x);
-  return below % 2 === 0 ? below : below + 1;
+  #write(renderer: Renderer, image: RawImage, out: Float32Array, offset: number): void {
+    const { mean, scale } = this.#normalizations[fullScale(image)]!;
+    renderer.normalizeInto(out, offset, mean, scale);
+  }
 }

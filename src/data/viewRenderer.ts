@@ -1,6 +1,7 @@
 import type { ColorStep, Rectangle } from './augmentation.js';
 import { gaussianKernel } from './gaussianKernel.js';
-import type { RawImage } from './imageStore.js';
+import type { RawImage } from './rawImage.js';
+import type { Renderer } from './renderer.js';
 import { pairBytes } from './kernels/blurKernel.js';
 import { instantiateImageKernels } from './kernels/imageKernels.js';
 import { maxTaps, type AxisFilter } from './axisFilter.js';
@@ -14,7 +15,7 @@ const overrun = 64;
  * changed in place, read out normalised. Values are float32 and not rounded to bytes in between, as torchvision
  * does with float tensors. One a thread.
  */
-export class ViewRenderer {
+export class ViewRenderer implements Renderer {
   readonly #kernels = instantiateImageKernels();
   readonly #size: number;
   /** Bytes of a row, rounded up to whole vectors of four pixels; what fills it up is arbitrary. */

@@ -7,6 +7,11 @@ export interface Encoder {
   readonly channels: number;
   /** What the names of its last stage's parameters begin with, such as `encoder.layer4.`. */
   readonly lastStage: string;
-  /** Images `[N, 3, S, S]` -> features `[N, int(channels * width)]`, after global average pooling. */
-  forward(f: Forward, images: Value): Value;
+  /** Names of the stages, such as `layer4`, in order. */
+  readonly stages: readonly string[];
+  /**
+   * Images `[N, C, S, S]` -> features `[N, int(channels * width)]`, after global average pooling. `atStage` is given the
+   * map `[N, C, H, W]` that leaves each stage.
+   */
+  forward(f: Forward, images: Value, atStage?: (stage: string, map: Value) => void): Value;
 }

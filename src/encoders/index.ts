@@ -30,11 +30,12 @@ export const architectures: Readonly<Record<EncoderName, Architecture>> = {
 export function createEncoder(
   declarations: Declarations,
   name: string,
-  { encoder, widths }: Pick<Config, 'encoder' | 'widths'>,
+  { data, encoder, widths }: Pick<Config, 'data' | 'encoder' | 'widths'>,
   slicing: Slicing,
 ): Encoder {
   return new ResNet(declarations, name, {
     ...architectures[encoder.name],
+    inputs: data.channels,
     stem: encoder.stem,
     zeroInitResidual: encoder.zeroInitResidual,
     widths,

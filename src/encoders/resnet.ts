@@ -7,6 +7,8 @@ import { SwitchableBatchNorm } from '../nn/switchableBatchNorm.js';
 import type { Encoder } from './encoder.js';
 
 export interface ResNetOptions {
+  /** Channels of the images. */
+  readonly inputs: number;
   /** `cifar`: 3x3 stride 1. `imagenet`: 7x7 stride 2 and a 3x3 stride 2 max pool. */
   readonly stem: 'cifar' | 'imagenet';
   /** `basic`: 3x3, 3x3. `bottleneck`: 1x1, 3x3 (with the stride, v1.5), 1x1, output four times the middle. */
@@ -25,26 +27,30 @@ export interface ResNetOptions {
 export class ResNet implements Encoder {
   readonly channels: number;
   readonly lastStage: string;
+  readonly stages: readonly string[];
   readonly #stem: ConvNorm;
-  readonly #blocks: readonly Block[];
+  /** Blocks of each stage. */
+  readonly #blocks: readonly (readonly Block[])[];
 
   constructor(
     declarations: Declarations,
     readonly name: string,
     private readonly options: ResNetOptions,
   ) {
-    const { stem, block, depths, channels, zeroInitResidual } = options;
+    const { inputs: imageChannels, stem, block, depths, channels, zeroInitResidual } = options;
     const expansion = block === 'bottleneck' ? 4 : 1;
     this.#stem = new ConvNorm(declarations, name, '1', options, {
-      inputs: 3,
+      inputs: imageChannels,
       outputs: channels[0]!,
       kernel: stem === 'cifar' ? 3 : 7,
       stride: stem === 'cifar' ? 1 : 2,
       slimInputs: false,
     });
     let inputs = channels[0]!;
-    const blocks: Block[] = [];
+    const stages: Block[][] = [];
     for (const [stage, depth] of depths.entries()) {
+      const blocks: Block[] = [];
+      stages.push(blocks);
       for (let i = 0; i < depth; i++) {
         const outputs = channels[stage]! * expansion;
         const stride = stage > 0 && i === 0 ? 2 : 1;
@@ -55,17 +61,21 @@ export class ResNet implements Encoder {
         inputs = outputs;
       }
     }
-    this.#blocks = blocks;
+    this.#blocks = stages;
     this.channels = inputs;
-    this.lastStage = `${name}.layer${depths.length}.`;
+    this.stages = depths.map((_, stage) => `layer${stage + 1}`);
+    this.lastStage = `${name}.${this.stages.at(-1)}.`;
   }
 
-  forward(f: Forward, images: Value): Value {
+  forward(f: Forward, images: Value, atStage?: (stage: string, map: Value) => void): Value {
     let x = f.b.op('Relu', [this.#stem.forward(f, images)]);
     if (this.options.stem === 'imagenet') {
       x = f.b.op('MaxPool', [x], { kernelShape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
     }
-    for (const block of this.#blocks) x = block.forward(f, x);
+    for (const [i, blocks] of this.#blocks.entries()) {
+      for (const block of blocks) x = block.forward(f, x);
+      atStage?.(this.stages[i]!, x);
+    }
     return f.b.op('Flatten', [f.b.op('GlobalAveragePool', [x])]);
   }
 }

@@ -90,24 +90,38 @@ export class Arena {
     return pieces;
   }
 
-  /** A tensor's elements: good until the next run. */
-  read(name: string): Promise<Float32Array> {
+  /** A copy of a tensor's elements. */
+  async read(name: string): Promise<Float32Array> {
     const { memory, offset, shape } = this.place(name);
-    return this.engine.read(memory, offset, elementCount(shape));
+    return (await this.engine.read(memory, offset, elementCount(shape))).slice();
   }
 
-  /** All elements: good until the next run. */
+  /** A copy of all elements. */
   async readAll(): Promise<Float32Array> {
-    if (this.engine.placesAnywhere) return this.engine.read(this.memories[0]!);
     const all = new Float32Array(this.length);
-    for (const { name } of this.entries) all.set(await this.read(name), this.offset(name));
+    await this.copyTo(all);
     return all;
+  }
+
+  /** Writes all elements into `values`, which has as many. */
+  async copyTo(values: Float32Array): Promise<void> {
+    const { engine, memories, entries } = this;
+    if (engine.placesAnywhere) return values.set(await engine.read(memories[0]!));
+    for (const [i, { name }] of entries.entries()) {
+      values.set(await engine.read(memories[i]!), this.offset(name));
+    }
   }
 
   /** A tensor within what `readAll` has given. */
   viewOf(name: string, all: Float32Array): Float32Array {
-    const offset = this.offset(name);
-    return all.subarray(offset, offset + elementCount(this.place(name).shape));
+    const { start, end } = this.span(name);
+    return all.subarray(start, end);
+  }
+
+  /** Where a tensor lies, in elements. */
+  span(name: string): Span {
+    const start = this.offset(name);
+    return { start, end: start + elementCount(this.place(name).shape) };
   }
 
   write(name: string, values: Float32Array): Promise<void> {

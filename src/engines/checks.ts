@@ -1,5 +1,6 @@
 import { SlimclrError } from '../errors.js';
-import type { LoadedGraph, Memory, Places } from './engine.js';
+import { elementCount } from '../onnx/model.js';
+import type { LoadedGraph, Memory, Place, Places } from './engine.js';
 
 /*
  * What engines refuse alike, in the same words.
@@ -28,6 +29,15 @@ export function refuseMissing(
   if (missing === undefined) return;
   throw new SlimclrError(
     `${name}: no place for "${missing}"; accepted: one for each of ${required.join(', ')}`,
+  );
+}
+
+/** Elements that are copied from one place to another; throws a SlimclrError where the other has not as many. */
+export function copiedCount(from: Place, to: Place): number {
+  const [count, room] = [elementCount(from.shape), elementCount(to.shape)];
+  if (count === room) return count;
+  throw new SlimclrError(
+    `${count} elements cannot be copied to a place of ${room}; accepted: one of ${count}`,
   );
 }
 

@@ -1,4 +1,13 @@
 import { encodeModel, type NamedType, type OnnxNode } from '../onnx/model.js';
+import type { ElementType } from './engine.js';
+
+/** y = x, of a vector. */
+export function identityModel(dtype: ElementType): Uint8Array {
+  return copyModel(
+    [{ name: 'x', type: { dtype, shape: ['n'] } }],
+    [{ name: 'y', opType: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
+  );
+}
 
 /** A small model, of opset 17, that copies: its output is the vector `y`, of the type of its first input. */
 export function copyModel(inputs: readonly NamedType[], nodes: readonly OnnxNode[]): Uint8Array {

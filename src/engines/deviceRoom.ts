@@ -1,7 +1,7 @@
 import { elementCount } from '../onnx/model.js';
 import { once } from '../once.js';
 import { refuseOutside } from './checks.js';
-import { copyModel } from './copyModel.js';
+import { identityModel } from './copyModel.js';
 import { elements } from './elements.js';
 import type { ElementArrays, ElementType } from './engine.js';
 import { allocated, HostRoom, type HostMemory } from './hostMemory.js';
@@ -14,7 +14,7 @@ export interface DeviceRoomOptions {
   /** Of its memory, as ONNX Runtime calls it, e.g. `Cuda`. */
   readonly name: string;
   readonly device: number;
-  /** Whether runs are recorded and played again. */
+  /** Whether runs are captured as graphs of the device's. */
   readonly graphs: boolean;
   isLost(error: Error): boolean;
 }
@@ -32,7 +32,7 @@ export class DeviceRoom implements Room {
   readonly runsHere: boolean;
   readonly #host: HostRoom;
   readonly #sessions = new Map<ElementType, Promise<Pointer>>();
-  #recorded = 0;
+  #captures = 0;
 
   readonly api: OrtApi;
 
@@ -48,7 +48,7 @@ export class DeviceRoom implements Room {
     this.api = library.api;
     this.#host = new HostRoom(this.api);
     this.#sessions.set('float32', Promise.resolve(first));
-    // What is recorded belongs to the thread that has run it.
+    // What is captured belongs to the thread that has run it.
     this.runsHere = options.graphs;
   }
 
@@ -58,7 +58,7 @@ export class DeviceRoom implements Room {
     options: DeviceRoomOptions,
   ): Promise<DeviceRoom> {
     // Its session keeps the provider's allocator for as long as the room is there.
-    const first = await openSession(identity('float32'));
+    const first = await openSession(identityModel('float32'));
     const { api } = library;
     const place = api.createMemoryInfo(options.name, 0, options.device, 0);
     return new DeviceRoom(library, openSession, first, api.createAllocator(first, place), place, options);
@@ -84,14 +84,11 @@ export class DeviceRoom implements Room {
     return this.options.isLost(error);
   }
 
-  /**
-   * A graph is run once before its first run is recorded: one that writes what it reads would take its step twice, and is
-   * not recorded. Each binding is a recording of its own.
-   */
-  runOptions(inPlace: boolean): Pointer | null {
+  /** Each binding is a capture of its own. */
+  runOptions(captured: boolean): Pointer | null {
     if (!this.options.graphs) return null;
     const run = this.api.createRunOptions();
-    this.api.addRunConfigEntry(run, 'gpu_graph_id', inPlace ? '-1' : String(++this.#recorded));
+    this.api.addRunConfigEntry(run, 'gpu_graph_id', captured ? String(++this.#captures) : '-1');
     return run;
   }
 
@@ -103,7 +100,7 @@ export class DeviceRoom implements Room {
   ): Promise<void> {
     return this.#staged(type, values.length, async (staging, host) => {
       staging.write(values, 0);
-      await this.#copy(type, host, to([values.length]));
+      await this.copy(type, host, to([values.length]));
     });
   }
 
@@ -114,9 +111,31 @@ export class DeviceRoom implements Room {
     count: number,
   ): Promise<ElementArrays[T]> {
     return this.#staged(type, count, async (staging, host) => {
-      await this.#copy(type, from([count]), host);
+      await this.copy(type, from([count]), host);
       return staging.read(0, count).slice() as ElementArrays[T];
     });
+  }
+
+  /** Releases both values. */
+  async copy(type: ElementType, from: Pointer, to: Pointer): Promise<void> {
+    const { api } = this;
+    try {
+      const session = await once(this.#sessions, type, () => this.openSession(identityModel(type)));
+      const binding = api.createIoBinding(session);
+      const run = this.runOptions(false);
+      try {
+        api.bindInput(binding, 'x', from);
+        api.bindOutput(binding, 'y', to);
+        if (this.runsHere) api.runWithBindingHere(session, run, binding);
+        else await api.runWithBinding(session, run, binding);
+      } finally {
+        api.releaseIoBinding(binding);
+        if (run !== null) api.releaseRunOptions(run);
+      }
+    } finally {
+      api.releaseValue(from);
+      api.releaseValue(to);
+    }
   }
 
   async close(): Promise<void> {
@@ -140,28 +159,6 @@ export class DeviceRoom implements Room {
       return await work(staging, staging.tensor(0, [count]));
     } finally {
       staging.free();
-    }
-  }
-
-  /** Releases both values. */
-  async #copy(type: ElementType, from: Pointer, to: Pointer): Promise<void> {
-    const { api } = this;
-    try {
-      const session = await once(this.#sessions, type, () => this.openSession(identity(type)));
-      const binding = api.createIoBinding(session);
-      const run = this.runOptions(true);
-      try {
-        api.bindInput(binding, 'x', from);
-        api.bindOutput(binding, 'y', to);
-        if (this.runsHere) api.runWithBindingHere(session, run, binding);
-        else await api.runWithBinding(session, run, binding);
-      } finally {
-        api.releaseIoBinding(binding);
-        if (run !== null) api.releaseRunOptions(run);
-      }
-    } finally {
-      api.releaseValue(from);
-      api.releaseValue(to);
     }
   }
 }
@@ -207,6 +204,12 @@ class DeviceMemory<T extends ElementType> implements RoomMemory<T> {
     return this.room.download(this.type, (shape) => this.#value(offset, shape), count);
   }
 
+  async copy(from: DeviceMemory<T>, start: number, count: number, offset: number): Promise<void> {
+    if (count === 0) return;
+    const values = await from.tensor(start, [count]);
+    await this.room.copy(this.type, values, await this.tensor(offset, [count]));
+  }
+
   async tensor(offset: number, shape: readonly number[]): Promise<Pointer> {
     await this.#zeroed();
     return this.#value(offset, shape);
@@ -241,12 +244,4 @@ class DeviceMemory<T extends ElementType> implements RoomMemory<T> {
     const size = elementCount(shape) * bytes;
     return this.room.api.createTensor(this.room.place, start, size, dimensions, shape.length, code);
   }
-}
-
-/** y = x, of a vector. */
-function identity(dtype: ElementType): Uint8Array {
-  return copyModel(
-    [{ name: 'x', type: { dtype: dtype, shape: ['n'] } }],
-    [{ name: 'y', opType: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
-  );
 }

@@ -7,6 +7,7 @@ export interface ElementArrays {
   readonly float16: Uint16Array;
   readonly int64: BigInt64Array;
   readonly bool: Uint8Array;
+  readonly uint8: Uint8Array;
 }
 
 /** Elements of one type that live with an engine: in its process, on its device. */
@@ -97,9 +98,11 @@ export interface Engine {
   write<T extends ElementType>(memory: Memory<T>, values: ElementArrays[T], offset?: number): Promise<void>;
   /**
    * Elements `offset` to `offset + count` as they are after all calls before: the memory itself where the host shares
-   * it, so only good until the next run, or else a copy.
+   * it, so only good until the next run and while the memory is there, not freed or its engine closed; or else a copy.
    */
   read<T extends ElementType>(memory: Memory<T>, offset?: number, count?: number): Promise<ElementArrays[T]>;
+  /** Copies the elements of one place to another of as many, in another memory, without a way through the host. */
+  copy<T extends ElementType>(from: Place<T>, to: Place<T>): Promise<void>;
   /** `model`: its bytes, or the path of its file, beside which its external data are. */
   load(model: Uint8Array | string, options: LoadOptions): Promise<LoadedGraph>;
   /**

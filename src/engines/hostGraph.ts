@@ -20,6 +20,8 @@ export class HostGraph {
   readonly #memories = new Map<string, Memory>();
   readonly #bindings = new Map<string, { binding: Binding; outputs: ReadonlyMap<string, Place> }>();
   readonly #held = new Map<string, Place>();
+  /** The end of the runs that were asked for: they share memories, so each waits for the one before. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly model: OnnxModel,
@@ -41,9 +43,11 @@ export class HostGraph {
     try {
       const isEncoded = typeof model === 'string' || model instanceof Uint8Array;
       const encoded = isEncoded ? model : encodeModel(model);
-      const decoded = isEncoded
-        ? decodeModel(typeof model === 'string' ? await readFile(model) : model)
-        : model;
+      const decoded = !isEncoded
+        ? model
+        : typeof model === 'string'
+          ? decodeModel(await readFile(model), model)
+          : decodeModel(model);
       const graph = await engine.load(encoded, { name: decoded.graphName, ...options });
       return new HostGraph(decoded, engine, graph, release);
     } catch (error) {
@@ -57,8 +61,14 @@ export class HostGraph {
     for (const [name, tensor] of Object.entries(feeds)) this.#held.set(name, await this.#place(name, tensor));
   }
 
-  /** Runs the graph. An input with a default may be left out. */
-  async run(feeds: HostTensors): Promise<Record<string, TensorData>> {
+  /** Runs the graph, after the runs that were asked for before. An input with a default may be left out. */
+  run(feeds: HostTensors): Promise<Record<string, TensorData>> {
+    const run = this.#last.then(() => this.#run(feeds));
+    this.#last = run.catch(() => {});
+    return run;
+  }
+
+  async #run(feeds: HostTensors): Promise<Record<string, TensorData>> {
     const places = new Map(this.#held);
     for (const [name, tensor] of Object.entries(feeds)) places.set(name, await this.#place(name, tensor));
     const key = [...places].map(([name, { shape }]) => `${name}${formatShape(shape)}`).join();

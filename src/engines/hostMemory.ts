@@ -66,6 +66,10 @@ export class HostMemory<T extends ElementType = ElementType> implements RoomMemo
     return this.#values.subarray(offset, offset + count) as ElementArrays[T];
   }
 
+  copy(from: HostMemory<T>, start: number, count: number, offset: number): void {
+    this.write(from.read(start, count), offset);
+  }
+
   tensor(offset: number, shape: readonly number[]): Pointer {
     const { api, place } = this.room;
     const { bytes, code } = elements[this.type];

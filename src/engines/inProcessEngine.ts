@@ -10,10 +10,11 @@ import type {
   LoadedGraph,
   LoadOptions,
   Memory,
+  Place,
   Places,
   SharedMemory,
 } from './engine.js';
-import { notOwn } from './checks.js';
+import { copiedCount, notOwn } from './checks.js';
 import { threadCount, type EngineOptions } from './engineOptions.js';
 import { HostMemory, HostRoom } from './hostMemory.js';
 import { sharesFreedMemory } from './memoryEnvironment.js';
@@ -21,6 +22,7 @@ import type { OrtApi, Pointer } from './ortApi.js';
 import { ortLibrary, type OrtLibrary } from './ortLibrary.js';
 import type { Room, RoomMemory } from './room.js';
 import { SessionBinding, SessionGraph, type Tie } from './sessionGraph.js';
+import { captureProblem } from './cuda/capture.js';
 import { cudaProvider } from './cuda/cudaProvider.js';
 import type { Provider } from './provider.js';
 import { appendWebGpu, WebGpuRoom } from './webgpu/webGpuRoom.js';
@@ -64,7 +66,9 @@ export class InProcessEngine implements Engine {
   ): Promise<InProcessEngine> {
     const library = ortLibrary(options.library);
     const createSession: CreateSession = (model, load) => newSession(library, options, provider, model, load);
-    const room = await provider.openRoom((model) => createSession(model, { name: 'copy' }));
+    const room = await provider.openRoom(
+      async (model) => (await createSession(model, { name: 'copy' })).session,
+    );
     return new InProcessEngine(options, library, room, createSession);
   }
 
@@ -101,11 +105,19 @@ export class InProcessEngine implements Engine {
     return this.#after(() => own.read(offset, count));
   }
 
+  copy<T extends ElementType>(from: Place<T>, to: Place<T>): Promise<void> {
+    const [source, target] = [this.#own(from.memory), this.#own(to.memory)];
+    const count = copiedCount(from, to);
+    source.refuseOutside(from.offset, count);
+    target.refuseOutside(to.offset, count);
+    return this.#after(() => target.copy(source, from.offset, count, to.offset));
+  }
+
   load(model: Uint8Array | string, options: LoadOptions): Promise<LoadedGraph> {
     this.#refuseClosed();
     return this.#after(async () => {
       const { api, version } = this.library;
-      const session = await this.createSession(model, options).catch((cause: Error) => {
+      const { session, captured } = await this.createSession(model, options).catch((cause: Error) => {
         const refused = `${options.name}: ONNX Runtime ${version} does not take the graph`;
         throw new SlimclrError(`${refused} (${oneLine(cause)})`, { cause });
       });
@@ -123,6 +135,7 @@ export class InProcessEngine implements Engine {
         session,
         (work) => this.#after(work),
         new Set(this.room.copiedInputs?.(session, required, optional)),
+        captured,
       );
       this.#graphs.add(graph);
       return graph;
@@ -179,7 +192,11 @@ export class InProcessEngine implements Engine {
     const result = queue.last.then(work).catch((error: Error) => {
       if (!this.room.isLost(error)) throw error;
       this.#lost = true;
-      throw new LostEngineError(`the device is lost (${oneLine(error)})`, { cause: error });
+      // Behind its place in the source, and what was checked there.
+      const reason = oneLine(error)
+        .replace(/^.* was false\. /, '')
+        .trim();
+      throw new LostEngineError(`the device is lost (${reason})`, { cause: error });
     });
     queue.last = result.catch(() => {});
     return result;
@@ -209,7 +226,13 @@ const providers: Readonly<
   cuda: cudaProvider,
 };
 
-type CreateSession = (model: Uint8Array | string, load: LoadOptions) => Promise<Pointer>;
+interface NewSession {
+  readonly session: Pointer;
+  /** Whether its runs are captured as graphs of the device's. */
+  readonly captured: boolean;
+}
+
+type CreateSession = (model: Uint8Array | string, load: LoadOptions) => Promise<NewSession>;
 
 async function newSession(
   { api, environment }: OrtLibrary,
@@ -217,22 +240,24 @@ async function newSession(
   provider: Provider,
   model: Uint8Array | string,
   load: LoadOptions,
-): Promise<Pointer> {
-  const open = async (graphs: boolean) => {
+): Promise<NewSession> {
+  const open = async (captured: boolean) => {
     const options = sessionOptions(api, engine, load);
     try {
-      provider.append(api, options, graphs);
-      return typeof model === 'string'
-        ? await api.createSession(environment, model, options)
-        : await api.createSessionFromArray(environment, model, model.byteLength, options);
+      provider.append(api, options, captured);
+      const session =
+        typeof model === 'string'
+          ? await api.createSession(environment, model, options)
+          : await api.createSessionFromArray(environment, model, model.byteLength, options);
+      return { session, captured };
     } finally {
       api.releaseSessionOptions(options);
     }
   };
-  const { graphs = false } = provider;
-  return open(graphs).catch((error: Error) => {
-    // A graph with a node that is not the provider's, or with control flow.
-    if (graphs && /graph capture/i.test(error.message)) return open(false);
+  if (!provider.graphs || (await captureProblem(model)) !== null) return open(false);
+  return open(true).catch((error: Error) => {
+    // A node that the provider has no kernel for.
+    if (/graph capture/i.test(error.message)) return open(false);
     throw error;
   });
 }

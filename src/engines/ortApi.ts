@@ -160,6 +160,28 @@ export function bindOrtApi(table: Pointer) {
     /** Address of its elements, on a device its handle of them. */
     tensorData: get<[value: Pointer]>(51, outAny, any),
 
+    /** 1: a tensor. */
+    valueType: get<[value: Pointer], number>(67, outCount32, any),
+    tensorInfo: get<[value: Pointer]>(65, outAny, any),
+    releaseTensorInfo: release(99),
+    /** `ONNXTensorElementDataType`. */
+    tensorElementType: get<[info: Pointer], number>(60, outCount32, any),
+    tensorRank: get<[info: Pointer], number>(61, outCount, any),
+    tensorShape: call<[info: Pointer, shape: BigInt64Array, rank: number]>(62, any, any, 'size_t'),
+    /** In the JavaScript thread; where `outputs` holds 0 a value is made, which is the caller's to release. */
+    run: call<
+      [
+        session: Pointer,
+        options: Pointer | null,
+        inputNames: readonly string[],
+        inputs: BigUint64Array,
+        inputCount: number,
+        outputNames: readonly string[],
+        outputCount: number,
+        outputs: BigUint64Array,
+      ]
+    >(9, any, any, strings, any, 'size_t', strings, 'size_t', any),
+
     createIoBinding: get<[session: Pointer]>(134, outAny, any),
     releaseIoBinding: release(135),
     /** Keeps the value, which may be released. */

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { reasonOf, SlimclrError } from '../errors.js';
-import { koffi } from '../koffi.js';
+import { koffi, pin } from '../koffi.js';
 import { once } from '../once.js';
 import { bindOrtApi, oldestMinor, type OrtApi, type Pointer } from './ortApi.js';
 
@@ -99,13 +99,6 @@ export function refusedVersion(version: string): string | null {
 
 function notAccepted(version: string): string {
   return `ONNX Runtime ${version}; accepted: 1.${oldestMinor} or newer, before 2`;
-}
-
-/** Keeps a library for the life of the process: koffi unloads it with its thread, when threads of it may still run. */
-function pin(path: string): void {
-  if (process.platform === 'win32')
-    koffi().load('kernel32.dll').func('LoadLibraryW', 'void *', ['str16'])(path);
-  else koffi().load(null).func('dlopen', 'void *', ['str', 'int'])(path, 2);
 }
 
 /** In a worker thread `process.env` is a copy, which native code does not see. */

@@ -10,11 +10,8 @@ export interface Room {
   readonly beside?: Beside;
   /** Whether graphs run in the JavaScript thread. */
   readonly runsHere?: boolean;
-  /**
-   * Options of the runs of a binding, which the caller releases; `inPlace`: one that writes what it reads. Absent, and null,
-   * where there are none.
-   */
-  runOptions?(inPlace: boolean): Pointer | null;
+  /** Options of the runs of a binding, which the caller releases; absent, and null, where there are none. */
+  runOptions?(captured: boolean): Pointer | null;
   allocate<T extends ElementType>(type: T, count: number): RoomMemory<T>;
   /**
    * Inputs of a session that it wants elsewhere, for a node that runs on the CPU: ONNX Runtime copies them when they are
@@ -45,6 +42,8 @@ export interface RoomMemory<T extends ElementType = ElementType> extends Memory<
   refusePlace(offset: number, count: number): void;
   write(values: ElementArrays[T], offset: number): void | Promise<void>;
   read(offset: number, count: number): ElementArrays[T] | Promise<ElementArrays[T]>;
+  /** Copies `count` elements of another memory of the room, from `start` on. */
+  copy(from: RoomMemory<T>, start: number, count: number, offset: number): void | Promise<void>;
   /** A value of ONNX Runtime over a place; the caller releases it. */
   tensor(offset: number, shape: readonly number[]): Pointer | Promise<Pointer>;
   free(): void | Promise<void>;

@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { oneLine, SlimclrError } from '../errors.js';
-import { elementCount } from '../onnx/model.js';
 import { refuseMissing } from './checks.js';
+import { writesWhatItReads } from './cuda/capture.js';
 import type { Binding, LoadedGraph, Places } from './engine.js';
 import type { Pointer } from './ortApi.js';
 import type { OrtLibrary } from './ortLibrary.js';
@@ -31,6 +32,8 @@ export class SessionGraph implements LoadedGraph {
     private readonly after: <T>(work: () => T) => Promise<T>,
     /** Inputs that ONNX Runtime copies from their place when they are bound, not when a graph runs. */
     readonly copied: ReadonlySet<string>,
+    /** Whether its runs are captured. */
+    readonly captured: boolean,
   ) {
     this.inputs = [...required, ...optional];
     this.#session = session;
@@ -77,8 +80,21 @@ export class SessionGraph implements LoadedGraph {
   }
 }
 
-/** Milliseconds of a run that is done in the JavaScript thread: to another and back it is 0.03 ms longer. */
-const quick = 0.5;
+/**
+ * Milliseconds of a run that is done in the JavaScript thread. To another and back it is 0.03 ms longer where a core is free,
+ * and as long as a turn of somebody else's where none is: a step has a hundred runs of this size, and few that are longer.
+ */
+const quick = 200;
+/** Milliseconds after which other work of the thread, such as that of the image loader, has its turn before a run there. */
+const patience = 20;
+/** When other work of this thread had its turn last. */
+let lastTurn = 0;
+
+async function othersTurn(): Promise<void> {
+  if (performance.now() - lastTurn < patience) return;
+  await setImmediate();
+  lastTurn = performance.now();
+}
 
 /** A place tied once, when it runs first. */
 export class SessionBinding implements Binding {
@@ -108,8 +124,10 @@ export class SessionBinding implements Binding {
       if (this.#binding === null) this.#binding = await this.#tied(library);
       else for (const input of this.#copied) await this.#tie(library, this.#binding, input);
       const { api } = library;
+      const here = this.room.runsHere || this.#isQuick;
+      if (here) await othersTurn();
       const start = performance.now();
-      if (this.room.runsHere || this.#isQuick) {
+      if (here) {
         api.runWithBindingHere(this.graph.session, this.#options, this.#binding);
       } else {
         await api.runWithBinding(this.graph.session, this.#options, this.#binding);
@@ -146,7 +164,8 @@ export class SessionBinding implements Binding {
       api.releaseIoBinding(binding);
       throw error;
     }
-    this.#options ??= this.room.runOptions?.(this.outputs.some((output) => this.#isRead(output))) ?? null;
+    const captured = this.graph.captured && !writesWhatItReads(this.inputs, this.outputs);
+    this.#options ??= this.room.runOptions?.(captured) ?? null;
     return binding;
   }
 
@@ -162,14 +181,6 @@ export class SessionBinding implements Binding {
     } finally {
       api.releaseValue(value);
     }
-  }
-
-  /** Whether an output shares elements with an input. */
-  #isRead(output: Tie): boolean {
-    const end = ({ offset, shape }: Tie) => offset + elementCount(shape);
-    return this.inputs.some(
-      (input) => input.memory === output.memory && input.offset < end(output) && output.offset < end(input),
-    );
   }
 
   /** The output, or what stands for it where it may not be what an input is. */

@@ -27,7 +27,7 @@ export async function calibrate(
   onBatch?: (done: number) => void,
   on: EngineSource = config.runtime,
 ): Promise<Map<string, TensorData>> {
-  const { imageSize, mean, std } = config.data;
+  const { channels, imageSize, mean, std } = config.data;
   const batchSize = Math.min(config.batchSize, source.length);
   const programs = await Promise.all(
     widths.map((width) =>
@@ -42,7 +42,7 @@ export async function calibrate(
     for (const { entry, graph } of programs) await graph.hold(weightFeeds(entry.inputs, weights));
     for await (const batch of evaluationBatches(shuffled, { imageSize, mean, std, batchSize })) {
       if (batch.count < batchSize) break;
-      const images = floats(batch.images, [batchSize, 3, imageSize, imageSize]);
+      const images = floats(batch.images, [batchSize, channels, imageSize, imageSize]);
       for (const { entry, graph } of programs) {
         const outputs = await graph.run({ images });
         for (const { name, of } of entry.outputs) {

@@ -1,4 +1,6 @@
 import { join, relative } from 'node:path';
+import { parseConfig } from '../config/load.js';
+import { withKeysSince } from '../config/recorded.js';
 import type { Config } from '../config/schema.js';
 import { averaged } from '../diagnostics/average.js';
 import type { ViewBatch } from '../data/loader.js';
@@ -9,7 +11,7 @@ import { openEngine } from '../engines/openEngine.js';
 import { SlimclrError } from '../errors.js';
 import type { Notices } from '../keep.js';
 import { readManifest } from '../programs/readManifest.js';
-import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
+import { checkpointPath, readCheckpoint } from '../training/checkpoint.js';
 import type { Diagnostics } from '../diagnostics/measured.js';
 import { openLoader } from '../training/openLoader.js';
 import { TrainingPlan } from '../training/plan.js';
@@ -23,7 +25,7 @@ import { writeResult } from './resultFiles.js';
 import type { DiagnosticsResult } from './results.js';
 
 export interface DiagnoseOptions extends Notices {
-  /** Path of a checkpoint; default: the newest of the run. */
+  /** Path of a checkpoint, or `best`: the best by the run's monitor; default: the newest of the run. */
   readonly checkpoint?: string;
   /** Where the images of the run are now; default: where they were. */
   readonly source?: string;
@@ -45,16 +47,18 @@ const defaultBatches = 8;
 export async function diagnose(runFolder: string, options: DiagnoseOptions = {}): Promise<DiagnosticsResult> {
   const { batches = defaultBatches, cacheDirectory, onProgress } = options;
   const started = performance.now();
-  const path = options.checkpoint ?? (await latestCheckpoint(runFolder)).path;
+  const path = await checkpointPath(runFolder, options.checkpoint);
   const saved = await readCheckpoint(path);
   const programs = join(runFolder, 'programs');
   const manifest = await readManifest(programs);
-  const kept = manifest.config as Config;
-  const { data, seed } = kept;
+  const kept = parseConfig(withKeysSince(manifest.config));
+  const { data } = kept;
   const source = await openRunImages(
-    data.source,
-    options.source,
-    { limit: data.limit, seed, ...(cacheDirectory !== undefined && { cacheDirectory }) },
+    kept,
+    {
+      ...(options.source !== undefined && { source: options.source }),
+      ...(cacheDirectory !== undefined && { cacheDirectory }),
+    },
     'the place where they are now (--source)',
   );
   const config: Config = { ...kept, data: { ...data, source: source.name } };
@@ -68,7 +72,7 @@ export async function diagnose(runFolder: string, options: DiagnoseOptions = {})
     await state.restore(saved.tensors, saved.step);
     const plan = new TrainingPlan(config, loader.stepsPerEpoch);
     // A step moves the key network before it runs: each starts from that of the checkpoint.
-    const keys = (await state.keys?.readAll())?.slice();
+    const keys = await state.keys?.readAll();
     const step = await MethodStep.open(programs, manifest, single, state);
     const measured: Diagnostics[] = [];
     try {

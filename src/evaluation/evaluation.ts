@@ -8,9 +8,9 @@ import type { Watch } from './runFeatures.js';
 import { openTrainedRun, type TrainedRun } from './trainedRun.js';
 
 export interface EvaluationOptions extends LabelledImagesOptions, Watch {
-  /** Path of a checkpoint; default: the newest of the run. */
+  /** Path of a checkpoint, or `best`: the best by the run's monitor; default: the newest of the run. */
   readonly checkpoint?: string;
-  /** Evaluate the encoder as it was before training as well. */
+  /** Evaluate the encoder with the random weights of the run's seed as well, also where the run began with others. */
   readonly baseline?: boolean;
 }
 
@@ -43,14 +43,15 @@ export async function withEvaluation<T>(
 /** The part of a result that says what was evaluated. */
 export function subject({
   run,
-  images: { train, test },
+  images: { train, test, heldOut },
 }: Pick<Evaluation, 'run' | 'images'>): Pick<
   KnnResult,
-  'source' | 'testSource' | 'trainImages' | 'testImages' | 'checkpoint'
+  'source' | 'testSource' | 'heldOut' | 'trainImages' | 'testImages' | 'checkpoint'
 > {
   return {
     source: train.name,
     testSource: test.name,
+    ...(heldOut && { heldOut }),
     trainImages: train.length,
     testImages: test.length,
     checkpoint: run.checkpoint,

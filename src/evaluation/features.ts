@@ -28,7 +28,8 @@ export interface Features {
 export class FrozenEncoder {
   private constructor(
     private readonly graph: HostGraph,
-    private readonly imageSize: number,
+    /** [C, S, S] */
+    private readonly input: readonly number[],
     readonly width: number,
     /** Length of its features. */
     readonly channels: number,
@@ -55,13 +56,12 @@ export class FrozenEncoder {
   ): Promise<FrozenEncoder> {
     const model = emitFrozen(graph, portable);
     const channels = model.outputs[0]!.type.shape[1] as number;
-    return new FrozenEncoder(await HostGraph.open(model, on), config.data.imageSize, width, channels);
+    return new FrozenEncoder(await HostGraph.open(model, on), inputShape(config), width, channels);
   }
 
-  /** Images `[count, 3, S, S]` -> features `[count, C]`. */
+  /** Images `[count, C, S, S]` -> features `[count, C]`. */
   async features(images: Float32Array, count: number): Promise<Float32Array> {
-    const { imageSize } = this;
-    const outputs = await this.graph.run({ images: floats(images, [count, 3, imageSize, imageSize]) });
+    const outputs = await this.graph.run({ images: floats(images, [count, ...this.input]) });
     return outputs['features']!.data as Float32Array;
   }
 
@@ -95,6 +95,11 @@ export async function extractFeatures(
     onBatch?.(start + count);
   }
   return features;
+}
+
+/** Of one image: [C, S, S]. */
+export function inputShape({ data: { channels, imageSize } }: Config): readonly number[] {
+  return [channels, imageSize, imageSize];
 }
 
 function batchOptions({ data: { imageSize, mean, std } }: Config): EvaluationBatchOptions {

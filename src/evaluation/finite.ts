@@ -4,7 +4,7 @@ import { SlimclrError } from '../errors.js';
 /** What a row of numbers, one row an image, was computed with. */
 export interface Origin {
   readonly width: number;
-  readonly source: Pick<ImageSource, 'name' | 'store'>;
+  readonly source: Pick<ImageSource, 'name' | 'nameOf' | 'store'>;
 }
 
 /**
@@ -31,7 +31,6 @@ export function requireFiniteRows(
 export function imageName(source: Origin['source'] | undefined, index: number): string {
   if (!source) return `image ${index}`;
   const { name, store } = source;
-  return store.kind === 'folder'
-    ? `${store.files[index]} of ${name}`
-    : `image ${store.selection[index]} of ${name}`;
+  const image = source.nameOf(index);
+  return store.images.kind === 'dataset' ? `image ${image} of ${name}` : `${image} of ${name}`;
 }

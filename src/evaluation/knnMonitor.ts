@@ -1,7 +1,8 @@
 import type { Config } from '../config/schema.js';
 import { absoluteSource } from '../data/absolutePaths.js';
 import { datasetNames } from '../data/dataset.js';
-import { openSource, select, subset } from '../data/source.js';
+import { select, subset, type ImageSource } from '../data/source.js';
+import { openTrainingImages } from '../data/trainingImages.js';
 import { openEngine } from '../engines/openEngine.js';
 import { UsageError } from '../errors.js';
 import { networkOf } from '../methods/index.js';
@@ -12,10 +13,10 @@ import { widthLabel } from '../nn/widthLabel.js';
 import type { Monitor, MonitorOptions } from '../training/monitor.js';
 import { extractFeatures, FrozenEncoder } from './features.js';
 import { knnAccuracy } from './knn.js';
-import { labelled, openLabelledImages, type LabelledImages } from './labelledImages.js';
+import { labelled, openLabelledImages, type LabelledImages, type LabelledSource } from './labelledImages.js';
 import type { Accuracy } from './results.js';
 
-/** Of a folder, one image in so many is classified; the others are the neighbours. */
+/** Of a folder without held-out images, one image in so many is classified; the others are the neighbours. */
 const oneInFolder = 5;
 
 /**
@@ -74,32 +75,55 @@ export async function openKnnMonitor(config: Config, options: MonitorOptions = {
   };
 }
 
+/** What a monitor calls its images. */
+const purpose = 'the kNN monitor';
+
 async function monitorImages(
   config: Config,
   monitor: Extract<Config['monitor'], { kind: 'knn' }>,
   options: MonitorOptions,
 ): Promise<LabelledImages> {
+  const { data, seed } = config;
   const { trainLimit: limit, testLimit } = monitor;
-  const source = monitor.source === '' ? config.data.source : monitor.source;
+  const source = monitor.source === '' ? data.source : monitor.source;
+  const areOfRun = absoluteSource(source) === absoluteSource(data.source);
+  const limited = (images: LabelledSource, most: number) =>
+    labelled(subset(images, select(images.length, most, seed)));
+  if (areOfRun && data.validation > 0) {
+    const { images, ...others } = options;
+    const { heldOut, ...train } = images?.heldOut ? images : await openTrainingImages(config, others);
+    const [bank, queries] = [labelled(train, purpose), labelled(heldOut!, purpose)];
+    return { train: limited(bank, limit), test: limited(queries, testLimit), classes: bank.classes! };
+  }
   if (datasetNames.includes(source)) {
     return openLabelledImages(config, { ...options, source, limit, testLimit });
   }
-  const { seed } = config;
-  // All images of the folder, whether training uses them or not.
-  const isOpen = config.data.limit === 0 && options.images?.name === absoluteSource(source);
-  const images = isOpen ? options.images : await openSource(source, options);
-  const folder = labelled(images, 'the kNN monitor');
+  const folder = labelled(await wholeFolder(config, source, options), purpose);
   if (folder.length < oneInFolder) {
     throw new UsageError(
-      `the kNN monitor of ${source}: ${folder.length} labelled images; accepted: at least ${oneInFolder}`,
+      `${purpose} of ${source}: ${folder.length} labelled images; accepted: at least ${oneInFolder}`,
     );
   }
-  const split = (isTest: boolean, limit: number) => {
+  const split = (isTest: boolean, most: number) => {
     const indices = Uint32Array.from({ length: folder.length }, (_, i) => i).filter(
       (index) => (index % oneInFolder === oneInFolder - 1) === isTest,
     );
-    const chosen = select(indices.length, limit, seed).map((position) => indices[position]!);
-    return labelled(subset(folder, chosen));
+    return limited(labelled(subset(folder, indices)), most);
   };
   return { train: split(false, limit), test: split(true, testLimit), classes: folder.classes! };
+}
+
+/** All images of a folder, whether training uses them or not. */
+async function wholeFolder(
+  config: Config,
+  source: string,
+  { images, ...options }: MonitorOptions,
+): Promise<ImageSource> {
+  const areOfRun = absoluteSource(source) === absoluteSource(config.data.source);
+  if (images && images.name === absoluteSource(source) && config.data.limit === 0) return images;
+  const data = { ...config.data, limit: 0, validation: 0 };
+  return openTrainingImages(
+    { ...config, data },
+    { ...options, labelledOnly: true, ...(!areOfRun && { source }) },
+  );
 }

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keep, type Notices } from '../keep.js';
 import { replaceFile } from '../replaceFile.js';
@@ -7,8 +6,8 @@ import type { ProbeProtocol, Result } from './results.js';
 /** Writes the file of `results/` of a run folder that results.ts names for the result; a notice where that fails. */
 export async function writeResult(runFolder: string, result: Result, notices: Notices): Promise<void> {
   const file = `results/${nameOf(result)}.json`;
-  const write = (partial: string) => writeFile(partial, `${JSON.stringify(result, null, 2)}\n`);
-  await keep(file, () => replaceFile(join(runFolder, file), write), notices);
+  const text = `${JSON.stringify(result, null, 2)}\n`;
+  await keep(file, () => replaceFile(join(runFolder, file), text), notices);
 }
 
 function nameOf(result: Result): string {

@@ -22,6 +22,8 @@ export const widthAccuracySchema = z.object({
 const evaluation = {
   source: z.string(),
   testSource: z.string(),
+  /** There where the test images are those that the run holds out of training (`data.validation`). */
+  heldOut: z.literal(true).exactOptional(),
   trainImages: count,
   testImages: count,
   checkpoint: z.string(),

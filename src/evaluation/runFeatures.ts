@@ -36,7 +36,7 @@ export interface EncoderSetup {
 }
 
 /** What features depend on beside the parts of a key, such as the crop; a change makes older files stale. */
-const keyFormat = 'slimclr features 2';
+const keyFormat = 'slimclr features 3';
 
 /** The features at one width under the run's encoder, from the cache alone; null where it does not have them. */
 export async function cachedFeatures(
@@ -60,9 +60,9 @@ export function trainedEncoder({ weights }: TrainedRun): EncoderSetup {
 }
 
 /**
- * The encoder with the random weights that the run's training started from, its batch norms calibrated on the
- * training images: what an architecture is worth untrained. NOTE: as initialised, the last gamma of each
- * residual branch is 0, so the branches do not contribute.
+ * The encoder with the random weights of the run's seed, which its training started from unless it was given others,
+ * its batch norms calibrated on the training images: what an architecture is worth untrained. NOTE: as initialised, the
+ * last gamma of each residual branch is 0, so the branches do not contribute.
  */
 export function randomEncoder(
   { config, network }: TrainedRun,
@@ -162,8 +162,12 @@ function encoderKey(
   width: number,
   { weights, identity }: EncoderSetup,
 ): string {
-  const { imageSize, mean, std } = config.data;
-  const parts: (string | Uint8Array)[] = [keyFormat, identity, JSON.stringify({ imageSize, mean, std })];
+  const { imageSize, mean, std, depth } = config.data;
+  const parts: (string | Uint8Array)[] = [
+    keyFormat,
+    identity,
+    JSON.stringify({ imageSize, mean, std, ...(depth !== 8 && { depth }) }),
+  ];
   for (const { name } of embedProgram(network, config, width).graph.defaults.keys()) {
     const tensor = weights.get(name);
     if (tensor) parts.push(name, formatType(tensor), bytesOf(tensor.data));

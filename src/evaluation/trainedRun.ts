@@ -4,7 +4,7 @@ import { UsageError } from '../errors.js';
 import type { Weights } from '../programs/bindWeights.js';
 import { networkOf } from '../methods/index.js';
 import type { Network } from '../programs/network.js';
-import { latestCheckpoint, readCheckpoint } from '../training/checkpoint.js';
+import { checkpointPath, readCheckpoint } from '../training/checkpoint.js';
 
 /** A checkpoint of a run, opened for evaluation or export. */
 export interface TrainedRun {
@@ -18,9 +18,9 @@ export interface TrainedRun {
   readonly sha256: string;
 }
 
-/** Opens the newest checkpoint of a run, or the one at a path. Errors are those of src/training/checkpoint.ts. */
+/** Opens the newest checkpoint of a run, its `best`, or the one at a path. Errors are those of src/training/checkpoint.ts. */
 export async function openTrainedRun(folder: string, checkpoint?: string): Promise<TrainedRun> {
-  const path = checkpoint ?? (await latestCheckpoint(folder)).path;
+  const path = await checkpointPath(folder, checkpoint);
   const { config, tensors, sha256 } = await readCheckpoint(path);
   return {
     folder,

@@ -3,26 +3,7 @@ import { SlimclrError } from '../errors.js';
 import { writeResult } from '../evaluation/resultFiles.js';
 import { exportSchema, type ExportedModelRecord, type ExportResult } from '../evaluation/results.js';
 import type { Notices } from '../keep.js';
-import { widthLabel } from '../nn/widthLabel.js';
 import { readJsonIfThere } from '../readJson.js';
-
-/** What sets a model apart from the others of a run. */
-export type ModelIdentity = Pick<ExportedModelRecord, 'width' | 'size' | 'head' | 'classifier'>;
-
-/**
- * The file of a model, which says what the model is: `<encoder>.<width label>.onnx`, before `.onnx` as far as they
- * apply `.s<size>`, `.head` and `.classifier`, or `.classifier-<protocol>` of another protocol than `features`.
- */
-export function modelFile(encoder: string, { width, size, head, classifier }: ModelIdentity): string {
-  const parts = [
-    encoder,
-    widthLabel(width),
-    ...(size === null ? [] : [`s${size}`]),
-    ...(head ? ['head'] : []),
-    ...(classifier === null ? [] : [classifier === 'features' ? 'classifier' : `classifier-${classifier}`]),
-  ];
-  return `${parts.join('.')}.onnx`;
-}
 
 /**
  * Adds models to `results/export.json` of a run folder. What is known of other models stays, of the same ones (the name

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.js';
 import type { Graph } from '../graph/graph.js';
 import { elementCount } from '../onnx/model.js';
 import { Builder } from '../ops/builder.js';
-import { embedProgram } from '../programs/embed.js';
+import { embedProgram, type EmbedOptions } from '../programs/embed.js';
 import type { Network } from '../programs/network.js';
 
 /** Names of the classifier's tensors in an exported model. */
@@ -10,16 +10,16 @@ export const classifierTensors = { weight: 'classifier.weight', bias: 'classifie
 
 /**
  * The graph of an exported model before its weights are bound: `images` `[batch, 3, S, S]` -> `features`
- * `[batch, C_w]`, with the head `embedding` `[batch, D]`, and with a classifier of so many classes `logits`
- * `[batch, classes]`.
+ * `[batch, C_w]`, maps `[batch, C, H, W]` by the names of their stages, with the head `embedding` `[batch, D]`, and with
+ * a classifier of so many classes `logits` `[batch, classes]`.
  */
 export function inferenceGraph(
   network: Network,
   config: Pick<Config, 'data'>,
   width: number,
-  { classes = 0, head = false }: { readonly classes?: number; readonly head?: boolean } = {},
+  { classes = 0, ...outputs }: EmbedOptions & { readonly classes?: number } = {},
 ): Graph {
-  const { graph } = embedProgram(network, config, width, head);
+  const { graph } = embedProgram(network, config, width, outputs);
   if (classes === 0) return graph;
   const features = graph.outputs.get('features')!;
   const weightInput = (name: string, ...shape: number[]) =>

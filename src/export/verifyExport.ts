@@ -1,6 +1,8 @@
-import type { Config } from '../config/schema.js';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ImageSource } from '../data/source.js';
-import { floats, HostGraph, type EngineSource, type HostTensors } from '../engines/hostGraph.js';
+import { HostGraph, type EngineSource, type HostTensors } from '../engines/hostGraph.js';
 import { SlimclrError } from '../errors.js';
 import { requireFiniteRows } from '../evaluation/finite.js';
 import type { LinearClassifier } from '../evaluation/linearClassifier.js';
@@ -8,7 +10,12 @@ import { openProgram, weightFeeds } from '../evaluation/openGraph.js';
 import { elementCount } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import { embedProgram } from '../programs/embed.js';
-import type { ExportSubject } from './exportModel.js';
+import { meanCosine } from '../quantization/agreement.js';
+import type { CheckBatch } from './checkBatches.js';
+import type { ExportedModel, ExportSubject } from './exportModel.js';
+import { requireAgreement } from './exportTolerance.js';
+import type { ExportForm } from './form.js';
+import { imagesType } from './inputForm.js';
 
 /** What a check of an exported model found. */
 export interface Verification {
@@ -17,12 +24,9 @@ export interface Verification {
    * logits see `scoreError`.
    */
   readonly maxRelativeError: number;
-  /** Median milliseconds of one image, batch 1. */
+  /** Median milliseconds of one image, or of one batch where its size is fixed. */
   readonly latency: number;
 }
-
-/** Largest relative error that a verified export may have. */
-export const exportTolerance = 1e-4;
 
 /** Runs before the timed ones, and timed ones: as many as fit into the seconds, within these bounds. */
 const warmUpRuns = 3;
@@ -30,63 +34,86 @@ const timedRuns = { atLeast: 5, atMost: 50, seconds: 1 };
 
 /**
  * Compares an exported model with the training side, the embed program fed with the checkpoint's weights, on
- * images `[n, 3, S, S]`, those of `source` for messages, and times it. Throws a SlimclrError when they differ by more
- * than `exportTolerance`, and for an output of either that is not finite.
+ * images, those of `source` for messages, and times it. Throws a SlimclrError when they differ by more
+ * than their precision accounts for (`requireAgreement`), and for an output of either that is not finite.
  */
 export async function verifyExport(
-  bytes: Uint8Array,
+  model: WrittenModel,
   subject: ExportSubject,
   width: number,
-  images: TensorData,
+  batches: readonly CheckBatch[],
   classifier?: LinearClassifier,
   source: ImageSource | undefined = undefined,
   on: EngineSource = subject.config.runtime,
 ): Promise<Verification> {
   const origin = source && { width, source };
-  const count = images.shape[0]!;
-  const expected = await trainingSide(subject, width, images, on);
-  for (const [name, { data }] of Object.entries(expected)) {
-    requireFiniteRows(data as Float32Array, data.length / count, name, origin);
-  }
-  const graph = await HostGraph.open(bytes, on);
+  const count = batches.reduce((sum, { images }) => sum + images.shape[0]!, 0);
+  const expected = await trainingSide(subject, width, batches, on);
+  for (const [name, data] of expected) requireFiniteRows(data, data.length / count, name, origin);
+  const { graph, close } = await openModel(model, on);
   try {
-    const exported = await graph.run({ images });
-    const errors = Object.entries(expected).map(([name, { data }]) =>
-      relativeError(exported[name]!.data as Float32Array, data as Float32Array),
-    );
+    const exported = await runBatches(graph, batches.map(({ fed, images }) => ({ feeds: { images: fed }, count: images.shape[0]! }))); // prettier-ignore
+    const errors = [...expected].map(([name, data]) => relativeError(exported.get(name)!, data));
     if (classifier) {
-      const [logits, features] = [exported['logits']!, exported['features']!];
-      requireFiniteRows(logits.data as Float32Array, classifier.classes, 'logits', origin);
+      const [logits, features] = [exported.get('logits')!, exported.get('features')!];
+      requireFiniteRows(logits, classifier.classes, 'logits', origin);
       // Of the exported features, which agree with the training side's: what is left is the classifier's own error.
-      errors.push(scoreError(logits.data as Float32Array, classifier, features.data as Float32Array));
+      errors.push(scoreError(logits, classifier, features));
     }
     const maxRelativeError = Math.max(...errors);
-    // Not `>`: NaN is a failure.
-    if (!(maxRelativeError <= exportTolerance)) {
-      throw new SlimclrError(
-        `the exported model of width ${width} differs from the training side by a relative ` +
-          `${maxRelativeError.toExponential(1)}; accepted: at most ${exportTolerance}`,
-      );
-    }
-    return { maxRelativeError, latency: await medianLatency(graph, images) };
+    const cosines = [...expected].map(([name, data]) =>
+      meanCosine(exported.get(name)!, data, data.length / count),
+    );
+    requireAgreement(subject.form.precision, width, maxRelativeError, Math.min(...cosines));
+    return { maxRelativeError, latency: await medianLatency(graph, batches[0]!.fed, subject.form) };
   } finally {
-    await graph.close();
+    await close();
   }
 }
 
 /** Outputs of the embed program. */
 async function trainingSide(
-  { network, config, weights, head }: ExportSubject,
+  { network, config, weights, form }: ExportSubject,
   width: number,
-  images: TensorData,
+  batches: readonly CheckBatch[],
   on: EngineSource,
-): Promise<HostTensors> {
-  const { entry, graph } = await openProgram(network, config, embedProgram(network, config, width, head), on);
+): Promise<Map<string, Float32Array>> {
+  const program = embedProgram(network, config, width, { head: form.head, maps: form.outputs });
+  const { entry, graph } = await openProgram(network, config, program, on);
   try {
-    return await graph.run({ ...weightFeeds(entry.inputs, weights), images });
+    const fixed = weightFeeds(entry.inputs, weights);
+    return await runBatches(
+      graph,
+      batches.map(({ images }) => ({ feeds: { ...fixed, images }, count: images.shape[0]! })),
+    );
   } finally {
     await graph.close();
   }
+}
+
+/** The first `count` rows of each output of each run, one behind the other. */
+async function runBatches(
+  graph: HostGraph,
+  batches: readonly { readonly feeds: HostTensors; readonly count: number }[],
+): Promise<Map<string, Float32Array>> {
+  const parts = new Map<string, Float32Array[]>();
+  for (const { feeds, count } of batches) {
+    for (const [name, { shape, data }] of Object.entries(await graph.run(feeds))) {
+      const own = (data as Float32Array).slice(0, (data.length / shape[0]!) * count);
+      parts.set(name, [...(parts.get(name) ?? []), own]);
+    }
+  }
+  return new Map([...parts].map(([name, arrays]) => [name, concatenated(arrays)]));
+}
+
+function concatenated(arrays: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    all.set(array, at);
+    at += array.length;
+  }
+  return all;
 }
 
 /**
@@ -126,29 +153,60 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
 
 /** Times a model that there are no images for, on an image of zeros. Throws a SlimclrError for outputs that are not finite. */
 export async function timeExport(
-  bytes: Uint8Array,
-  { data: { imageSize }, runtime }: Config,
+  model: WrittenModel,
+  { config, form }: Pick<ExportSubject, 'config' | 'form'>,
   width: number,
-  on: EngineSource = runtime,
+  on: EngineSource = config.runtime,
 ): Promise<number> {
-  const graph = await HostGraph.open(bytes, on);
+  const { graph, close } = await openModel(model, on);
   try {
-    const shape = [1, 3, imageSize, imageSize];
-    const images = floats(new Float32Array(elementCount(shape)), shape);
+    const { dtype, shape: fed } = imagesType({ ...form, resize: false }, config.data);
+    const shape = fed.map((d) => (typeof d === 'number' ? d : 1));
+    const data =
+      dtype === 'uint8' ? new Uint8Array(elementCount(shape)) : new Float32Array(elementCount(shape));
+    const images = { dtype, shape, data };
     for (const [name, { data }] of Object.entries(await graph.run({ images }))) {
       if ((data as Float32Array).every(Number.isFinite)) continue;
       throw new SlimclrError(`the ${name} of width ${width} for an image of zeros are not finite`);
     }
-    return await medianLatency(graph, images);
+    return await medianLatency(graph, images, form);
   } finally {
-    await graph.close();
+    await close();
   }
 }
 
-async function medianLatency(graph: HostGraph, images: TensorData): Promise<number> {
-  const [, ...shape] = images.shape;
-  const size = shape.reduce((a, b) => a * b, 1);
-  const image = floats((images.data as Float32Array).subarray(0, size), [1, ...shape]);
+/** A model as it is going to be written; without `externalData` it is whole. */
+type WrittenModel = Pick<ExportedModel, 'bytes'> & Partial<Pick<ExportedModel, 'externalData'>>;
+
+/** Opens a model; one with external data from a temporary folder, beside them. */
+async function openModel({ bytes, externalData }: WrittenModel, on: EngineSource) {
+  if (!externalData) {
+    const graph = await HostGraph.open(bytes, on);
+    return { graph, close: () => graph.close() };
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'slimclr-export-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    const path = join(folder, 'model.onnx');
+    await writeFile(join(folder, externalData.file), externalData.bytes);
+    await writeFile(path, bytes);
+    const graph = await HostGraph.open(path, on);
+    return { graph, close: () => graph.close().finally(remove) };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Of one image, or a whole batch where its size is fixed. */
+async function medianLatency(graph: HostGraph, images: TensorData, { batch }: ExportForm): Promise<number> {
+  const [count, ...rest] = images.shape as [number, ...number[]];
+  const shape = [batch ?? 1, ...rest];
+  const data = (images.data as Float32Array | Uint8Array).subarray(
+    0,
+    (images.data.length / count) * shape[0]!,
+  );
+  const image: TensorData = { dtype: images.dtype, shape, data };
   const times: number[] = [];
   for (let run = 0; run < warmUpRuns; run++) await graph.run({ images: image });
   const deadline = performance.now() + 1000 * timedRuns.seconds;

@@ -1,10 +1,10 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { z } from 'zod';
 import { UsageError } from '../errors.js';
 import { readPlainFile } from '../plainFile.js';
 import { readJsonIfThere, sha256Schema, type Json } from '../readJson.js';
-import { replaceFile } from '../replaceFile.js';
+import { rewriteFile } from '../replaceFile.js';
 
 const entrySchema = z.object({
   target: z.string(),
@@ -66,7 +66,7 @@ export async function writeGoldenFolder(
   }
   const written: string[] = [];
   for (const [file, text] of [...files, [indexFile, `${JSON.stringify(index, null, 2)}\n`] as const]) {
-    if (await rewrite(join(folder, file), text)) written.push(file);
+    if (await rewriteFile(join(folder, file), text)) written.push(file);
   }
   const removed = (await textFiles(folder)).filter((file) => !files.has(file));
   for (const file of removed) await rm(join(folder, file));
@@ -80,12 +80,4 @@ async function textFiles(folder: string): Promise<string[]> {
     .map((path) => path.split(sep).join('/'))
     .filter((path) => /^[^/]+\/[^/]+\.txt$/.test(path))
     .sort();
-}
-
-/** False when the file has this content already. */
-async function rewrite(path: string, content: string): Promise<boolean> {
-  const current = await readFile(path, 'utf8').catch(() => undefined);
-  if (current === content) return false;
-  await replaceFile(path, (partial) => writeFile(partial, content));
-  return true;
 }

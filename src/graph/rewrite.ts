@@ -4,6 +4,8 @@ import { Graph, type Default, type Node, type Value } from './graph.js';
 export interface Rewriter {
   /** Values of the copy that stand for a node's outputs, or null to copy the node. */
   replace(node: Node, copy: Copy): readonly Value[] | null;
+  /** What stands in the copy for an input without a default, or null to copy it. */
+  input?(input: Value, graph: Graph): Value | null;
   /** The default of an input in the copy. */
   fallback?(input: Value, fallback: Default): Default;
 }
@@ -37,7 +39,10 @@ export function rewrite(original: Graph, rewriter: Rewriter): Graph {
     if (!known) image.set(value, (known = copied(value)));
     return known;
   };
-  for (const input of original.inputs) if (!original.defaults.has(input)) of(input);
+  for (const input of original.inputs) {
+    if (original.defaults.has(input)) continue;
+    image.set(input, rewriter.input?.(input, graph) ?? copied(input));
+  }
   for (const node of original.nodes) {
     const outputs =
       rewriter.replace(node, { graph, of }) ??

@@ -1,5 +1,6 @@
-import type { MethodConfig, MethodName } from '../config/methods.js';
+import { traitsOf, type MethodConfig, type MethodName } from '../config/methods.js';
 import { targetName, type Config } from '../config/schema.js';
+import type { Weights } from '../programs/bindWeights.js';
 import { emitPrograms, writePrograms, type EmittedPrograms } from '../programs/folder.js';
 import { createNetwork, type Network } from '../programs/network.js';
 import type { Manifest } from '../programs/manifest.js';
@@ -31,7 +32,7 @@ function methodOf({ kind }: MethodConfig): Method<MethodName> {
 
 /** What the method of a config asks of its run. */
 export function needsOf({ method }: Pick<Config, 'method'>): Needs {
-  return methodOf(method).needs(method);
+  return { ...methodOf(method).needs(method), embedding: traitsOf(method).embeds };
 }
 
 /** The passes of a step of a config's method over the micro-batches of one replica. */
@@ -68,15 +69,16 @@ export function emitMethod(config: Config, target: Target = namedTarget(config))
 
 /**
  * Writes the program folder of a config: one graph a program, `manifest.json`, and `weights.safetensors` with
- * freshly drawn weights. src/programs/README.md describes the folder.
+ * freshly drawn weights, or with those of `given` in their place. src/programs/README.md describes the folder.
  */
 export async function buildPrograms(
   config: Config,
   folder: string,
   target: Target = namedTarget(config),
+  given: Weights = new Map(),
 ): Promise<Manifest> {
   const { network, programs } = methodPrograms(config);
   const emitted = emitPrograms(network, config, target, programs);
-  await writePrograms(folder, emitted, network, config);
+  await writePrograms(folder, emitted, network, config, given);
   return emitted.manifest;
 }

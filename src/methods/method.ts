@@ -31,7 +31,8 @@ export interface ModelNeed {
 
 /** A framework: the heads on the encoder, its programs, and the step that runs them. */
 export interface Method<K extends MethodName> {
-  needs(method: MethodOf<K>): Needs;
+  /** `embedding` is a trait that its config has. */
+  needs(method: MethodOf<K>): Omit<Needs, 'embedding'>;
   heads(add: AddHead, method: MethodOf<K>): Pick<Network, 'head' | 'keyHead'>;
   /** In the order in which a step runs them. */
   programs(network: Network, config: Config, method: MethodOf<K>): Program[];
@@ -40,7 +41,7 @@ export interface Method<K extends MethodName> {
 }
 
 /** What most methods need: two views, whose embeddings they compare. */
-export const twoViews: Needs = { classes: null, views: 2, embedding: true, models: [] };
+export const twoViews = { classes: null, views: 2, models: [] } as const satisfies Omit<Needs, 'embedding'>;
 
 /** Forward and backward of every width, each on `batch` images. */
 export function queries(network: Network, config: Config, batch: number, objective: Objective): Program[] {

@@ -9,6 +9,7 @@ import type { Objective } from '../programs/query.js';
 import { distilled } from './distilled.js';
 import { queries, twoViews, updatesAndEvaluation, type Method } from './method.js';
 import { queuePasses } from './queuePasses.js';
+import { shuffledKeys } from './shuffledKeys.js';
 
 /**
  * SlimCLR-MoCo v2 (He et al., 2020; Chen et al., 2020): the momentum encoder's keys of view 2 and a queue of older
@@ -28,9 +29,12 @@ export const mocoV2: Method<'moco-v2'> = {
   ],
   async step(context, batches, { dimension, keyMomentum }) {
     await context.moveKeys(keyMomentum);
-    await queuePasses(context, batches, dimension, async (batch, _view1, keys) =>
-      context.embedKeys(await context.view(batch, 1, 1), keys),
-    );
+    const shuffled = await shuffledKeys(context, batches, dimension);
+    await queuePasses(context, batches, dimension, async (batch, _view1, keys) => {
+      const values = shuffled?.get(batch);
+      if (values) await context.write(keys, [values]);
+      else await context.embedKeys(await context.view(batch, 1, 1), keys);
+    });
   },
 };
 

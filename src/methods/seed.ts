@@ -19,7 +19,6 @@ export const seed: Method<'seed'> = {
   needs: ({ teacher, dimension }) => ({
     classes: null,
     views: 1,
-    embedding: true,
     models: [{ key: 'teacher', path: teacher, dimension }],
   }),
   heads(add, { dimension }) {

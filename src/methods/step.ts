@@ -4,6 +4,11 @@ export interface MicroBatch {
   readonly views: readonly [Float32Array, Float32Array];
   /** Classes `[N]`; null where the images have none. */
   readonly labels: Int32Array | null;
+  /**
+   * Where the images of view 2 stand among those of view 1 of all micro-batches of the step, `[N]`; null or absent where
+   * they are the same.
+   */
+  readonly shuffled?: Uint32Array | null;
 }
 
 /** A tensor where the engine has it. A method hands it on and does not look inside. */
@@ -56,7 +61,7 @@ export interface StepContext {
   /** Puts parts of values, one behind the other, into a tensor of as many elements. */
   write(tensor: Held, parts: readonly Float32Array[]): Promise<void>;
   /** Of all micro-batches of the step by their positions, given those of this replica's. */
-  gather(own: readonly Float32Array[]): Promise<readonly Float32Array[]>;
+  gather<T>(own: readonly T[]): Promise<readonly T[]>;
 
   /** key = momentum key + (1 - momentum) query, parameters only. */
   moveKeys(momentum: number): Promise<void>;

@@ -11,7 +11,7 @@ import { queries, updatesAndEvaluation, type Method } from './method.js';
  * distillation the full width's class scores teach the others in place (Yu and Huang, 2019).
  */
 export const supervised: Method<'supervised'> = {
-  needs: ({ classes }) => ({ classes, views: 1, embedding: false, models: [] }),
+  needs: ({ classes }) => ({ classes, views: 1, models: [] }),
   heads(add, { classes }) {
     const head = add('head', (options) => classifier(options, classes));
     return { head, keyHead: head };

@@ -17,11 +17,11 @@ export interface BatchStatistic {
  */
 export class Forward {
   /** The block of each parameter that this width reads, in order of first use. */
-  readonly parameters = new Map<Parameter, Value>();
+  readonly parameters: Map<Parameter, Value>;
   /** Running statistics read in eval mode, or about to be replaced in train mode. */
-  readonly running = new Map<Statistic, Value>();
+  readonly running: Map<Statistic, Value>;
   /** In train mode the batch's own statistics. */
-  readonly batch = new Map<Statistic, BatchStatistic>();
+  readonly batch: Map<Statistic, BatchStatistic>;
 
   /** `prefix` is put before every name: the key encoder's is `key.`. */
   constructor(
@@ -29,7 +29,17 @@ export class Forward {
     readonly width: number,
     readonly mode: Mode,
     private readonly prefix = '',
-  ) {}
+    before?: Forward,
+  ) {
+    this.parameters = before?.parameters ?? new Map<Parameter, Value>();
+    this.running = before?.running ?? new Map<Statistic, Value>();
+    this.batch = before?.batch ?? new Map<Statistic, BatchStatistic>();
+  }
+
+  /** The same pass from where another builder takes it on, e.g. one that computes in another precision. */
+  by(b: Builder): Forward {
+    return new Forward(b, this.width, this.mode, this.prefix, this);
+  }
 
   /** The block of a parameter that this width uses, cut from a full-width input. */
   parameter(parameter: Parameter): Value {

@@ -147,7 +147,8 @@ function diffItems(
 /**
  * Which node of `b` is which of `a`: first the longest common subsequence of equal nodes, apart from what
  * they read and from the number at the end of a name, which counts equal names and shifts when one comes
- * or goes; between those, nodes of the same operator and name; last, what kept its name.
+ * or goes; between those, nodes of the same operator and name; then what kept its name; last, what does the same under
+ * another one.
  */
 function matchNodes(a: readonly DescribedNode[], b: readonly DescribedNode[]): Pair[] {
   const pairs: Pair[] = [];
@@ -171,6 +172,13 @@ function matchNodes(a: readonly DescribedNode[], b: readonly DescribedNode[]): P
     const other = leftover.get(nameOf(node));
     if (other && !taken.has(node)) pairs.push([node, other]);
   }
+  // Another exporter names everything anew.
+  const matched = new Map(pairs);
+  const others = new Set(matched.values());
+  const [went, came] = [a.filter((node) => !matched.has(node)), b.filter((node) => !others.has(node))];
+  for (const [i, j] of longestCommonSubsequence(went.map(workKey), came.map(workKey))) {
+    pairs.push([went[i]!, came[j]!]);
+  }
   return pairs;
 }
 
@@ -181,6 +189,11 @@ function looseKey(node: DescribedNode): string {
 function strictKey(node: DescribedNode): string {
   const types = node.outputs.map(({ type }) => type);
   return JSON.stringify([looseKey(node), types, [...node.attributes]]);
+}
+
+/** What a node does, whatever its values are called. */
+function workKey({ operator, outputs, attributes, inputs }: DescribedNode): string {
+  return JSON.stringify([operator, outputs.map(({ type }) => type), [...attributes], inputs.length]);
 }
 
 function diffNode(
@@ -236,8 +249,14 @@ function matchConstants(
   b: readonly DescribedItem[],
 ): { changes: Change[]; renamed: [string, string][]; removed: string[] } {
   const contents = new Map(b.map(({ name, description }) => [name, description]));
+  // Of a weight whose values are left out a type is all that there is to tell it by, and many have the same.
+  const isNamed = ({ name, description }: DescribedItem) =>
+    !description.includes(' = ') && contents.has(name) && !contents.get(name)!.includes(' = ');
+  const typed = new Map(a.filter(isNamed).map((weight) => [weight.name, weight]));
   const same = new Set(
-    a.filter(({ name, description }) => contents.get(name) === description).map(({ name }) => name),
+    a
+      .filter(({ name, description }) => typed.has(name) || contents.get(name) === description)
+      .map(({ name }) => name),
   );
   const [before, after] = [a, b].map((items) => items.filter(({ name }) => !same.has(name))) as [
     DescribedItem[],
@@ -252,7 +271,14 @@ function matchConstants(
   const came = after.filter((_, j) => !newPlaces.has(j));
   const kept = new Set(came.map(({ name }) => name));
   return {
-    changes: diffItems('constant', went, came),
+    changes: [
+      ...diffItems(
+        'constant',
+        [...typed.values()],
+        b.filter(({ name }) => typed.has(name)),
+      ),
+      ...diffItems('constant', went, came),
+    ],
     renamed: pairs
       .map(([i, j]): [string, string] => [before[i]!.name, after[j]!.name])
       .filter(([old, name]) => old !== name),

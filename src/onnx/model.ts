@@ -61,11 +61,15 @@ export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
 }
 
-/** The IR version that ONNX released with a version (17 to 21) of the standard operator set. */
+/** Versions of the standard operator set that models are written for; in the oldest Conv has the form it has today. */
+export const opsets = { oldest: 11, newest: 21 } as const;
+
+/** The IR version that ONNX released with a version of the standard operator set. */
 export function irVersionFor(opset: number): number {
-  const version = { 17: 8, 18: 8, 19: 9, 20: 9, 21: 10 }[opset];
-  if (version === undefined) throw new SlimclrError(`opset ${opset} is not supported; accepted: 17 to 21`);
-  return version;
+  const since: readonly (readonly [irVersion: number, opset: number])[] = [[10, 21], [9, 19], [8, 15], [7, 12], [6, 11]]; // prettier-ignore
+  const [version] = since.find(([, first]) => opset >= first) ?? [];
+  if (version !== undefined && opset <= opsets.newest && Number.isInteger(opset)) return version;
+  throw new SlimclrError(`opset ${opset} is not supported; accepted: ${opsets.oldest} to ${opsets.newest}`);
 }
 
 const proto = onnxProto.onnx;

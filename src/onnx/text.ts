@@ -61,7 +61,7 @@ export interface DescribedNode {
 const literalElements = 16;
 const absent = '_';
 /** The name under which the text form shows the standard operator set, whose domain is the empty string. */
-const standardDomain = 'ai.onnx';
+export const standardDomain = 'ai.onnx';
 
 /** The canonical text of a model. */
 export function modelText(model: OnnxModel): string {
@@ -227,15 +227,16 @@ function splitItems(text: string): string[] {
   return (text.match(linePatterns.item) ?? []).map((item) => item.trimStart());
 }
 
-function reference(name: string): string {
+/** `%name`; `_` for an absent value. */
+export function reference(name: string): string {
   return name === '' ? absent : `%${quoteUnlessPlain(name)}`;
 }
 
-function quoteUnlessPlain(name: string): string {
+export function quoteUnlessPlain(name: string): string {
   return /^[\w./-]+$/.test(name) ? name : JSON.stringify(name);
 }
 
-function formatAttribute(value: AttributeValue): string {
+export function formatAttribute(value: AttributeValue): string {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return JSON.stringify(value);
   if ('float' in value) return formatFloat(value.float);
@@ -244,7 +245,7 @@ function formatAttribute(value: AttributeValue): string {
 }
 
 /** `[[1,2],[3,4]]:int64` for a small tensor of integers and for a single element; undefined for others. */
-function formatLiteral({ type, data }: Initializer): string | undefined {
+export function formatLiteral({ type, data }: Initializer): string | undefined {
   if (data.kind === 'external') return undefined;
   const count = elementCount(type.shape);
   const isFloat = isFloating(type.dtype);
@@ -280,7 +281,7 @@ function elementsOf({ dtype }: TensorType, values: TypedArray): string[] {
 }
 
 /** The shortest decimal that gives the same float32, so that 0.1 reads `0.1` before and after a file. */
-function formatFloat(value: number): string {
+export function formatFloat(value: number): string {
   const single = Math.fround(value);
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(single.toPrecision(digits));

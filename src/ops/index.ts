@@ -11,6 +11,7 @@ import { Conv } from './conv.js';
 import { ConvInputGrad } from './convInputGrad.js';
 import { ConvTranspose } from './convTranspose.js';
 import { ConvWeightGrad } from './convWeightGrad.js';
+import { DequantizeLinear } from './dequantizeLinear.js';
 import { Div } from './div.js';
 import { Equal } from './equal.js';
 import { Exp } from './exp.js';
@@ -30,6 +31,7 @@ import { MaxPoolGrad } from './maxPoolGrad.js';
 import { Mul } from './mul.js';
 import { Neg } from './neg.js';
 import { Pad } from './pad.js';
+import { QuantizeLinear } from './quantizeLinear.js';
 import { Reciprocal } from './reciprocal.js';
 import { ReduceMax } from './reduceMax.js';
 import { ReduceMean } from './reduceMean.js';
@@ -38,7 +40,9 @@ import { ReduceSumSquare } from './reduceSumSquare.js';
 import { Relu } from './relu.js';
 import { ReluGrad } from './reluGrad.js';
 import { Reshape } from './reshape.js';
+import { Resize } from './resize.js';
 import { ScatterElements } from './scatterElements.js';
+import { Shape } from './shape.js';
 import { Sigmoid } from './sigmoid.js';
 import { Sign } from './sign.js';
 import { Slice } from './slice.js';
@@ -69,6 +73,7 @@ export const operators = {
   ConvInputGrad,
   ConvTranspose,
   ConvWeightGrad,
+  DequantizeLinear,
   Div,
   Equal,
   Exp,
@@ -88,6 +93,7 @@ export const operators = {
   Mul,
   Neg,
   Pad,
+  QuantizeLinear,
   Reciprocal,
   ReduceMax,
   ReduceMean,
@@ -96,7 +102,9 @@ export const operators = {
   Relu,
   ReluGrad,
   Reshape,
+  Resize,
   ScatterElements,
+  Shape,
   Sigmoid,
   Sign,
   Slice,

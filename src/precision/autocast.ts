@@ -10,7 +10,8 @@ type Policy = { readonly [K in OpName]?: Precision };
  * PyTorch's autocast for CUDA (torch/amp: operators that autocast to float16, to float32): products in float16, what
  * loses bits or range there in float32. Everything else follows its inputs: Relu, MaxPool, the sum of a residual block
  * and batch norm, whose parameters, statistics and sums stay float32.
- * NOTE: PyTorch averages a float16 map in float16; here the pooled features are float32, which costs one small cast.
+ * NOTE: PyTorch averages a float16 map in float16; here the pooled features are float32, which costs one small cast, and
+ * so are the heads on them (`encoderBuilder`).
  */
 const policy: Policy = {
   Conv: 'float16',
@@ -73,7 +74,10 @@ function widest(inputs: readonly (Value | null)[]): 'float32' | null {
 /** Of activations and products; everything else is float32. */
 export type Precision = 'float32' | 'float16';
 
-/** What builds the forward pass of a network at a precision. */
-export function networkBuilder(b: Builder, precision: Precision): Builder {
+/**
+ * What builds the forward pass of an encoder at a precision; heads are built in float32 at any: a batch norm in a head
+ * subtracts a mean that is large beside what the images differ in, and with it most bits of a float16 product.
+ */
+export function encoderBuilder(b: Builder, precision: Precision): Builder {
   return precision === 'float16' ? new Autocast(b.graph) : b;
 }

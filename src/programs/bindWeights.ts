@@ -1,7 +1,7 @@
 import { SlimclrError } from '../errors.js';
 import { sameShape, type Dimension, type Graph } from '../graph/graph.js';
 import { cut } from '../graph/region.js';
-import { rewrite } from '../graph/rewrite.js';
+import { rewrite, type Rewriter } from '../graph/rewrite.js';
 import { formatType } from '../onnx/model.js';
 import type { TensorData } from '../onnx/safetensors.js';
 import type { SliceAttributes } from '../ops/slice.js';
@@ -25,10 +25,7 @@ export function weightValues(weights: Weights, name: string, shape: readonly Dim
  */
 export function bindWeights(graph: Graph, weights: Weights): Graph {
   return rewrite(graph, {
-    fallback(input, fallback) {
-      if (fallback.kind === 'inline') return fallback;
-      return { kind: 'inline', values: weightValues(weights, fallback.tensor, input.shape) };
-    },
+    ...inlineFrom(weights),
     replace(node, copy) {
       const full = node.inputs[0];
       if (node.op !== 'Slice' || !full) return null;
@@ -43,4 +40,18 @@ export function bindWeights(graph: Graph, weights: Weights): Graph {
       return [copy.graph.input(full.name, type, { kind: 'inline', values })];
     },
   });
+}
+
+/** As `bindWeights`, but every tensor whole, and cut by a Slice in the graph where a width uses a block of it. */
+export function bindWholeWeights(graph: Graph, weights: Weights): Graph {
+  return rewrite(graph, { ...inlineFrom(weights), replace: () => null });
+}
+
+function inlineFrom(weights: Weights): Pick<Rewriter, 'fallback'> {
+  return {
+    fallback(input, fallback) {
+      if (fallback.kind === 'inline') return fallback;
+      return { kind: 'inline', values: weightValues(weights, fallback.tensor, input.shape) };
+    },
+  };
 }

@@ -1,31 +1,40 @@
 import type { Config } from '../config/schema.js';
-import { Graph } from '../graph/graph.js';
+import { Graph, type Value } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { Network } from './network.js';
 import type { Program } from './program.js';
 
-/**
- * Features of the frozen encoder at one width, batch norm in eval mode, any batch size; `withHead` also the embedding
- * that the head makes of them, not normalised.
- */
+/** What an embed program gives beside `features`, and how many images it takes. */
+export interface EmbedOptions {
+  /** `embedding`: what the head makes of the features, not normalised. */
+  readonly head?: boolean;
+  /** Stages of the encoder whose maps are outputs, by their names. */
+  readonly maps?: readonly string[];
+  /** null, the default: any number. */
+  readonly batch?: number | null;
+}
+
+/** Features of the frozen encoder at one width, batch norm in eval mode. */
 export function embedProgram(
   network: Network,
   { data }: Pick<Config, 'data'>,
   width: number,
-  withHead = false,
+  { head = false, maps = [], batch = null }: EmbedOptions = {},
 ): Program {
   const graph = new Graph(`embed.${widthLabel(width)}`);
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
-    shape: ['batch', 3, data.imageSize, data.imageSize],
+    shape: [batch ?? 'batch', data.channels, data.imageSize, data.imageSize],
   });
   const f = new Forward(b, width, 'eval');
-  const features = network.encoder.forward(f, images);
+  const stages = new Map<string, Value>();
+  const features = network.encoder.forward(f, images, (stage, map) => stages.set(stage, map));
   graph.output('features', features);
-  if (withHead) graph.output('embedding', network.keyHead.forward(f, features));
+  for (const stage of maps) graph.output(stage, stages.get(stage)!);
+  if (head) graph.output('embedding', network.keyHead.forward(f, features));
   return { name: graph.name, kind: 'embed', width: widthLabel(width), graph };
 }
 
@@ -39,7 +48,7 @@ export function calibrateProgram(network: Network, { batchSize, data }: Config, 
   const b = new Builder(graph);
   const images = graph.input('images', {
     dtype: 'float32',
-    shape: [batchSize, 3, data.imageSize, data.imageSize],
+    shape: [batchSize, data.channels, data.imageSize, data.imageSize],
   });
   const f = new Forward(b, width, 'train');
   network.encoder.forward(f, images);

@@ -10,8 +10,9 @@ export function emitFrozen(
   graph: Graph,
   target: Target,
   metadata: Readonly<Record<string, string>> = {},
+  opset = target.opset,
 ): OnnxModel {
-  const model = emit(lower(graph, target), { opset: target.opset, version, metadata });
+  const model = emit(lower(graph, target), { opset, version, metadata });
   const bound = new Set(model.initializers.map(({ name }) => name));
   return { ...model, inputs: model.inputs.filter(({ name }) => !bound.has(name)) };
 }

@@ -2,7 +2,7 @@ import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
-import { networkBuilder } from '../precision/autocast.js';
+import { encoderBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { names } from './names.js';
 import type { Network } from './network.js';
@@ -18,10 +18,10 @@ export function featuresProgram(network: Network, config: Config, width: number)
   const size = viewSize(config);
   const images = graph.input(names.images, {
     dtype: 'float32',
-    shape: [2 * config.batchSize, 3, size, size],
+    shape: [2 * config.batchSize, config.data.channels, size, size],
   });
-  const f = new Forward(networkBuilder(b, config.runtime.precision), width, 'train');
-  const output = b.cast(network.head.forward(f, network.encoder.forward(f, images)), 'float32');
+  const f = new Forward(encoderBuilder(b, config.runtime.precision), width, 'train');
+  const output = network.head.forward(f.by(b), network.encoder.forward(f, images));
   graph.output(names.embedding, b.op('L2Normalize', [output]));
   return { name: graph.name, kind: 'features', width: widthLabel(width), graph };
 }

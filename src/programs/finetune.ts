@@ -27,7 +27,7 @@ export function finetuneProgram(
   const graph = new Graph(`finetune.${widthLabel(width)}`);
   const b = new Builder(graph);
   const float = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
-  const images = graph.input('images', float(batchSize, 3, data.imageSize, data.imageSize));
+  const images = graph.input('images', float(batchSize, data.channels, data.imageSize, data.imageSize));
   const labels = graph.input('labels', { dtype: 'int64', shape: [batchSize] });
   const f = new Forward(b, width, mode);
   const features = network.encoder.forward(f, images);

@@ -1,16 +1,17 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
-import { sameShape } from '../graph/graph.js';
+import { sameShape, type Graph } from '../graph/graph.js';
 import { sha256 } from '../onnx/hash.js';
 import { encodeModel, elementCount, type OnnxModel } from '../onnx/model.js';
-import { layoutSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import { layoutSafetensors, writeSafetensors, type TensorData } from '../onnx/safetensors.js';
 import { replaceFile } from '../replaceFile.js';
 import { emit } from '../targets/emit.js';
 import { lower } from '../targets/lower.js';
 import { pack, storedShape, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { ParameterPlaces, Target } from '../targets/target.js';
 import { version } from '../version.js';
+import { weightValues, type Weights } from './bindWeights.js';
 import { countFlops } from './flops.js';
 import type { Statistic } from '../nn/parameter.js';
 import { initialWeights } from './initialWeights.js';
@@ -35,6 +36,21 @@ export interface EmittedPrograms {
   readonly programs: readonly EmittedProgram[];
 }
 
+/** The graphs of programs as a target has them, without what becomes of them in files. */
+export function lowerPrograms(
+  network: Network,
+  config: Config,
+  target: Target,
+  programs: readonly Program[],
+): Graph[] {
+  const layouts = layoutsOf(parameterEntries(network, config, target));
+  return programs.map((program) => lower(program.graph, target, parameterPlaces(program, layouts)));
+}
+
+function layoutsOf(parameters: readonly ParameterEntry[]): ReadonlyMap<string, ParameterLayout> {
+  return new Map(parameters.map(({ name, layout }) => [name, layout]));
+}
+
 /**
  * Lowers and emits programs for a target, with the manifest that describes them. Nothing is written, and no
  * weight is drawn: the same arguments give the same bytes.
@@ -56,7 +72,7 @@ export function emitPrograms(
   }
   for (const { name } of statistics) kindOf.set(name, 'statistic');
 
-  const layouts = new Map(parameters.map(({ name, layout }) => [name, layout]));
+  const layouts = layoutsOf(parameters);
 
   const emitted = programs.map((program): EmittedProgram => {
     const { name, kind, width, graph, scalars = [], outputsOf } = program;
@@ -119,15 +135,23 @@ export function emitPrograms(
   return { manifest, programs: emitted };
 }
 
-/** Writes the folder of emitted programs: graphs, manifest, and the initial weights drawn from the config's seed. */
+/**
+ * Writes the folder of emitted programs: graphs, manifest, and the initial weights, drawn from the config's seed where
+ * `given`, row-major, has none of a name.
+ */
 export async function writePrograms(
   folder: string,
   { manifest, programs }: EmittedPrograms,
   network: Network,
   config: Config,
+  given: Weights = new Map(),
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const weights = initialWeights(network.declarations, config.seed);
+  const weights = new Map<string, TensorData>(initialWeights(network.declarations, config.seed));
+  for (const [name, { shape }] of weights) {
+    if (given.has(name))
+      weights.set(name, { dtype: 'float32', shape, data: weightValues(given, name, shape) });
+  }
   // The key network starts as a copy of the query's: its parameters are the same tensors, its statistics its own.
   for (const { name } of manifest.statistics.filter(({ encoder }) => encoder === 'key')) {
     weights.set(name, weights.get(name.slice(keyPrefix.length))!);
@@ -142,10 +166,10 @@ export async function writePrograms(
   // Replaced, not written in place: a link of that name would lead elsewhere.
   await replaceFile(join(folder, weightsFile), (partial) => writeSafetensors(partial, weights));
   for (const { entry, bytes } of programs) {
-    await replaceFile(join(folder, entry.file), (partial) => writeFile(partial, bytes));
+    await replaceFile(join(folder, entry.file), bytes);
   }
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await replaceFile(join(folder, manifestFile), (partial) => writeFile(partial, text));
+  await replaceFile(join(folder, manifestFile), text);
 }
 
 /**

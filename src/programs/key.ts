@@ -2,7 +2,7 @@ import { viewSize, type Config } from '../config/schema.js';
 import { Graph } from '../graph/graph.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
-import { networkBuilder } from '../precision/autocast.js';
+import { encoderBuilder } from '../precision/autocast.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { names } from './names.js';
 import type { Network } from './network.js';
@@ -25,10 +25,10 @@ export function keyProgram(network: Network, config: Config): Program {
   const b = new Builder(graph);
   const images = graph.input(names.images, {
     dtype: 'float32',
-    shape: [batchSize, 3, viewSize(config), viewSize(config)],
+    shape: [batchSize, config.data.channels, viewSize(config), viewSize(config)],
   });
-  const f = new Forward(networkBuilder(b, precision), widths[0]!, 'train', keyPrefix);
-  const embedding = b.cast(network.keyHead.forward(f, network.encoder.forward(f, images)), 'float32');
+  const f = new Forward(encoderBuilder(b, precision), widths[0]!, 'train', keyPrefix);
+  const embedding = network.keyHead.forward(f.by(b), network.encoder.forward(f, images));
   graph.output(names.keys, b.op('L2Normalize', [embedding]));
   const outputsOf = new Map(outputStatistics(b, f, precision, keyPrefix));
   return { name: 'key', kind: 'key', width: widthLabel(widths[0]!), graph, outputsOf };

@@ -22,7 +22,7 @@ export type AddHead = (name: string, build: (options: HeadOptions) => Head) => H
 
 /** The encoder of a config with a method's heads. */
 export function createNetwork(
-  config: Pick<Config, 'encoder' | 'widths' | 'method' | 'techniques'>,
+  config: Pick<Config, 'data' | 'encoder' | 'widths' | 'method' | 'techniques'>,
   heads: (add: AddHead) => Pick<Network, 'head' | 'keyHead'>,
 ): Network {
   const declarations = new Declarations();

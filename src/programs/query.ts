@@ -5,7 +5,7 @@ import { Graph, type Value } from '../graph/graph.js';
 import { lossWeights } from '../losses/reweighting.js';
 import { Forward } from '../nn/forward.js';
 import { Builder } from '../ops/builder.js';
-import { networkBuilder } from '../precision/autocast.js';
+import { encoderBuilder } from '../precision/autocast.js';
 import { lossScaling } from '../precision/lossScaling.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import { names, prefixes } from './names.js';
@@ -79,11 +79,11 @@ export function queryProgram(
   const b = new Builder(graph);
   const images = graph.input(names.images, {
     dtype: 'float32',
-    shape: [batch, 3, viewSize(config), viewSize(config)],
+    shape: [batch, config.data.channels, viewSize(config), viewSize(config)],
   });
-  const f = new Forward(networkBuilder(b, precision), width, 'train');
+  const f = new Forward(encoderBuilder(b, precision), width, 'train');
   const features = network.encoder.forward(f, images); // [N, C_w]
-  const output = b.cast(network.head.forward(f, features), 'float32'); // [N, D]
+  const output = network.head.forward(f.by(b), features); // [N, D]
   const teachers = teachersOf(width, config).map(widthLabel);
   const { loss, terms, predictions } = b.scope('loss', () =>
     objective({ b, graph, width, output, teachers }),

@@ -1,7 +1,7 @@
 import { viewAugmentations } from '../config/augmentation.js';
 import { viewSize, type Config } from '../config/schema.js';
 import { ViewLoader } from '../data/loader.js';
-import { openSource } from '../data/source.js';
+import { openTrainingImages } from '../data/trainingImages.js';
 import { needsOf } from '../methods/index.js';
 import type { ReportOptions } from './options.js';
 import { denormalized, thumbnail } from './thumbnail.js';
@@ -24,7 +24,7 @@ export async function augmentedViews(
   const { augmentation, data, seed } = config;
   const { mean, std } = data;
   const size = viewSize(config);
-  const source = await openSource(data.source, { ...options, limit: data.limit, seed, offline: true });
+  const source = await openTrainingImages(config, { ...options, offline: true });
   // Views depend on neither the batch size nor the workers.
   const loader = new ViewLoader(source, {
     seed,
@@ -40,7 +40,7 @@ export async function augmentedViews(
     const { indices, views } = await loader.batch(0, 0);
     const seen = views.slice(0, needsOf(config).views);
     const viewOf = (batch: Float32Array, position: number) => {
-      const input = batch.subarray(position * 3 * size * size);
+      const input = batch.subarray(position * data.channels * size * size);
       return thumbnail(denormalized(input, size, mean, std));
     };
     const images = Array.from(indices, async (index, position) => ({

@@ -59,9 +59,9 @@ export interface HeatMap extends Figure {
 /** Lines of at most this many points have dots: a line of one point would not be seen. */
 const sparse = 15;
 
-/** A chart of values over steps; null without a point. */
+/** A chart of values over steps, or what `xLabel` says; null without a point. */
 export function stepChart(
-  figure: Figure & Pick<LineChart, 'yLabel'> & Partial<Pick<LineChart, 'yScale'>>,
+  figure: Figure & Pick<LineChart, 'yLabel'> & Partial<Pick<LineChart, 'xLabel' | 'yScale'>>,
   series: readonly Series[],
   rules: readonly ChartRule[],
 ): LineChart | null {

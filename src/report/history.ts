@@ -2,6 +2,8 @@ import type { Config } from '../config/schema.js';
 import type { DiagnosticsResult } from '../evaluation/results.js';
 import { readEvents, type LogReader } from '../training/eventLog.js';
 import type { LoggedEvent } from '../training/events.js';
+import { BestMeasurementsBuilder, type BestMeasurements } from './bestMeasurements.js';
+import { EpochMeans, type EpochMean } from './epochMeans.js';
 import { meanOfTwo, Thinned } from './thinned.js';
 
 type EventOf<Type extends LoggedEvent['type']> = Extract<LoggedEvent, { type: Type }>;
@@ -31,8 +33,13 @@ export interface History {
   readonly stepSeconds: number;
   /** Steps that the optimiser did not make, for an overflow of float16. */
   readonly overflowCount: number;
+  /** Losses by epoch, in order. */
+  readonly epochs: readonly EpochMean[];
   /** What the kNN monitor found, in order. */
   readonly knn: readonly KnnEvent[];
+  readonly best: BestMeasurements;
+  /** Steps from which later processes went on, in order. */
+  readonly resumed: readonly number[];
   /** In order. */
   readonly diagnostics: readonly Measurement[];
   readonly skipped: readonly EventOf<'skipped'>[];
@@ -70,6 +77,9 @@ class HistoryBuilder {
   readonly #steps = new Thinned<StepEvent>(kept, meanOfTwo);
   readonly #diagnostics = new Thinned<Measurement>(keptMeasurements, meanOfTwo);
   readonly #knn = new Thinned<KnnEvent>(kept, meanOfTwo);
+  readonly #epochs = new EpochMeans();
+  readonly #best = new BestMeasurementsBuilder();
+  readonly #resumed: number[] = [];
   readonly #skipped = new Map<string, EventOf<'skipped'>>();
   #stepSeconds = 0;
   #overflowCount = 0;
@@ -89,6 +99,7 @@ class HistoryBuilder {
   add(event: LoggedEvent): void {
     switch (event.type) {
       case 'start':
+        if (this.#process > 0 && event.step > 0) this.#resumed.push(event.step);
         this.#process += 1;
         this.#seconds += this.#processSeconds();
         this.#start = event;
@@ -96,6 +107,7 @@ class HistoryBuilder {
         break;
       case 'step':
         if (!this.#isLast(event)) break;
+        this.#epochs.add(event.epoch, event.losses);
         this.#steps.push(event);
         this.#stepSeconds += event.seconds;
         if (event.overflow) this.#overflowCount += 1;
@@ -104,7 +116,9 @@ class HistoryBuilder {
         if (this.#isLast(event)) this.#diagnostics.push({ step: event.step, diagnostics: event.diagnostics });
         break;
       case 'knn':
-        if (this.#isLast(event)) this.#knn.push(event);
+        if (!this.#isLast(event)) break;
+        this.#best.add(event);
+        this.#knn.push(event);
         break;
       case 'skipped':
         this.#skipped.set(event.path, event);
@@ -124,7 +138,9 @@ class HistoryBuilder {
   /** Of the process whose events come now. */
   #processSeconds(): number {
     if (this.#start === undefined) return 0;
-    return this.#stop?.seconds ?? (Date.parse(this.#latest) - Date.parse(this.#start.time)) / 1000;
+    if (this.#stop) return this.#stop.seconds;
+    // Clocks are set back, too.
+    return Math.max(0, Date.parse(this.#latest) - Date.parse(this.#start.time)) / 1000;
   }
 
   build(): History {
@@ -134,7 +150,10 @@ class HistoryBuilder {
       stepCount: this.#steps.length,
       stepSeconds: this.#stepSeconds,
       overflowCount: this.#overflowCount,
+      epochs: this.#epochs.items(),
       knn: this.#knn.items(),
+      best: this.#best.build(),
+      resumed: this.#resumed,
       diagnostics: this.#diagnostics.items(),
       skipped: [...this.#skipped.values()],
       stop: this.#stop,

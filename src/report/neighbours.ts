@@ -35,7 +35,7 @@ const [queryCount, neighbourCount] = [6, 5];
  */
 export async function queryNeighbours(
   runFolder: string,
-  { checkpoint, source, testSource, trainImages, testImages }: KnnResult,
+  { checkpoint, source, testSource, heldOut, trainImages, testImages }: KnnResult,
   options: ReportOptions = {},
 ): Promise<QueryNeighbours[]> {
   const run = await openTrainedRun(runFolder, join(runFolder, checkpoint));
@@ -43,7 +43,7 @@ export async function queryNeighbours(
     ...options,
     offline: true,
     source,
-    testSource,
+    ...(heldOut ? { heldOut } : { testSource }),
     limit: trainImages,
     testLimit: testImages,
   });
@@ -100,7 +100,7 @@ class Thumbnails {
 /** Index of the first image of each class, by class, of at most `count` classes. */
 export function firstOfEachClass(labels: Int32Array, count: number): number[] {
   const first = new Map<number, number>();
-  for (const [i, label] of labels.entries()) if (!first.has(label)) first.set(label, i);
+  for (const [i, label] of labels.entries()) if (label >= 0 && !first.has(label)) first.set(label, i);
   return [...first]
     .sort(([a], [b]) => a - b)
     .slice(0, count)

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { replaceFile } from '../replaceFile.js';
 import { renderFacts } from './facts.js';
@@ -24,7 +23,7 @@ export async function writeReport(runFolder: string, options: ReportOptions = {}
   const run = await readRun(runFolder);
   const file = join(runFolder, 'report.html');
   const page = await renderReport(run, await readPictures(run, options));
-  await replaceFile(file, (partial) => writeFile(partial, page));
+  await replaceFile(file, page);
   return file;
 }
 

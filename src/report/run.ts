@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { parseConfig } from '../config/load.js';
+import { withKeysSince } from '../config/recorded.js';
 import type { Config } from '../config/schema.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import { probeName } from '../evaluation/resultFiles.js';
@@ -19,6 +20,7 @@ import { isAbsent, readPlainFile } from '../plainFile.js';
 import { parseJson } from '../readJson.js';
 import { logFile } from '../training/eventLog.js';
 import { readHistory, trainingHistory, type History } from './history.js';
+import { readMeasuredModels, type MeasuredModels } from './measuredModels.js';
 
 /** What a run folder holds. Whatever is missing or damaged is absent here and named in `notes`. */
 export interface Run {
@@ -34,6 +36,8 @@ export interface Run {
   readonly finetunes: readonly FinetuneResult[];
   readonly export: ExportResult | undefined;
   readonly diagnosis: DiagnosticsResult | undefined;
+  /** What was measured of exported models of each width and precision. */
+  readonly measured: MeasuredModels;
   /** What is missing or damaged, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -71,6 +75,7 @@ export async function readRun(folder: string): Promise<Run> {
     finetunes: await readFinetunes(folder, notes),
     export: await readExpected(folder, 'export', notes),
     diagnosis: await readResult(folder, 'diagnostics', 'diagnostics', notes),
+    measured: await readMeasuredModels(folder, notes),
     notes,
   };
   const parts = [
@@ -131,7 +136,9 @@ function parseRunConfig(text: string | undefined, notes: string[]): Config | und
     notes.push('There is no config.json and the log has no start, so no configuration.');
     return undefined;
   }
-  return parsed('config.json', notes, () => parseConfig(parseJson(text, z.unknown(), 'config.json')));
+  return parsed('config.json', notes, () =>
+    parseConfig(withKeysSince(parseJson(text, z.unknown(), 'config.json'))),
+  );
 }
 
 /** What a file holds; undefined, with a note, when it does not. */

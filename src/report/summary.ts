@@ -1,3 +1,6 @@
+import { formatCount } from '../formatCount.js';
+import { basename } from 'node:path';
+import { modelFile, plainForm } from '../export/form.js';
 import { widthLabel } from '../nn/widthLabel.js';
 import type { ExportedModelRecord, WidthAccuracy } from '../evaluation/results.js';
 import type { Run } from './run.js';
@@ -38,10 +41,16 @@ export function summarizeWidths(run: Run): WidthSummary[] {
     }));
 }
 
-/** The model of a width at the run's image size, without head and classifier where there is such a one. */
+/** The model of a width without any option where there is one, else one at the run's image size, rather without head and classifier. */
 function plainModel(run: Run, width: number): ExportedModelRecord | undefined {
   const models = run.export?.models.filter((model) => model.width === width && model.size === null) ?? [];
-  return models.find(({ head, classifier }) => !head && classifier === null) ?? models[0];
+  // What a form adds comes behind the width.
+  const plain = modelFile('', width, plainForm);
+  return (
+    models.find(({ file }) => basename(file).endsWith(plain)) ??
+    models.find(({ head, classifier }) => !head && classifier === null) ??
+    models[0]
+  );
 }
 
 /** The summary table: accuracies are top-1, gains are percentage points over the random encoder. */
@@ -80,12 +89,4 @@ function accuracyColumns(kind: 'knn' | 'probe'): Column[] {
       },
     },
   ];
-}
-
-/** Three significant digits with a decimal prefix: 272474 as `272 k`, 41.2e6 as `41.2 M`, 64 as `64 `. */
-export function formatCount(count: number): string {
-  const rounded = Number(count.toPrecision(3));
-  const power = [1e3, 1e6, 1e9].filter((unit) => rounded >= unit).length;
-  const scaled = rounded / 1000 ** power;
-  return power === 0 ? `${count} ` : `${scaled.toPrecision(3)} ${'kMG'[power - 1]}`;
 }

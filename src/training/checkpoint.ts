@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { configSchema, type Config } from '../config/schema.js';
+import { recordedConfigSchema } from '../config/recorded.js';
+import type { Config } from '../config/schema.js';
 import { SlimclrError, UsageError } from '../errors.js';
 import {
   encodeSafetensors,
@@ -18,11 +19,13 @@ import {
   addCheckpoint,
   checkpointFile,
   indexedHash,
+  readBestMark,
   readCheckpoints,
+  type BestMark,
   type CheckpointEntry,
 } from './checkpointIndex.js';
 
-export type { CheckpointEntry } from './checkpointIndex.js';
+export type { BestMark, CheckpointEntry } from './checkpointIndex.js';
 
 /** What a checkpoint says about itself, beside its tensors. */
 export interface CheckpointInfo {
@@ -46,7 +49,21 @@ export interface SavedCheckpoint extends Checkpoint {
   readonly sha256: string;
 }
 
-const format = 'slimclr-checkpoint';
+/** A checkpoint whose file is not what was written. */
+export class DamagedCheckpoint extends SlimclrError {
+  override name = 'DamagedCheckpoint';
+  /** What is wrong with it, in one line that names it. */
+  readonly problem: string;
+
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    const problem = `${path}: the checkpoint is damaged${reason}`;
+    super(`${problem}; another one of ${dirname(path)} can be named instead`, options);
+    this.problem = problem;
+  }
+}
+
+/** How a checkpoint calls its format in its metadata. */
+export const checkpointFormat = 'slimclr-checkpoint';
 
 /** Stands for the checksum in the bytes that it is computed of. */
 const noChecksum = '0'.repeat(64);
@@ -69,7 +86,7 @@ export function checkpointFolder(runFolder: string): string {
 }
 
 /**
- * Writes a checkpoint and keeps the newest `keep`. The file is complete on disk under its name, or not there at
+ * Writes a checkpoint and keeps the newest `keep` and the best. The file is complete on disk under its name, or not there at
  * all: it is written aside, synced, and renamed; the index follows the same way; only then older files go.
  * Throws a SlimclrError when the disk is full or fails; earlier checkpoints stay as they were.
  */
@@ -85,7 +102,7 @@ export async function writeCheckpoint(
     encodeSafetensors(tensors, {
       // The first, so that nothing before it can look like it.
       checksum,
-      format,
+      format: checkpointFormat,
       version: '1',
       generator: version,
       config: JSON.stringify(config),
@@ -135,9 +152,30 @@ export async function latestCheckpoint(runFolder: string): Promise<CheckpointEnt
   return newest;
 }
 
+/** The best checkpoint of a run by its monitor, and why it is. Throws a UsageError when the run has none. */
+export async function bestCheckpoint(runFolder: string): Promise<CheckpointEntry & BestMark> {
+  const folder = checkpointFolder(runFolder);
+  const best = await readBestMark(folder);
+  const entry = (await readCheckpoints(folder)).find(({ step }) => step === best?.step);
+  if (best && entry) return { ...entry, ...best };
+  throw new UsageError(
+    `${runFolder}: no checkpoint is known as the best; accepted: a run with a monitor (monitor.kind=knn) and ` +
+      'checkpoint.keepBest, or the path of a checkpoint',
+  );
+}
+
 /**
- * Reads and verifies a checkpoint, wherever it lies. Throws a SlimclrError, one line, when the file is missing,
- * truncated, changed since it was written, or something else.
+ * Path of the checkpoint of a run that is meant: `best` is the best by its monitor, anything else a path; not given,
+ * the newest. Throws a UsageError when the run has none such.
+ */
+export async function checkpointPath(runFolder: string, named?: string): Promise<string> {
+  if (named === undefined) return (await latestCheckpoint(runFolder)).path;
+  return named === 'best' ? (await bestCheckpoint(runFolder)).path : named;
+}
+
+/**
+ * Reads and verifies a checkpoint, wherever it lies. Throws a SlimclrError, one line, when the file is missing or something
+ * else, a DamagedCheckpoint when it is truncated or has changed since it was written.
  */
 export async function readCheckpoint(path: string): Promise<SavedCheckpoint> {
   if (!existsSync(path)) throw new UsageError(`${path}: no such checkpoint`);
@@ -149,10 +187,7 @@ export async function readCheckpoint(path: string): Promise<SavedCheckpoint> {
     whole.update(bytes);
     isHeader = false;
   }).catch((cause: Error) => {
-    throw new SlimclrError(
-      `${path}: the checkpoint is damaged, or none (${cause.message}); ${another(path)}`,
-      { cause },
-    );
+    throw new DamagedCheckpoint(path, `, or none (${cause.message})`, { cause });
   });
   const { checksum } = metadata;
   const sha256 = whole.digest('hex');
@@ -172,24 +207,17 @@ export async function readCheckpointInfo(path: string): Promise<CheckpointInfo> 
 }
 
 function parseInfo(path: string, metadata: Readonly<Record<string, string>>): CheckpointInfo {
-  if (metadata.format !== format || metadata.version !== '1') {
+  if (metadata.format !== checkpointFormat || metadata.version !== '1') {
     throw new SlimclrError(
-      `${path}: format ${metadata.format} version ${metadata.version}; accepted: ${format} version 1`,
+      `${path}: format ${metadata.format} version ${metadata.version}; accepted: ${checkpointFormat} version 1`,
     );
   }
   const { config, epoch, step, fingerprint } = checkJson(metadata, metadataSchema, path);
-  return { config: parseJson(config, configSchema, `${path}: config`), epoch, step, fingerprint };
+  return { config: parseJson(config, recordedConfigSchema, `${path}: config`), epoch, step, fingerprint };
 }
 
-function damaged(path: string, recorded: string): SlimclrError {
-  return new SlimclrError(
-    `${path}: the checkpoint is damaged (its SHA-256 is not the recorded ${recorded.slice(0, 12)}...); ` +
-      another(path),
-  );
-}
-
-function another(path: string): string {
-  return `another one of ${dirname(path)} can be named instead`;
+function damaged(path: string, recorded: string): DamagedCheckpoint {
+  return new DamagedCheckpoint(path, ` (its SHA-256 is not the recorded ${recorded.slice(0, 12)}...)`);
 }
 
 /** The header of a file with zeros for its checksum. */

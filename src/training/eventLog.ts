@@ -51,8 +51,8 @@ export interface LogReader {
   readonly onEvent: (event: LoggedEvent) => void;
   /** Told of a line that is no event: `Line 2`, `is torn`. A killed process leaves a torn one. */
   readonly onDamage?: (line: string, problem: string) => void;
-  /** Only events of this type are read, which is cheaper. */
-  readonly only?: LoggedEvent['type'];
+  /** Only events of this type, or these, are read, which is cheaper. */
+  readonly only?: LoggedEvent['type'] | readonly LoggedEvent['type'][];
   /** Read no further than this, in bytes. Default: to the end. */
   readonly size?: number;
 }
@@ -66,11 +66,12 @@ export async function readEvents(
   { onEvent, onDamage, only, size }: LogReader,
 ): Promise<number> {
   const upgrade = logUpgrade();
-  const mark = only === undefined ? undefined : Buffer.from(`"${only}"`);
+  const types = only === undefined ? undefined : [only].flat();
+  const marks = types?.map((type) => Buffer.from(`"${type}"`));
   return readLines(path, size, (bytes, number, isLast) => {
     const damaged = (problem: string) => onDamage?.(isLast ? 'The last line' : `Line ${number}`, problem);
     if (bytes === null) return damaged(`is longer than ${maxLineBytes} bytes`);
-    if (bytes.length === 0 || (mark && !bytes.includes(mark))) return;
+    if (bytes.length === 0 || (marks && !marks.some((mark) => bytes.includes(mark)))) return;
     let event: LoggedEvent;
     try {
       event = upgrade(parseEvent(bytes.toString('utf8')));
@@ -80,11 +81,12 @@ export async function readEvents(
         error.message.startsWith(': not JSON') ? 'is torn' : `is no event (${error.message.slice(2)})`,
       );
     }
-    if (only === undefined || event.type === only) onEvent(event);
+    if (types === undefined || types.includes(event.type)) onEvent(event);
   });
 }
 
-function parseEvent(line: string): LoggedEvent {
+/** The event of a line. Throws a SlimclrError for what is none. */
+export function parseEvent(line: string): LoggedEvent {
   const json = parseJson(line, z.unknown(), '');
   return isPlainStep(json) ? json : checkJson(json, eventSchema, '');
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { configSchema, type Config } from '../config/schema.js';
+import { isRecord } from '../config/layers.js';
+import { recordedConfigSchema } from '../config/recorded.js';
+import type { Config } from '../config/schema.js';
 import { diagnosticsSchema } from '../diagnostics/measured.js';
 import { lossyNumber, lossyNumbers, type Json } from '../readJson.js';
 
@@ -48,6 +50,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     seconds: z.number(),
     computeSeconds: z.number(),
     loaderSeconds: z.number(),
+    /** Bytes of memory that the process which trains holds, as the system counts them (resident). */
+    memory: z.number().exactOptional(),
   }),
   z.object({
     time,
@@ -55,7 +59,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** Of the log from here on (logFormat.ts). */
     format: count.default(1),
     version: z.string(),
-    config: configSchema,
+    config: recordedConfigSchema,
     labels: z.array(z.string()),
     images: count,
     stepsPerEpoch: z.int().positive(),
@@ -63,6 +67,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     step: count,
   }),
   z.object({ time, type: z.literal('skipped'), path: z.string(), reason: z.string() }),
+  /** What a person should know of the run. */
+  z.object({ time, type: z.literal('notice'), message: z.string() }),
   /** The kNN monitor at the end of an epoch. */
   z.object({
     time,
@@ -80,13 +86,15 @@ export const eventSchema = z.discriminatedUnion('type', [
     step: count,
     diagnostics: diagnosticsSchema,
   }),
+  /** A checkpoint of so many steps is durable; later steps may stand before it. */
   z.object({ time, type: z.literal('checkpoint'), epoch: count, step: count, file: z.string() }),
   /** `file` holds a `Profile` of the steps before. */
   z.object({ time, type: z.literal('profile'), step: count, file: z.string() }),
   z.object({
     time,
     type: z.literal('stop'),
-    reason: z.enum(['done', 'interrupted', 'diverged']),
+    /** `early`: the monitor has found no improvement any more (`monitor.patience`). */
+    reason: z.enum(['done', 'early', 'interrupted', 'time-limit', 'diverged']),
     step: count,
     /** Seconds of this process, start to stop. */
     seconds: z.number(),
@@ -100,12 +108,13 @@ export const eventSchema = z.discriminatedUnion('type', [
  */
 export function isPlainStep(json: unknown): json is Extract<LoggedEvent, { readonly type: 'step' }> {
   if (!isRecord(json) || json['type'] !== 'step') return false;
-  const { time, epoch, step, losses, lossScale = 1, overflow = true } = json;
+  const { time, epoch, step, losses, lossScale = 1, overflow = true, memory = 0 } = json;
   if (typeof time !== 'string' || !isTime(time) || !isCount(epoch) || !isCount(step)) return false;
   for (const key of ['learningRate', 'seconds', 'computeSeconds', 'loaderSeconds']) {
     if (!Number.isFinite(json[key])) return false;
   }
-  if (!Number.isFinite(lossScale) || overflow !== true || !isRecord(losses)) return false;
+  if (!Number.isFinite(lossScale) || !Number.isFinite(memory) || overflow !== true || !isRecord(losses))
+    return false;
   for (const label in losses) {
     const width = losses[label];
     if (!isRecord(width) || !Number.isFinite(width['loss'])) return false;
@@ -114,10 +123,6 @@ export function isPlainStep(json: unknown): json is Extract<LoggedEvent, { reado
     for (const term in terms) if (!Number.isFinite(terms[term])) return false;
   }
   return true;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, rmdirSync, unlinkSync } from 'node:fs';
-import { link, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { SlimclrError } from '../errors.js';
+import { SlimclrError, UsageError } from '../errors.js';
+import { makeFolder } from '../makeFolder.js';
 import { sha256 } from '../onnx/hash.js';
-import { partialPath } from '../replaceFile.js';
+import { isAbsent } from '../plainFile.js';
+import { asideOf, createWhole } from './createWhole.js';
 import { identify, runs, thisMachine } from './processes.js';
 
 /*
@@ -70,6 +72,25 @@ export interface LockOptions {
   readonly beat?: number;
 }
 
+/**
+ * How a process that writes in a folder was called and where it runs; null when none does. Nothing is written: of another
+ * machine the clock of this one tells how old its last sign of life is.
+ */
+export async function writerOf(
+  folder: string,
+): Promise<{ readonly host: string; readonly command: string } | null> {
+  const path = join(folder, lockFile);
+  try {
+    const lock = parse(await readFile(path, 'utf8'));
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    if (isDead({ lock, age }, silence)) return null;
+    return { host: lock?.host ?? 'unknown', command: lock?.command ?? 'unknown' };
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
 /** The right to write in a folder. */
 export class FolderLock {
   readonly #heartbeat: Worker;
@@ -98,11 +119,11 @@ export class FolderLock {
 
   /**
    * Takes the lock of a folder, which is created if need be. The lock of a process that has ended is taken over. Throws a
-   * SlimclrError that names the process which holds it.
+   * SlimclrError that names the process which holds it, and a UsageError for what is no folder.
    */
   static async acquire(folder: string, options: LockOptions): Promise<FolderLock> {
     const { command, parent, onWait, signal, silence: limit = silence } = options;
-    const isNew = (await mkdir(folder, { recursive: true })) !== undefined;
+    const isNew = (await makeFolder(folder).catch(notMade(folder))) !== undefined;
     const path = join(folder, lockFile);
     const lock: Lock = {
       format: 'slimclr-lock',
@@ -156,7 +177,7 @@ export class FolderLock {
  */
 async function take(path: string, text: string, limit: number): Promise<Found | null> {
   for (;;) {
-    if (await create(path, text)) return null;
+    if (await createWhole(path, text)) return null;
     const found = await look(path);
     if (!found) continue;
     if (!isDead(found, limit)) return found;
@@ -174,34 +195,6 @@ async function take(path: string, text: string, limit: number): Promise<Found | 
     } finally {
       await rm(guard, { force: true });
     }
-  }
-}
-
-/** Creates a lock whole; false when there is one. */
-async function create(path: string, text: string): Promise<boolean> {
-  const aside = asideOf(path);
-  await writeFile(aside, text, { flag: 'wx' });
-  try {
-    await link(aside, path);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return false;
-    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EINVAL'].includes(code ?? '')) throw error;
-    return await createWithoutLinks(path, text);
-  } finally {
-    await rm(aside, { force: true });
-  }
-}
-
-/** The same on a file system without hard links, where a reader may see a part. */
-async function createWithoutLinks(path: string, text: string): Promise<boolean> {
-  try {
-    await writeFile(path, text, { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
   }
 }
 
@@ -226,10 +219,6 @@ async function look(path: string): Promise<Found | null> {
   }
 }
 
-function asideOf(path: string): string {
-  return partialPath(`${path}.${randomUUID().slice(0, 8)}`);
-}
-
 function parse(text: string): Lock | null {
   try {
     return lockSchema.parse(JSON.parse(text));
@@ -244,7 +233,7 @@ function isLocal(lock: Lock): boolean {
   return lock.host === host && lock.boot === boot && lock.namespace === namespace;
 }
 
-function isDead({ lock, age }: Found, limit: number): boolean {
+function isDead({ lock, age }: Pick<Found, 'lock' | 'age'>, limit: number): boolean {
   return lock && isLocal(lock) ? !runs(lock.process) : age >= limit;
 }
 
@@ -259,6 +248,14 @@ function waitsFor({ lock, age }: Found, limit: number): string | null {
     `waiting for a sign of life of ${holder}, the last was ${Math.max(0, Math.round(age / 1000))} s ago; ` +
     `without one the run is taken over after ${limit / 1000} s, at once when ${lockFile} there is removed`
   );
+}
+
+/** Throws why a folder could not be made. */
+function notMade(folder: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    if (!['EEXIST', 'ENOTDIR'].includes(error.code ?? '')) throw error;
+    throw new UsageError(`${folder} is no folder, or below a file; accepted: the path of a run folder`);
+  };
 }
 
 function busy(folder: string, { lock }: Found): SlimclrError {

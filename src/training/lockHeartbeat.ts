@@ -1,6 +1,7 @@
 /** Worker thread of `FolderLock`: touches the lock as long as it is there, and tells when another's has taken its place. */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { createWhole } from './createWhole.js';
 
 const { path, text, beat } = workerData as { path: string; text: string; beat: number };
 
@@ -21,15 +22,8 @@ const timer = setInterval(() => {
       closeSync(file);
     }
   } catch (error) {
-    // Removed by hand: here it is again, unless another was faster. A file system that is away may come back.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') restore();
+    // Removed by hand: here it is again, unless another was faster. A file system that is away may come back, and the
+    // next beat sees why it could not be.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') createWhole(path, text).catch(() => {});
   }
 }, beat);
-
-function restore(): void {
-  try {
-    writeFileSync(path, text, { flag: 'wx' });
-  } catch {
-    // The next beat sees why.
-  }
-}

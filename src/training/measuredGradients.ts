@@ -3,7 +3,7 @@ import type { Arena } from '../engines/arena.js';
 import { cut, leading } from '../graph/region.js';
 import { elementCount } from '../onnx/model.js';
 import type { Manifest, ParameterEntry } from '../programs/manifest.js';
-import type { ReplicaGroup } from '../runtime/replicaGroup.js';
+import type { ReplicaGroup } from '../distributed/replicaGroup.js';
 import { unpack, wholeBlocks, type ParameterLayout } from '../targets/parameterLayout.js';
 import type { Diagnostics } from '../diagnostics/measured.js';
 import type { GradientSum } from './gradientSum.js';

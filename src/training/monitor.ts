@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.js';
-import type { ImageSource } from '../data/source.js';
+import type { TrainingImages } from '../data/trainingImages.js';
 import type { TensorData } from '../onnx/safetensors.js';
 
 /** Accuracy of a width, as shares. */
@@ -23,7 +23,7 @@ export interface Monitor {
 
 export interface MonitorOptions {
   /** The images of the config, which are open. */
-  readonly images?: ImageSource;
+  readonly images?: TrainingImages;
   readonly cacheDirectory?: string;
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;

@@ -34,15 +34,16 @@ export class TrainingPlan {
   }
 
   step(index: number): PlannedStep {
-    const { accumulation, diagnostics, schedule, techniques } = this.config;
+    const { accumulation, continued, diagnostics, schedule, techniques } = this.config;
     const { stepsPerEpoch, total } = this;
     return {
       epoch: Math.floor(index / stepsPerEpoch),
-      learningRate: learningRate(schedule, techniques.slowStart, {
-        step: index,
-        steps: total,
-        stepsPerEpoch,
-      }),
+      learningRate: learningRate(
+        schedule,
+        techniques.slowStart,
+        { step: index, steps: total, stepsPerEpoch },
+        continued,
+      ),
       allWidths: index >= this.#slimStart,
       counts: { all: index, narrow: Math.max(index - this.#slimStart, 0), total },
       diagnose: diagnostics.everySteps > 0 && index % diagnostics.everySteps === 0,
@@ -55,7 +56,7 @@ export class TrainingPlan {
     return Math.floor(steps / this.stepsPerEpoch);
   }
 
-  /** Whether a checkpoint is due after so many steps. */
+  /** Whether a checkpoint is due after so many steps because an epoch ends, or training. */
   savesAfter(steps: number): boolean {
     return this.#isDue(steps, this.config.checkpoint.everyEpochs);
   }
@@ -69,6 +70,7 @@ export class TrainingPlan {
   /** At the end of every so many epochs, and at the end of training. */
   #isDue(steps: number, everyEpochs: number): boolean {
     if (steps === 0 || steps % this.stepsPerEpoch !== 0) return false;
-    return this.epochsAfter(steps) % everyEpochs === 0 || steps === this.total;
+    if (steps === this.total) return true;
+    return everyEpochs > 0 && this.epochsAfter(steps) % everyEpochs === 0;
   }
 }

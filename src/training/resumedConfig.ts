@@ -1,13 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { assignmentsSince } from '../config/recorded.js';
 import { loadConfig, withAssignments } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { decodeText } from '../config/text.js';
 import { UsageError } from '../errors.js';
-import { latestCheckpoint, listCheckpoints, readCheckpointInfo } from './checkpoint.js';
+import { checkpointPath, listCheckpoints, readCheckpointInfo } from './checkpoint.js';
 
 export interface ResumedConfigOptions {
-  /** Path of the checkpoint that is gone on from; default: the newest of the run. */
+  /** Path of the checkpoint that is gone on from, or `best`; default: the newest of the run. */
   readonly checkpoint?: string;
   /** Assignments on top, as `loadConfig` takes them. */
   readonly set?: readonly string[];
@@ -23,13 +24,18 @@ export async function resumedConfig(runFolder: string, options: ResumedConfigOpt
   const { checkpoint, set = [], onNotice } = options;
   const file = join(runFolder, 'config.json');
   const state = !existsSync(file) ? 'missing' : isJson(file) ? 'whole' : 'torn';
-  if (state === 'whole') return loadConfig({ file, set });
+  if (state === 'whole') {
+    const since = assignmentsSince(JSON.parse(decodeText(readFileSync(file))));
+    if (since.length === 0) return loadConfig({ file, set });
+    return withAssignments(withAssignments(loadConfig({ file }), since), set);
+  }
   if (checkpoint === undefined && (await listCheckpoints(runFolder)).length === 0) {
     throw new UsageError(
-      `${runFolder}: no run to resume (config.json is ${state}, and there is no checkpoint); accepted: a run folder of pretrain`,
+      `${runFolder}: no run to resume (config.json is ${state}, and there is no checkpoint); accepted: a run folder of pretrain, ` +
+        'or --preset or --config for `--resume auto` to begin one',
     );
   }
-  const path = checkpoint ?? (await latestCheckpoint(runFolder)).path;
+  const path = await checkpointPath(runFolder, checkpoint);
   const { config } = await readCheckpointInfo(path);
   onNotice?.(`${file} is ${state}: the config of ${path} is taken`);
   return withAssignments(config, set);

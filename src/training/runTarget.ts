@@ -3,8 +3,9 @@ import type { Graph, Node } from '../graph/graph.js';
 import { chooseTarget, type ChooseOptions } from '../tuning/chooseTarget.js';
 import type { TargetRecord } from '../tuning/targetRecord.js';
 import { replicaOptions } from '../engines/engineOptions.js';
+import { ortLibrary } from '../engines/ortLibrary.js';
 import { isBuiltForTraining } from '../engines/trainingProbe.js';
-import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../engines/nchwcProbe.js';
 
 export interface RunTargetOptions extends ChooseOptions {
   /** What the run that is resumed was lowered for. */
@@ -14,12 +15,15 @@ export interface RunTargetOptions extends ChooseOptions {
 
 /**
  * What the programs of a run are lowered for: what they were lowered for before, whatever would be chosen today, or
- * else what is best on this machine. A run that was begun on a machine with other kernels chooses again.
+ * else what is best on this machine. A run that was begun on a machine with other kernels chooses again. Throws a
+ * SlimclrError where the ONNX Runtime of the config does not load.
  */
 export async function runTarget(config: Config, options: RunTargetOptions): Promise<TargetRecord> {
   const { recorded, onNotice, probe = probeBlockedKernels } = options;
+  // One that does not load is no question of kernels.
+  if (config.runtime.engine === 'in-process') ortLibrary(config.runtime.library);
   if (recorded) {
-    if (await runs(recorded, config.runtime, probe)) return recorded;
+    if (await runsHere(recorded, config.runtime, probe)) return recorded;
     onNotice(
       'the run was begun on a machine or an engine with other kernels: its numbers differ by rounding from here on',
     );
@@ -35,10 +39,10 @@ export async function runTarget(config: Config, options: RunTargetOptions): Prom
 }
 
 /** Whether what a run was lowered for runs here; standard operators do wherever the config's provider does. */
-async function runs(
+export async function runsHere(
   recorded: TargetRecord,
   runtime: Config['runtime'],
-  probe: typeof probeBlockedKernels,
+  probe = probeBlockedKernels,
 ): Promise<boolean> {
   if (recorded.target === 'ort-training') return isBuiltForTraining(replicaOptions(runtime));
   if (recorded.target !== 'cpu') return true;

@@ -10,6 +10,7 @@ import { optimizerOf } from '../optimizers/optimizer.js';
 import { keyPrefix } from '../programs/key.js';
 import { Random } from '../random.js';
 import { LossScale, lossScaleName } from './lossScale.js';
+import type { CopiedPart, StateCopy } from './stateCopy.js';
 import { pack, storedShape, unpack } from '../targets/parameterLayout.js';
 
 /** First word of the random streams that the queue is drawn from. */
@@ -98,8 +99,8 @@ export class TrainingState {
   }
 
   /**
-   * All tensors by the name they have in a checkpoint, row-major whatever the target keeps; good until the next step.
-   * Of those that are not plain a copy is made when `data` is read.
+   * A copy of all tensors by the name they have in a checkpoint, row-major whatever the target keeps. Those that are not
+   * plain are copied once more when `data` is read.
    */
   async tensors(): Promise<Map<string, TensorData>> {
     const tensors = new Map<string, TensorData>();
@@ -133,15 +134,21 @@ export class TrainingState {
     this.step = step;
   }
 
-  /** Name, as in a checkpoint, of a tensor with an infinite value or NaN; null when there is none. */
-  async firstNotFinite(): Promise<string | null> {
-    for (const [arena, prefix] of this.#parts()) {
-      const values = await arena.readAll();
-      if (isFinite(values)) continue;
-      const broken = arena.entries.find(({ name }) => !isFinite(arena.viewOf(name, values)))!;
-      return prefix + broken.name;
+  /** What it is now, as a copy: in the memory of an earlier one of this state, where one is given. */
+  async copy(into?: StateCopy): Promise<StateCopy> {
+    const parts: CopiedPart[] = [];
+    for (const [i, [arena, prefix]] of this.#parts().entries()) {
+      const part = into?.parts[i] ?? {
+        values: new Float32Array(new SharedArrayBuffer(4 * arena.length)),
+        tensors: arena.entries.map(({ name, shape: stored }) => {
+          const { shape, layout } = this.#entries.get(name) ?? { shape: stored, layout: 'plain' };
+          return { name: prefix + name, shape, layout, ...arena.span(name) };
+        }),
+      };
+      await arena.copyTo(part.values);
+      parts.push(part);
     }
-    return null;
+    return { parts, others: new Map(this.lossScale ? [[lossScaleName, this.lossScale.tensor()]] : []) };
   }
 
   /** What other threads open as the same state; null where the engine's memory is its own. */
@@ -175,13 +182,6 @@ export class TrainingState {
 /** What a training begins with. */
 function firstScale({ runtime: { precision, lossScale } }: Pick<Config, 'runtime'>): LossScale | null {
   return precision === 'float16' ? new LossScale(lossScale) : null;
-}
-
-function isFinite(values: Float32Array): boolean {
-  // A difference of what is not finite is NaN; of all else 0.
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! - values[i]!;
-  return sum === 0;
 }
 
 async function load(arena: Arena, tensors: ReadonlyMap<string, TensorData>): Promise<void> {

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.js';
 import { replicaOptions } from '../engines/engineOptions.js';
 import { openEngine } from '../engines/openEngine.js';
 import { methodPrograms } from '../methods/index.js';
-import { emitPrograms } from '../programs/folder.js';
+import { lowerPrograms } from '../programs/folder.js';
 import {
   cudaBuiltIn,
   cudaTableChoices,
@@ -42,7 +42,7 @@ export function askCuda(
   const { network, programs } = methodPrograms(config);
   const recorded = new RecordedCudaChoices(choices);
   const training = programs.filter(({ kind }) => kind === 'query' || kind === 'key');
-  emitPrograms(network, config, cudaTarget(recorded), training);
+  lowerPrograms(network, config, cudaTarget(recorded), training);
   return { questions: recorded.questions, choices: recorded.table() };
 }
 

@@ -1,7 +1,7 @@
 import { targetName, type Config } from '../config/schema.js';
 import { methodPrograms } from '../methods/index.js';
-import { emitPrograms } from '../programs/folder.js';
-import { probeBlockedKernels } from '../runtime/nchwcProbe.js';
+import { lowerPrograms } from '../programs/folder.js';
+import { probeBlockedKernels } from '../engines/nchwcProbe.js';
 import { replicaOptions } from '../engines/engineOptions.js';
 import { isBuiltForTraining } from '../engines/trainingProbe.js';
 import {
@@ -119,7 +119,7 @@ function ask(
     .filter(({ kind }) => kind === 'query' || kind === 'key')
     .map((program) => {
       const recorded = new RecordedChoices(all);
-      emitPrograms(network, config, cpuTarget(block, recorded, { plainGroups }), [program]);
+      lowerPrograms(network, config, cpuTarget(block, recorded, { plainGroups }), [program]);
       return recorded.maps;
     });
   return { graphs, choices: all.table() };

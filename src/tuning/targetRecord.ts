@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Graph, Node } from '../graph/graph.js';
 import { readJsonIfThere } from '../readJson.js';
@@ -86,7 +85,7 @@ export async function readTargetRecord(path: string): Promise<TargetRecord | nul
 }
 
 export async function writeTargetRecord(path: string, record: TargetRecord): Promise<void> {
-  await replaceFile(path, (partial) => writeFile(partial, `${JSON.stringify(record, null, 2)}\n`));
+  await replaceFile(path, `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** What a text holds; undefined when it is not JSON or not of the schema. */

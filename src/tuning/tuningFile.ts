@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { defaultCacheDirectory } from '../data/cacheDirectory.js';
@@ -49,9 +49,7 @@ export function tuningFiles<S extends z.ZodRawShape, T extends Table<T>>(kind: {
     const parts = Object.keys(none) as (keyof T & string)[];
     const merged = Object.fromEntries(parts.map((part) => [part, { ...known[part], ...choices[part] }]));
     const content = { format, version, key, choices: merged };
-    await replaceFile(pathOf(directory, key), (partial) =>
-      writeFile(partial, `${JSON.stringify(content, null, 2)}\n`),
-    );
+    await replaceFile(pathOf(directory, key), `${JSON.stringify(content, null, 2)}\n`);
   }
   return { none, read, write };
 }

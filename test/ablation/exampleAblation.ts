@@ -36,6 +36,7 @@ export function exampleAblation(seeds: readonly number[]): AblationResult {
     config: exampleConfig,
     table: defaultTable,
     evaluation: {},
+    labels: null,
     complete: seeds.length > 0,
     runs,
     failures: [],

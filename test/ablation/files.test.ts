@@ -1,20 +1,37 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finishedRuns, writeAblation } from '../../src/ablation/files.js';
+import { UsageError } from '../../src/errors.js';
+import { rejection } from '../support/rejection.js';
 import { chartsOf, chromium, figureOf, markCount, openPage } from '../support/browser.js';
 import { exampleAblation } from './exampleAblation.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('writeAblation', () => {
   let root: string;
   beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'slimclr-ablation-'))));
-  afterEach(() => rmSync(root, { recursive: true }));
+  afterEach(() => removeFolder(root));
 
   it('five variants, two seeds: ablation.json gives the runs back', async () => {
     const result = exampleAblation([0, 1]);
     await writeAblation(root, result);
     expect(await finishedRuns(root, result)).to.deep.equal(result.runs);
+  });
+
+  it('labels that have changed since: refused', async () => {
+    const result = { ...exampleAblation([0]), labels: 'a'.repeat(64) };
+    await writeAblation(root, result);
+    expect(await finishedRuns(root, result)).to.deep.equal(result.runs);
+    const data = { ...result.config.data, labels: '/photos/labels.csv' };
+    const changed = { ...result, config: { ...result.config, data }, labels: 'b'.repeat(64) };
+    await writeAblation(root, { ...changed, labels: result.labels });
+    const error = await rejection(finishedRuns(root, changed));
+    expect(error).to.be.instanceOf(UsageError);
+    expect(error.message).to.match(
+      /is an ablation by other labels than \/photos\/labels\.csv holds now; accepted/,
+    );
   });
 
   for (const [title, seeds, bars] of [

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -6,11 +6,12 @@ import { performRun } from '../../src/ablation/run.js';
 import { openLabelledImages } from '../../src/evaluation/labelledImages.js';
 import { rejection } from '../support/rejection.js';
 import { tinyConfig } from '../training/tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('an abort while images are looked for', () => {
   let folder: string;
   before(() => (folder = mkdtempSync(join(tmpdir(), 'slimclr-aborted-'))));
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
   const reason = new Error('stop');
   const signal = AbortSignal.abort(reason);
 

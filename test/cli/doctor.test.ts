@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import type { DoctorReport } from '../../src/runtime/doctor.js';
+import type { DoctorReport } from '../../src/doctor/doctor.js';
 import { stockPython, trainingPython } from '../support/pythons.js';
+import { launchers } from '../support/launchers.js';
 import { slimclr } from './slimclr.js';
 
 describe('slimclr doctor', function () {
@@ -9,7 +10,10 @@ describe('slimclr doctor', function () {
   const report = async (python: string) => {
     const { code, stdout, stderr } = await slimclr('doctor', '--json', '--python', python);
     expect(code, stderr).to.equal(0);
-    const { engines } = JSON.parse(stdout) as DoctorReport;
+    const { engines, mpi } = JSON.parse(stdout) as DoctorReport;
+    for (const { version } of mpi) expect(version).to.match(/\d+\.\d+/);
+    const installed = mpi.map(({ version }) => version.split(' ')[0]);
+    for (const { name } of launchers) expect(installed).to.include(name.split(' ')[0]);
     expect(engines.map(({ engine }) => engine)).to.deep.equal(['in-process', 'python']);
     const [inProcess, ofPython] = engines;
     expect(inProcess!.providers.find(({ name }) => name === 'cpu')!.failure).to.equal(null);

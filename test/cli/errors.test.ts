@@ -1,17 +1,18 @@
 import { expect } from 'chai';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { slimclr, slimclrAs, start, writeTinyConfig } from './slimclr.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('command line errors: one line on stderr, nothing on stdout', () => {
   let root: string;
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'slimclr-cli-'));
   });
-  after(() => rm(root, { recursive: true }));
+  after(() => removeFolder(root));
 
   /** Exit code 2 and one line that matches. */
   async function expectUsageError(args: string[], message: RegExp): Promise<void> {
@@ -60,6 +61,8 @@ describe('command line errors: one line on stderr, nothing on stdout', () => {
       ],
       [['--learning-rate', '0.1'], /--learning-rate .*accepted: together with --training/],
       [['--training', '--head'], /'--training' cannot be used with option '--head'/],
+      [['--training', '--shared'], /--shared is for models that infer; accepted: without --training/],
+      [['--training', '--outputs', 'layer2'], /--outputs .*accepted: without --training/],
       [
         ['--training', '--classes', '3', '--classifier'],
         /'--classes <count>' cannot be used with .*--classifier/,

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultCacheDirectory } from '../../src/data/cacheDirectory.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { slimclrAs, writeTinyConfig } from './slimclr.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('a user without HOME and without an entry in passwd, as in a container', function () {
   this.timeout(120_000);
@@ -23,7 +24,7 @@ describe('a user without HOME and without an entry in passwd, as in a container'
     });
   });
   after(async () => {
-    if (root !== undefined) await rm(root, { recursive: true });
+    if (root !== undefined) await removeFolder(root);
   });
 
   const slimclr = (env: NodeJS.ProcessEnv, ...args: string[]) =>

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { existsSync, readFileSync, truncateSync } from 'node:fs';
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { parseConfig } from '../../src/config/load.js';
 import type { LoggedEvent } from '../../src/training/events.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { slimclr, start, written, writeTinyConfig } from './slimclr.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 function eventsOf(run: string): LoggedEvent[] {
   const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').trim().split('\n');
@@ -33,7 +34,7 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
       .and.match(/\ndone after step 4/);
     expect(outcome).to.include({ code: 0, stdout: '' });
   });
-  after(() => rm(root, { recursive: true }));
+  after(() => removeFolder(root));
 
   it('data info: images, sizes, classes', async () => {
     const { code, stdout } = await slimclr('data', 'info', images);
@@ -144,9 +145,19 @@ describe('command line: a run of ResNet-20 at widths 1 and 0.5 on 16 images', ()
 
   it('Ctrl-C twice: ends at once, inside a step', async () => {
     const output = join(root, 'killed');
-    const heavy = ['--set', 'data.imageSize=320', '--set', 'batchSize=16', '--set', 'epochs=100'];
+    const heavy = [
+      '--tune',
+      'off',
+      '--set',
+      'data.imageSize=224',
+      '--set',
+      'batchSize=16',
+      '--set',
+      'epochs=100',
+    ];
     const { child, exited } = start('pretrain', '--config', config, ...heavy, '--output', output);
-    await written(child, 'epoch 1');
+    const log = join(output, 'events.jsonl');
+    while (!existsSync(log) || !readFileSync(log, 'utf8').includes('"type":"step"')) await sleep(50);
     // Between two steps it would end well at once.
     await sleep(700);
     child.kill('SIGINT');

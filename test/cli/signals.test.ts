@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LoggedEvent } from '../../src/training/events.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { childProcesses } from '../support/childProcesses.js';
 import { slimclr, start, written, writeTinyConfig } from './slimclr.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const long = ['--set', 'epochs=1000', '--set', 'checkpoint.everyEpochs=1000'];
 
@@ -27,7 +28,7 @@ describe('command line: signals, and two processes in a run folder', function ()
     await writeImages(join(root, 'images'), 8, 1);
     config = writeTinyConfig(root, join(root, 'images'));
   });
-  after(() => root && rm(root, { recursive: true }));
+  after(() => root && removeFolder(root));
 
   it('SIGUSR1: a checkpoint, training goes on, no debugger in either process; SIGHUP: ends like SIGTERM, with code 129', async function () {
     const output = join(root, 'run');
@@ -55,19 +56,49 @@ describe('command line: signals, and two processes in a run folder', function ()
     expect(events.at(-1)).to.include({ type: 'stop', reason: 'interrupted', step: saved().at(-1) });
   });
 
+  it('--max-minutes: a checkpoint after the step that passes it, code 75; before the first step: one line, code 1', async () => {
+    const output = join(root, 'limited');
+    const args = ['pretrain', '--config', config, ...long, '--output', output, '--resume', 'auto'];
+    const early = await slimclr(...args, '--max-minutes', '0.001');
+    expect(early).to.include({
+      code: 1,
+      stderr: 'slimclr: the time was up before the first step; accepted: a longer time limit\n',
+    });
+    // The start takes its time on a busy machine.
+    let [minutes, outcome] = [0.05, early];
+    for (; outcome.code === 1; minutes *= 2)
+      outcome = await slimclr(...args, '--max-minutes', String(minutes));
+    expect(outcome.code, outcome.stderr).to.equal(75);
+    expect(outcome.stderr).to.match(
+      /the time is up; `slimclr pretrain --output \S+ --resume` goes on from there\n$/,
+    );
+    const [saved, stop] = eventsOf(output).slice(-2);
+    expect(saved).to.include({ type: 'checkpoint' });
+    expect(stop).to.include({ type: 'stop', reason: 'time-limit', step: (saved as { step: number }).step });
+    const usage = await slimclr(...args, '--max-minutes', '0');
+    expect(usage.code).to.equal(2);
+    expect(usage.stderr).to.include('Accepted: a number > 0');
+
+    // What is asked for is not written yet: to resume without it would go on as before.
+    const { child, exited } = start('pretrain', '--resume', '--output', output, '--set', 'epochs=9999');
+    await written(child, 'epochs is 9999');
+    child.kill('SIGTERM');
+    const { stderr } = await exited;
+    if (!stderr.includes('after this step'))
+      expect(stderr).to.include('interrupted before the first step; the same command goes on');
+  });
+
   it('a second pretrain beside one that runs: one line that names process and host, code 1; free when it has ended', async () => {
     const output = join(root, 'two');
     const { child, exited } = start('pretrain', '--config', config, ...long, '--output', output);
     await written(child, 'training resnet20');
-    for (const resume of [[], ['--resume']]) {
-      const { code, stderr } = await slimclr('pretrain', '--config', config, '--output', output, ...resume);
-      expect(code).to.equal(1);
-      expect(stderr).to.match(
-        new RegExp(
-          `^slimclr: .*two is in use by process ${child.pid} on \\S+ since \\S+ \\(slimclr pretrain .*\\); .*\\n$`,
-        ),
-      );
-    }
+    const { code, stderr } = await slimclr('pretrain', '--config', config, '--output', output);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(
+      new RegExp(
+        `^slimclr: .*two is in use by process ${child.pid} on \\S+ since \\S+ \\(slimclr pretrain .*\\); .*\\n$`,
+      ),
+    );
     child.kill('SIGKILL');
     await exited;
     const next = await slimclr('pretrain', '--config', config, '--output', output);

@@ -17,11 +17,21 @@ describe('checkConfig', () => {
     expect(check({ batchSize: 64, method: { kind: 'moco-v2', queueSize: 1024 } })).to.be.empty;
   });
 
+  it('shuffled keys with one micro-batch: refused, with several accepted', () => {
+    const on = { method: { kind: 'moco-v2', queueSize: 1024, shuffleKeys: 'on' }, batchSize: 64 } as const;
+    expect(check(on)).to.deep.equal([
+      'method.shuffleKeys "on" is of no use to accumulation 1, whose images are one batch in any order; ' +
+        'accepted: "auto", "off", or accumulation of at least 2',
+    ]);
+    expect(check({ ...on, accumulation: 2 })).to.be.empty;
+  });
+
   it('slow start at or after the last epoch: refused with sub-networks, accepted with one width', () => {
     const late = { epochs: 8, techniques: { slowStart: { kind: 'full-width-first', epochs: 8 } } } as const;
     expect(check(late)).to.deep.equal([
       'techniques.slowStart.epochs 8 is not below epochs 8, so the sub-networks would never train; accepted: 1 to 7',
     ]);
+    expect(check({ ...late, epochs: 1 })[0]).to.match(/; accepted: none of them, or epochs of at least 2$/);
     expect(check({ ...late, techniques: { slowStart: { kind: 'full-width-first', epochs: 7 } } })).to.be
       .empty;
     expect(check({ ...late, widths: [1] })).to.be.empty;
@@ -155,6 +165,12 @@ describe('checkConfig', () => {
     expect(config(0.5, 0.1)).to.be.empty;
     expect(config(0.6, 0.2)).to.be.empty;
     expect(config(0.6, 0)).to.be.empty;
+  });
+
+  it('the SHA-256 of initial weights without their file is refused', () => {
+    expect(checkConfig(configSchema.parse({ init: { sha256: 'a'.repeat(64) } }))).to.deep.equal([
+      'init.sha256 is of no use without init.file; accepted: both, or init.file alone',
+    ]);
   });
 
   it('contradictions are all reported, in order', () => {

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { presets } from '../../src/config/presets.js';
 import { loadConfig, parseConfig } from '../../src/config/load.js';
 import { UsageError } from '../../src/errors.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** The message of the UsageError that `action` must throw. */
 function usageError(action: () => unknown): string {
@@ -24,7 +25,7 @@ const setError = (...set: string[]) => usageError(() => loadConfig({ set }));
 describe('loadConfig', () => {
   let folder: string;
   before(() => (folder = mkdtempSync(join(tmpdir(), 'slimclr-config-'))));
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   function file(content: unknown): string {
     const path = join(folder, 'config.json');
@@ -92,6 +93,14 @@ describe('loadConfig', () => {
     expect(loadConfig({ set: ['data.source="quoted as JSON"'] }).data.source).to.equal('quoted as JSON');
   });
 
+  it('data.validation: a share as a number or in percent, or a number of images; kept as a number', () => {
+    const value = (text: string) => loadConfig({ set: [`data.validation=${text}`] }).data.validation;
+    expect(['5%', '0.05', '2.5 %', '0', '1', '200'].map(value)).to.deep.equal([0.05, 0.05, 0.025, 0, 1, 200]);
+    expect(parseConfig(loadConfig({ set: ['data.validation=5%'] })).data.validation).to.equal(0.05);
+    // 99.9 / 100 is another number.
+    expect(['99.9%', '0.07%'].map(value)).to.deep.equal([0.999, 0.0007]);
+  });
+
   it('a file with a byte order mark, in UTF-8 or UTF-16: read', () => {
     const text = JSON.stringify({ epochs: 7, data: { source: 'fotos/ä' } });
     const utf16 = Buffer.from(`\ufeff${text}`, 'utf16le');
@@ -117,7 +126,7 @@ describe('loadConfig', () => {
       'did you mean "techniques.distillation.studentTemperature"?',
     );
     expect(setError('checkpoint.zzzzzz=1')).to.equal(
-      'config: unknown key "checkpoint.zzzzzz"; accepted: everyEpochs, keep',
+      'config: unknown key "checkpoint.zzzzzz"; accepted: everyEpochs, everySteps, everyMinutes, keep, keepBest',
     );
     expect(setError('techniques.reweighting.wieght=1')).to.equal(
       'config: unknown key "techniques.reweighting.wieght"; accepted: kind',
@@ -137,7 +146,16 @@ describe('loadConfig', () => {
     ['method.temperature=warm', 'method.temperature is "warm"; accepted: a number > 0'],
     ['encoder.stem=vit', 'encoder.stem is "vit"; accepted: "cifar", "imagenet"'],
     ['data.source=""', 'data.source is ""; accepted: a string that is not empty'],
-    ['data.mean=0.5', 'data.mean is 0.5; accepted: a list of 3, each a number'],
+    ...['-1', '1.5', '100%', 'five', '5 percent', '-5%'].map((value): [string, string] => [
+      `data.validation=${value}`,
+      `data.validation is ${/^[-.\d]+$/.test(value) ? value : `"${value}"`}; it must be a share below 1, such as 5% or ` +
+        '0.05, or a number of images',
+    ]),
+    ...['true', 'null', '[1]', '{}'].map((value): [string, string] => [
+      `data.validation=${value}`,
+      `data.validation is ${value}; accepted: a share below 1, such as 5% or 0.05, or a number of images`,
+    ]),
+    ['data.mean=0.5', 'data.mean is 0.5; accepted: a list, each a number'],
     ['data.std=[1,1,0]', 'data.std[2] is 0; accepted: a number > 0'],
     ['optimizer.decay=["gama"]', 'optimizer.decay[0] is "gama"; accepted: "weight", "bias", "gamma", "beta"'],
     ['optimizer.decay=["bias","bias"]', 'optimizer.decay is ["bias","bias"]; it must not name a role twice'],
@@ -172,7 +190,10 @@ describe('loadConfig', () => {
     ],
     ['tensorboard=yes', 'tensorboard is "yes"; accepted: true, false'],
     ['method=5', 'method is 5; accepted: an object with the keys kind'],
-    ['checkpoint=often', 'checkpoint is "often"; accepted: an object with the keys everyEpochs, keep'],
+    [
+      'checkpoint=often',
+      'checkpoint is "often"; accepted: an object with the keys everyEpochs, everySteps, everyMinutes, keep, keepBest',
+    ],
   ];
   for (const [assignment, message] of wrong) {
     it(`wrong value ${assignment}: names the key, the value and what is accepted`, () => {

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, parseConfig, withAssignments } from '../../src/config/load.js';
 import { kindOf, rootNode, type SchemaNode } from '../../src/config/schemaNode.js';
 import { UsageError } from '../../src/errors.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Every union of the config, by its path. */
 function unionsIn(node: SchemaNode, path: string): [path: string, branches: readonly SchemaNode[]][] {
@@ -40,7 +41,7 @@ function nested(path: string, value: unknown): unknown {
 describe('another kind of a union of the config', () => {
   let folder: string;
   before(() => (folder = mkdtempSync(join(tmpdir(), 'slimclr-config-'))));
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   const unions = unionsIn(rootNode, '');
   it('is tested for every union', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { centerCrop } from '../../src/data/transform.js';
+import { centerCrop } from '../../src/data/centerCrop.js';
 
 describe('centerCrop', () => {
   /** Python's round by its words: the nearest integers, and of two the one that 2 divides. */

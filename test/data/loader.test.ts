@@ -1,4 +1,4 @@
-import { mkdtemp, rm, truncate } from 'node:fs/promises';
+import { mkdtemp, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -8,11 +8,14 @@ import sharp, { type SharpOptions } from 'sharp';
 import { augmentationSchema, viewAugmentations } from '../../src/config/augmentation.js';
 import { sampleView } from '../../src/data/augmentation.js';
 import { evaluationBatches } from '../../src/data/evaluationBatches.js';
-import { epochOrder, ViewLoader, type LoaderOptions, type ViewBatch } from '../../src/data/loader.js';
+import { shuffledPositions } from '../../src/data/batchOrder.js';
+import { epochOrder } from '../../src/data/batchOrder.js';
+import { ViewLoader, type LoaderOptions, type ViewBatch } from '../../src/data/loader.js';
 import { openSource } from '../../src/data/source.js';
 import { ImageTransform } from '../../src/data/transform.js';
 import { Random } from '../../src/random.js';
 import { rejection } from '../support/rejection.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const mean = [0.4914, 0.4822, 0.4465] as const;
 const std = [0.247, 0.2435, 0.2616] as const;
@@ -145,6 +148,63 @@ describe('ViewLoader', function () {
     });
   });
 
+  describe('view 2 of other images than view 1', () => {
+    /** Of 12 batches of 8 an epoch has 3 steps of 4. */
+    const shuffling = { batchSize: 8, accumulation: 4, shuffled: true };
+
+    it('the images of a step, each with the views that it has elsewhere, for any number of workers', async () => {
+      const plain = await withLoader({ batchSize: 8 }, (loader) => collect(loader, 0, 0, 12));
+      const [one, three] = [
+        await withLoader(shuffling, (loader) => collect(loader, 0, 0, 12)),
+        await withLoader({ ...shuffling, workers: 3, prefetch: 7 }, (loader) => collect(loader, 0, 0, 12)),
+      ];
+      expect(three).to.deep.equal(one);
+      const rowOf = (batches: readonly ViewBatch[], position: number, view: 0 | 1) => {
+        const at = (position % 8) * 3072;
+        return batches[Math.floor(position / 8)]!.views[view].subarray(at, at + 3072);
+      };
+      for (const step of [0, 1, 2]) {
+        const [own, expected] = [one, plain].map((batches) => batches.slice(4 * step, 4 * step + 4));
+        const positions = own!.flatMap(({ shuffled }) => [...shuffled!]);
+        expect(positions).to.deep.equal([...shuffledPositions(7, step, 32)]);
+        for (const [row, position] of positions.entries()) {
+          expect(own![row >> 3]!.indices).to.deep.equal(expected![row >> 3]!.indices);
+          expect(rowOf(own!, row, 0)).to.deep.equal(rowOf(expected!, row, 0));
+          expect(rowOf(own!, row, 1)).to.deep.equal(rowOf(expected!, position, 1));
+        }
+      }
+      expect(plain.every(({ shuffled }) => shuffled === null)).to.equal(true);
+    });
+
+    it('a part of every step, of both orders: the batches of that part, and from the middle of training on', async () => {
+      for (const shuffled of [true, false]) {
+        const all = await withLoader({ ...shuffling, shuffled }, async (loader) => [
+          ...(await collect(loader, 0, 0, 12)),
+          ...(await collect(loader, 1, 0, 12)),
+        ]);
+        for (const rank of [0, 1]) {
+          const share = { rank, size: 2 };
+          const expected = all.filter((_, i) => Math.floor((i % 4) / 2) === rank);
+          const parts: ViewBatch[] = [];
+          await withLoader({ ...shuffling, shuffled, share, prefetch: 3 }, async (loader) => {
+            for (const { epoch, step } of expected.slice(4)) parts.push(await loader.batch(epoch, step));
+          });
+          expect(parts).to.deep.equal(expected.slice(4));
+        }
+      }
+    });
+
+    it('memory that is used again and a jump back change nothing', async () => {
+      await withLoader({ ...shuffling, workers: 2, prefetch: 5 }, async (loader) => {
+        const first = await loader.batch(0, 1);
+        const kept = { ...first, views: first.views.map((view) => view.slice()) };
+        loader.recycle(first);
+        for (let i = 2; i < 7; i++) loader.recycle(await loader.batch(0, i));
+        expect(await loader.batch(0, 1)).to.deep.equal(kept);
+      });
+    });
+  });
+
   it('a worker that stops: pending and later batches are rejected with the reason', async () => {
     const workers: Worker[] = [];
     const remember = (worker: Worker) => void workers.push(worker);
@@ -193,7 +253,7 @@ describe('ViewLoader', function () {
       }
       await truncate(join(folder, '4.jpg'), 900);
     });
-    after(() => rm(folder, { recursive: true }));
+    after(() => removeFolder(folder));
 
     it('a damaged file is replaced by the next, the same way every time, and reported', async () => {
       const run = (workers: number) =>

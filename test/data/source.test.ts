@@ -127,7 +127,7 @@ describe('openSource of named data sets', function () {
     const error = await rejection(openSource('cifar01'));
     expect(error).to.be.instanceOf(UsageError);
     expect(error.message).to.equal(
-      "unknown data source 'cifar01': expected cifar10, mnist, fashion-mnist or the path of a folder of images; did you mean cifar10?",
+      "unknown data source 'cifar01': expected cifar10, mnist, fashion-mnist, the path of a folder, a list (.txt), Parquet files or shards (.tar) of images; did you mean cifar10?",
     );
   });
 });
@@ -137,8 +137,8 @@ describe('openSource of a path that does not exist', () => {
     const error = await rejection(openSource('/nowhere/images'));
     expect(error).to.be.instanceOf(UsageError);
     expect(error.message).to.equal(
-      'data source /nowhere/images does not exist; accepted: cifar10, mnist, fashion-mnist or the path of a folder ' +
-        'of images; a run takes the same images at another place, as data.source',
+      'data source /nowhere/images does not exist; accepted: cifar10, mnist, fashion-mnist, the path of a folder, ' +
+        'a list (.txt) or Parquet files of images, or of shards, such as shards/train-{000..146}.tar; a run takes the same images at another place, as data.source',
     );
   });
 });
@@ -173,7 +173,7 @@ describe('openSource of a folder', () => {
     await writeFile(join(scratch, 'a', 'notes.txt'), 'no image');
     await writeFile(join(scratch, 'a', '._x.jpg'), 'no image either');
     const source = await openSource(scratch);
-    expect(source.store).to.have.deep.property('files', [
+    expect(Array.from({ length: source.length }, (_, index) => source.nameOf(index))).to.deep.equal([
       'a/w.tiff',
       'a/x.jpg',
       'a/y.gif',
@@ -286,6 +286,6 @@ describe('openSource of a folder', () => {
     expect(damaged.message).to.match(/^no readable image in .*: 1 skipped, the first x\.png \(.*\)$/);
     const notFolder = await rejection(openSource(file));
     expect(notFolder).to.be.instanceOf(UsageError);
-    expect(notFolder.message).to.match(/x\.png is not a folder of images that can be read: ENOTDIR/);
+    expect(notFolder.message).to.match(/x\.png is a file; accepted: a folder of images, a list \(\.txt/);
   });
 });

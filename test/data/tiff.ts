@@ -5,6 +5,10 @@ export interface TiffOptions {
   readonly samples?: number;
   /** PhotometricInterpretation; default grey, RGB where there are three samples or more. */
   readonly photometric?: number;
+  /** Said of the pixels, whatever they are; default 1, none. */
+  readonly compression?: number;
+  /** 2: the lowest bit first; default: nothing is said. */
+  readonly fillOrder?: number;
   /** Samples in order, 16 x 12 pixels. */
   readonly data: ArrayBufferView;
 }
@@ -14,13 +18,21 @@ export const [tiffWidth, tiffHeight] = [16, 12];
 const [shortType, longType] = [3, 4];
 
 /** A little-endian TIFF of one uncompressed strip. */
-export function tiff({ bits, format = 1, samples = 1, photometric, data }: TiffOptions): Buffer {
+export function tiff({
+  bits,
+  format = 1,
+  samples = 1,
+  photometric,
+  compression = 1,
+  fillOrder,
+  data,
+}: TiffOptions): Buffer {
   const colours = samples >= 3 ? 3 : 1;
   const fields: [tag: number, type: number, values: number[]][] = [
     [256, shortType, [tiffWidth]],
     [257, shortType, [tiffHeight]],
     [258, shortType, new Array<number>(samples).fill(bits)],
-    [259, shortType, [1]],
+    [259, shortType, [compression]],
     [262, shortType, [photometric ?? (colours === 3 ? 2 : 1)]],
     [273, longType, [0]],
     [277, shortType, [samples]],
@@ -29,6 +41,7 @@ export function tiff({ bits, format = 1, samples = 1, photometric, data }: TiffO
     [339, shortType, new Array<number>(samples).fill(format)],
   ];
   if (samples > colours) fields.splice(9, 0, [338, shortType, new Array<number>(samples - colours).fill(0)]);
+  if (fillOrder !== undefined) fields.splice(5, 0, [266, shortType, [fillOrder]]);
   const directory = Buffer.alloc(2 + 12 * fields.length + 4);
   const [extra, start] = [[] as Buffer[], 8 + directory.length];
   const at = () => start + extra.reduce((sum, part) => sum + part.length, 0);
@@ -44,7 +57,7 @@ export function tiff({ bits, format = 1, samples = 1, photometric, data }: TiffO
     } else if (type === longType) directory.writeUInt32LE(values[0]!, offset + 8);
     else values.forEach((value, k) => directory.writeUInt16LE(value, offset + 8 + 2 * k));
   }
-  directory.writeUInt32LE(at(), 2 + 12 * 5 + 8);
+  directory.writeUInt32LE(at(), 2 + 12 * fields.findIndex(([tag]) => tag === 273) + 8);
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return Buffer.concat([Buffer.from('II*\0\x08\0\0\0', 'latin1'), directory, ...extra, pixels]);
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { ColorStep, ViewParameters } from '../../src/data/augmentation.js';
 import type { RawImage } from '../../src/data/source.js';
+import { axisFilter } from '../../src/data/axisFilter.js';
 import { ImageTransform } from '../../src/data/transform.js';
 import { Random } from '../../src/random.js';
 
@@ -12,16 +13,24 @@ type Picture = Pixel[][];
 const zeroMean = [0, 0, 0] as const;
 const unitStd = [1, 1, 1] as const;
 
-function noise(width: number, height: number, seed: number): RawImage {
+/** The first words of tests of 8 bits and of 16, which other code renders. */
+const depths = { 'of 8 bits': Uint8Array, 'of 16 bits': Uint16Array } as const;
+type Samples = (typeof depths)[keyof typeof depths];
+
+function noise(width: number, height: number, seed: number, Kind: Samples = Uint8Array): RawImage {
   const random = new Random(seed);
-  return { width, height, data: Uint8Array.from({ length: width * height * 3 }, () => random.integer(256)) };
+  const levels = 256 ** Kind.BYTES_PER_ELEMENT;
+  const data = new Kind(width * height * 3);
+  for (let i = 0; i < data.length; i++) data[i] = random.integer(levels);
+  return { width, height, channels: 3, data };
 }
 
 function toPicture({ width, height, data }: RawImage): Picture {
+  const white = 256 ** data.BYTES_PER_ELEMENT - 1;
   return Array.from({ length: height }, (_, y) =>
     Array.from({ length: width }, (_, x): Pixel => {
       const i = (y * width + x) * 3;
-      return [data[i]! / 255, data[i + 1]! / 255, data[i + 2]! / 255];
+      return [data[i]! / white, data[i + 1]! / white, data[i + 2]! / white];
     }),
   );
 }
@@ -168,185 +177,302 @@ function view(image: RawImage, parameters: ViewParameters, size: number): Float3
   return out;
 }
 
-describe('ImageTransform.view', () => {
-  const image = noise(32, 32, 1);
-  const base = identity(32, 32);
+for (const [name, samples] of Object.entries(depths))
+  describe(`ImageTransform.view ${name}`, () => {
+    const image = noise(32, 32, 1, samples);
+    const base = identity(32, 32);
 
-  it('identity parameters: the normalised image, exactly, at the offset and nowhere else', () => {
-    const mean = [0.4914, 0.4822, 0.4465] as const;
-    const std = [0.247, 0.2435, 0.2616] as const;
-    const out = new Float32Array(3 * 3072).fill(99);
-    new ImageTransform(32, mean, std).view(image, base, out, 3072);
-    const expected = [0, 1, 2].flatMap((c) =>
-      toPicture(image)
-        .flat()
-        .map((pixel) => (pixel[c]! - mean[c]!) / std[c]!),
-    );
-    expectClose(out.subarray(3072, 6144), expected, 3e-7);
-    expect(out.subarray(0, 3072).every((value) => value === 99)).to.be.true;
-    expect(out.subarray(6144).every((value) => value === 99)).to.be.true;
-  });
-
-  const steps: readonly ColorStep[] = [
-    { kind: 'brightness', factor: 1.4 },
-    { kind: 'brightness', factor: 0.6 },
-    { kind: 'contrast', factor: 1.4 },
-    { kind: 'contrast', factor: 0.6 },
-    { kind: 'saturation', factor: 1.8 },
-    { kind: 'saturation', factor: 0 },
-    { kind: 'hue', factor: 0.1 },
-    { kind: 'hue', factor: -0.5 },
-    { kind: 'hue', factor: 0.5 },
-  ];
-  for (const step of steps) {
-    it(`${step.kind} ${step.factor}: equals torchvision's definition, pixel by pixel`, () => {
-      const parameters = { ...base, colorSteps: [step] };
-      expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
+    it('identity parameters: the normalised image, exactly, at the offset and nowhere else', () => {
+      const mean = [0.4914, 0.4822, 0.4465] as const;
+      const std = [0.247, 0.2435, 0.2616] as const;
+      const out = new Float32Array(3 * 3072).fill(99);
+      new ImageTransform(32, mean, std).view(image, base, out, 3072);
+      const expected = [0, 1, 2].flatMap((c) =>
+        toPicture(image)
+          .flat()
+          .map((pixel) => (pixel[c]! - mean[c]!) / std[c]!),
+      );
+      expectClose(out.subarray(3072, 6144), expected, 3e-7);
+      expect(out.subarray(0, 3072).every((value) => value === 99)).to.be.true;
+      expect(out.subarray(6144).every((value) => value === 99)).to.be.true;
     });
-  }
 
-  it('hue of grey, black and white pixels: unchanged', () => {
-    const data = Uint8Array.from([0, 0, 0, 255, 255, 255, 77, 77, 77, 1, 1, 1]);
-    const parameters = { ...identity(2, 2), colorSteps: [{ kind: 'hue', factor: 0.1 } as const] };
-    const greys = [0, 1, 77 / 255, 1 / 255];
-    expectClose(view({ width: 2, height: 2, data }, parameters, 2), [...greys, ...greys, ...greys], 1e-7);
-  });
-
-  it('grayscale: three equal planes of the luma', () => {
-    const parameters = { ...base, grayscale: true };
-    expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
-  });
-
-  it('solarize of every byte: 0 to 127 as they are, from 128 on inverted', () => {
-    const data = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => Math.floor(i / 3));
-    const plane = Array.from({ length: 256 }, (_, byte) => (byte < 128 ? byte : 255 - byte) / 255);
-    const actual = view({ width: 16, height: 16, data }, { ...identity(16, 16), solarize: true }, 16);
-    expectClose(actual, [...plane, ...plane, ...plane], 1e-7);
-  });
-
-  it('flip: columns reversed, exactly', () => {
-    const straight = view(image, base, 32);
-    const flipped = view(image, { ...base, flip: true }, 32);
-    for (let i = 0; i < flipped.length; i++) {
-      expect(flipped[i]).to.equal(straight[i - (i % 32) + 31 - (i % 32)]);
+    const steps: readonly ColorStep[] = [
+      { kind: 'brightness', factor: 1.4 },
+      { kind: 'brightness', factor: 0.6 },
+      { kind: 'contrast', factor: 1.4 },
+      { kind: 'contrast', factor: 0.6 },
+      { kind: 'saturation', factor: 1.8 },
+      { kind: 'saturation', factor: 0 },
+      { kind: 'hue', factor: 0.1 },
+      { kind: 'hue', factor: -0.5 },
+      { kind: 'hue', factor: 0.5 },
+    ];
+    for (const step of steps) {
+      it(`${step.kind} ${step.factor}: equals torchvision's definition, pixel by pixel`, () => {
+        const parameters = { ...base, colorSteps: [step] };
+        expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
+      });
     }
-  });
 
-  for (const sigma of [0.1, 0.7, 2]) {
-    it(`blur sigma ${sigma}: equals the convolution with a reflected border`, () => {
-      const parameters = { ...base, blurSigma: sigma };
+    it('hue of grey, black and white pixels: unchanged', () => {
+      const data = Uint8Array.from([0, 0, 0, 255, 255, 255, 77, 77, 77, 1, 1, 1]);
+      const parameters = { ...identity(2, 2), colorSteps: [{ kind: 'hue', factor: 0.1 } as const] };
+      const greys = [0, 1, 77 / 255, 1 / 255];
+      expectClose(
+        view({ width: 2, height: 2, channels: 3, data }, parameters, 2),
+        [...greys, ...greys, ...greys],
+        1e-7,
+      );
+    });
+
+    it('grayscale: three equal planes of the luma', () => {
+      const parameters = { ...base, grayscale: true };
       expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
     });
-  }
 
-  it('blur of a 3 x 3 image with a kernel wider than it: reflected within the image', () => {
-    const small = noise(3, 3, 2);
-    const parameters = { ...identity(3, 3), blurSigma: 2 };
-    expectClose(view(small, parameters, 3), toPlanes(reference(small, parameters, 3)));
-  });
-
-  for (const [from, crop, size] of [
-    ['32x32', { x: 5, y: 3, width: 17, height: 22 }, 32],
-    ['32x32', { x: 31, y: 0, width: 1, height: 32 }, 32],
-    ['90x70', { x: 0, y: 0, width: 90, height: 70 }, 32],
-    ['90x70', { x: 13, y: 8, width: 77, height: 25 }, 32],
-    ['90x70', { x: 40, y: 1, width: 33, height: 64 }, 24],
-  ] as const) {
-    it(`crop ${crop.width}x${crop.height} of ${from} to ${size}x${size}: antialiased bilinear`, () => {
-      const [width, height] = from.split('x').map(Number) as [number, number];
-      const source = noise(width, height, 3);
-      const parameters = { ...base, crop };
-      expectClose(view(source, parameters, size), toPlanes(reference(source, parameters, size)));
+    it('solarize of every byte: 0 to 127 as they are, from 128 on inverted', () => {
+      const data = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => Math.floor(i / 3));
+      const plane = Array.from({ length: 256 }, (_, byte) => (byte < 128 ? byte : 255 - byte) / 255);
+      const actual = view(
+        { width: 16, height: 16, channels: 3, data },
+        { ...identity(16, 16), solarize: true },
+        16,
+      );
+      expectClose(actual, [...plane, ...plane, ...plane], 1e-7);
     });
-  }
 
-  it('everything at once: the order is crop, jitter, grayscale, blur, solarize, flip', () => {
-    const source = noise(50, 40, 4);
-    const parameters: ViewParameters = {
-      crop: { x: 4, y: 7, width: 41, height: 30 },
-      flip: true,
-      colorSteps: [
-        { kind: 'hue', factor: -0.07 },
-        { kind: 'contrast', factor: 1.3 },
-        { kind: 'brightness', factor: 0.8 },
-        { kind: 'saturation', factor: 1.25 },
-      ],
-      grayscale: false,
-      blurSigma: 1.1,
-      solarize: false,
-    };
-    for (const grayscale of [false, true]) {
-      for (const solarize of [false, true]) {
-        const all = { ...parameters, grayscale, solarize };
-        expectClose(view(source, all, 32), toPlanes(reference(source, all, 32)));
+    it('flip: columns reversed, exactly', () => {
+      const straight = view(image, base, 32);
+      const flipped = view(image, { ...base, flip: true }, 32);
+      for (let i = 0; i < flipped.length; i++) {
+        expect(flipped[i]).to.equal(straight[i - (i % 32) + 31 - (i % 32)]);
       }
+    });
+
+    for (const sigma of [0.1, 0.7, 2]) {
+      it(`blur sigma ${sigma}: equals the convolution with a reflected border`, () => {
+        const parameters = { ...base, blurSigma: sigma };
+        expectClose(view(image, parameters, 32), toPlanes(reference(image, parameters, 32)));
+      });
     }
-  });
 
-  it('side 30, not a multiple of the vector length, contrast twice: what fills up the rows does not count', () => {
-    const source = noise(30, 30, 5);
-    // Less contrast lifts black, and so what fills up the rows.
-    const contrast: ColorStep = { kind: 'contrast', factor: 0.6 };
-    const colorSteps: ColorStep[] = [contrast, { kind: 'hue', factor: 0.1 }, contrast];
-    const parameters = { ...identity(30, 30), colorSteps, blurSigma: 1.5 };
-    expectClose(view(source, parameters, 30), toPlanes(reference(source, parameters, 30)));
-  });
+    it('blur of a 3 x 3 image with a kernel wider than it: reflected within the image', () => {
+      const small = noise(3, 3, 2, samples);
+      const parameters = { ...identity(3, 3), blurSigma: 2 };
+      expectClose(view(small, parameters, 3), toPlanes(reference(small, parameters, 3)));
+    });
 
-  it('an image that lies in the memory for pixels: the same views, any number of them', () => {
-    const transform = new ImageTransform(32, zeroMean, unitStd);
-    const out = new Float32Array(3072);
-    for (const [width, height] of [
-      [32, 32],
-      [300, 200],
-      [60, 90],
+    for (const [from, crop, size] of [
+      ['32x32', { x: 5, y: 3, width: 17, height: 22 }, 32],
+      ['32x32', { x: 31, y: 0, width: 1, height: 32 }, 32],
+      ['90x70', { x: 0, y: 0, width: 90, height: 70 }, 32],
+      ['90x70', { x: 13, y: 8, width: 77, height: 25 }, 32],
+      ['90x70', { x: 40, y: 1, width: 33, height: 64 }, 24],
     ] as const) {
-      const source = noise(width, height, 9);
-      const data = transform.pixels(width, height);
-      data.set(source.data);
-      for (const crop of [
-        { x: 1, y: 2, width: 20, height: 25 },
-        { x: 0, y: 0, width, height },
-      ]) {
-        const parameters = { ...base, crop, blurSigma: 1 };
-        transform.view({ width, height, data }, parameters, out, 0);
-        expect(out).to.deep.equal(view(source, parameters, 32));
-      }
+      it(`crop ${crop.width}x${crop.height} of ${from} to ${size}x${size}: antialiased bilinear`, () => {
+        const [width, height] = from.split('x').map(Number) as [number, number];
+        const source = noise(width, height, 3, samples);
+        const parameters = { ...base, crop };
+        expectClose(view(source, parameters, size), toPlanes(reference(source, parameters, size)));
+      });
     }
+
+    it('everything at once: the order is crop, jitter, grayscale, blur, solarize, flip', () => {
+      const source = noise(50, 40, 4, samples);
+      const parameters: ViewParameters = {
+        crop: { x: 4, y: 7, width: 41, height: 30 },
+        flip: true,
+        colorSteps: [
+          { kind: 'hue', factor: -0.07 },
+          { kind: 'contrast', factor: 1.3 },
+          { kind: 'brightness', factor: 0.8 },
+          { kind: 'saturation', factor: 1.25 },
+        ],
+        grayscale: false,
+        blurSigma: 1.1,
+        solarize: false,
+      };
+      for (const grayscale of [false, true]) {
+        for (const solarize of [false, true]) {
+          const all = { ...parameters, grayscale, solarize };
+          expectClose(view(source, all, 32), toPlanes(reference(source, all, 32)));
+        }
+      }
+    });
+
+    it('side 30, not a multiple of the vector length, contrast twice: what fills up the rows does not count', () => {
+      const source = noise(30, 30, 5, samples);
+      // Less contrast lifts black, and so what fills up the rows.
+      const contrast: ColorStep = { kind: 'contrast', factor: 0.6 };
+      const colorSteps: ColorStep[] = [contrast, { kind: 'hue', factor: 0.1 }, contrast];
+      const parameters = { ...identity(30, 30), colorSteps, blurSigma: 1.5 };
+      expectClose(view(source, parameters, 30), toPlanes(reference(source, parameters, 30)));
+    });
+
+    it('an image that lies in the memory for pixels: the same views, any number of them', () => {
+      const transform = new ImageTransform(32, zeroMean, unitStd);
+      const out = new Float32Array(3072);
+      for (const [width, height] of [
+        [32, 32],
+        [300, 200],
+        [60, 90],
+      ] as const) {
+        const source = noise(width, height, 9);
+        const data = transform.pixels(width, height);
+        data.set(source.data);
+        for (const crop of [
+          { x: 1, y: 2, width: 20, height: 25 },
+          { x: 0, y: 0, width, height },
+        ]) {
+          const parameters = { ...base, crop, blurSigma: 1 };
+          transform.view({ width, height, channels: 3, data }, parameters, out, 0);
+          expect(out).to.deep.equal(view(source, parameters, 32));
+        }
+      }
+    });
+
+    it('an image larger and then smaller than before: scratch memory is not mixed up', () => {
+      const transform = new ImageTransform(32, zeroMean, unitStd);
+      const out = new Float32Array(3072);
+      transform.view(noise(200, 100, 6, samples), identity(200, 100), out, 0);
+      transform.view(image, { ...base, crop: { x: 2, y: 2, width: 9, height: 9 } }, out, 0);
+      expect(out).to.deep.equal(view(image, { ...base, crop: { x: 2, y: 2, width: 9, height: 9 } }, 32));
+    });
   });
 
-  it('an image larger and then smaller than before: scratch memory is not mixed up', () => {
-    const transform = new ImageTransform(32, zeroMean, unitStd);
-    const out = new Float32Array(3072);
-    transform.view(noise(200, 100, 6), identity(200, 100), out, 0);
-    transform.view(image, { ...base, crop: { x: 2, y: 2, width: 9, height: 9 } }, out, 0);
-    expect(out).to.deep.equal(view(image, { ...base, crop: { x: 2, y: 2, width: 9, height: 9 } }, 32));
+describe('axisFilter', () => {
+  it('every length to every other one up to 80: taps that there is room for, weights that add up to 1', () => {
+    for (let length = 1; length <= 80; length++) {
+      for (let resized = 1; resized <= 80; resized++) {
+        const { first, taps, weights, stride } = axisFilter(0, length, resized);
+        for (let i = 0; i < resized; i++) {
+          const label = `${length} to ${resized}, output ${i}`;
+          if (taps[i]! > stride || first[i]! + taps[i]! > length) expect.fail(label);
+          let sum = 0;
+          for (let k = 0; k < taps[i]!; k++) sum += weights[i * stride + k]!;
+          if (Math.abs(sum - 1) > 1e-12) expect.fail(`${label}: ${sum}`);
+        }
+      }
+    }
   });
 });
 
-describe('ImageTransform.evaluation', () => {
-  function evaluate(image: RawImage, size: number): Float32Array {
-    const out = new Float32Array(3 * size * size);
-    new ImageTransform(size, zeroMean, unitStd).evaluation(image, out, 0);
-    return out;
-  }
+for (const [name, samples] of Object.entries(depths))
+  describe(`ImageTransform.evaluation ${name}`, () => {
+    function evaluate(image: RawImage, size: number): Float32Array {
+      const out = new Float32Array(3 * size * size);
+      new ImageTransform(size, zeroMean, unitStd).evaluation(image, out, 0);
+      return out;
+    }
 
-  it('32x32 for 32: the image itself', () => {
-    const image = noise(32, 32, 7);
-    expectClose(evaluate(image, 32), toPlanes(toPicture(image)), 1e-7);
+    it('32x32 for 32: the image itself', () => {
+      const image = noise(32, 32, 7, samples);
+      expectClose(evaluate(image, 32), toPlanes(toPicture(image)), 1e-7);
+    });
+
+    // Offsets as Python's round gives them: 2.5 -> 2, 7.5 -> 8, 3.5 -> 4, 4.5 -> 4.
+    for (const [width, height, resized, [x, y]] of [
+      [90, 70, [47, 37], [8, 2]],
+      [70, 90, [37, 47], [2, 8]],
+      [28, 28, [37, 37], [2, 2]],
+      [70, 74, [37, 39], [2, 4]],
+      [79, 70, [41, 37], [4, 2]],
+      // Row 19 has its centre on that of row 15, but for rounding.
+      [29, 31, [37, 39], [2, 4]],
+    ] as const) {
+      it(`${width}x${height} for 32: short side to 37, then the centre`, () => {
+        const image = noise(width, height, 8, samples);
+        const whole = resize(toPicture(image), resized[0], resized[1]);
+        expectClose(evaluate(image, 32), toPlanes(cut(whole, x, y, 32, 32)));
+      });
+    }
   });
 
-  // Offsets as Python's round gives them: 2.5 -> 2, 7.5 -> 8, 3.5 -> 4, 4.5 -> 4.
-  for (const [width, height, resized, [x, y]] of [
-    [90, 70, [47, 37], [8, 2]],
-    [70, 90, [37, 47], [2, 8]],
-    [28, 28, [37, 37], [2, 2]],
-    [70, 74, [37, 39], [2, 4]],
-    [79, 70, [41, 37], [4, 2]],
-  ] as const) {
-    it(`${width}x${height} for 32: short side to 37, then the centre`, () => {
-      const image = noise(width, height, 8);
-      const whole = resize(toPicture(image), resized[0], resized[1]);
-      expectClose(evaluate(image, 32), toPlanes(cut(whole, x, y, 32, 32)));
+describe('ImageTransform of other channels', () => {
+  const random = new Random(11);
+  const [width, height, channels] = [23, 19, 5];
+  const data = Uint16Array.from({ length: width * height * channels }, () => random.integer(65_536));
+  const image: RawImage = { width, height, channels, data };
+  const [zeros, ones] = [new Array<number>(channels).fill(0), new Array<number>(channels).fill(1)];
+  const viewOf = (parameters: ViewParameters, size: number) => {
+    const out = new Float32Array(channels * size * size);
+    new ImageTransform(size, zeros, ones).view(image, parameters, out, 0);
+    return out;
+  };
+  /** One of the channels, three times: what the reference renders. */
+  const single = (channel: number): RawImage => ({
+    width,
+    height,
+    channels: 3,
+    data: Uint16Array.from(
+      { length: 3 * width * height },
+      (_, i) => data[Math.floor(i / 3) * channels + channel]!,
+    ),
+  });
+
+  it('crop, flip, blur and solarize: each channel as an image of its own', () => {
+    const crop = { x: 2, y: 1, width: 17, height: 13 };
+    const parameters = { ...identity(width, height), crop, flip: true, blurSigma: 0.8, solarize: true };
+    const expected = [0, 1, 2, 3, 4].flatMap((channel) =>
+      toPlanes(reference(single(channel), parameters, 11)).slice(0, 121),
+    );
+    expectClose(viewOf(parameters, 11), expected);
+  });
+
+  it('brightness and contrast: of each channel about its own mean, cut to 0 .. 1', () => {
+    const same = [0, 1, 2, 3, 4].map((channel) =>
+      toPlanes(reference(single(channel), identity(width, height), 9)).slice(0, 81),
+    );
+    const step = (kind: ColorStep['kind'], factor: number): ViewParameters => ({
+      ...identity(width, height),
+      colorSteps: [{ kind, factor }],
     });
-  }
+    expectClose(
+      viewOf(step('brightness', 1.4), 9),
+      same.flat().map((value) => clamp(1.4 * value)),
+    );
+    const contrasted = same.flatMap((plane) => {
+      const mean = plane.reduce((a, b) => a + b) / plane.length;
+      return plane.map((value) => blend(value, mean, 1.3));
+    });
+    expectClose(viewOf(step('contrast', 1.3), 9), contrasted);
+  });
+
+  it('mean and std of each channel; flat images of every level tell their neighbours apart', () => {
+    const [mean, std] = [
+      [0.1, 0.9],
+      [0.02, 3],
+    ] as const;
+    const transform = new ImageTransform(4, mean, std);
+    const out = new Float32Array(2 * 16);
+    for (const level of [0, 1, 2, 300, 12_345, 12_346, 32_768, 65_534, 65_535]) {
+      const flat = Uint16Array.from({ length: 2 * 9 * 7 }, (_, i) => (i % 2 === 0 ? level : 65_535 - level));
+      transform.evaluation({ width: 9, height: 7, channels: 2, data: flat }, out, 0);
+      const expected = [(level / 65_535 - mean[0]) / std[0], ((65_535 - level) / 65_535 - mean[1]) / std[1]];
+      for (const [i, value] of out.entries()) {
+        // float32 of what float64 gives.
+        expect(value).to.be.closeTo(
+          expected[Math.floor(i / 16)]!,
+          4e-7 * Math.abs(expected[Math.floor(i / 16)]!) + 1e-9,
+        );
+      }
+    }
+  });
+
+  it('grey of 8 bits: a third of what RGB of equal channels gives', () => {
+    const grey = Uint8Array.from({ length: 900 }, () => random.integer(256));
+    const rgb = Uint8Array.from({ length: 2700 }, (_, i) => grey[Math.floor(i / 3)]!);
+    const parameters = { ...identity(30, 30), crop: { x: 3, y: 4, width: 20, height: 21 }, blurSigma: 1.5 };
+    const [one, three] = [new Float32Array(256), new Float32Array(768)];
+    new ImageTransform(16, [0.4], [0.2]).view(
+      { width: 30, height: 30, channels: 1, data: grey },
+      parameters,
+      one,
+      0,
+    );
+    const transform = new ImageTransform(16, [0.4, 0.4, 0.4], [0.2, 0.2, 0.2]);
+    transform.view({ width: 30, height: 30, channels: 3, data: rgb }, parameters, three, 0);
+    expectClose(three, [...one, ...one, ...one], 1e-5);
+  });
 });

@@ -38,6 +38,17 @@ describe('Arena', () => {
     expect([...arena.viewOf('b', all)]).to.deep.equal([...(await arena.read('b'))]);
   });
 
+  it('what is read is a copy: it stays as it was when the memory changes, and when its engine is closed', async () => {
+    const engine = await openEngine({ provider: 'cpu', threads: 1 });
+    const arena = new Arena(engine, entries);
+    await arena.write('b', new Float32Array(16).fill(7));
+    const [all, b] = [await arena.readAll(), await arena.read('b')];
+    await arena.write('b', new Float32Array(16).fill(8));
+    for (const values of [arena.viewOf('b', all), b]) expect([...values]).to.deep.equal(Array(16).fill(7));
+    await engine.close();
+    for (const values of [arena.viewOf('b', all), b]) expect([...values]).to.deep.equal(Array(16).fill(7));
+  });
+
   it('where places begin nowhere but at the start of a memory: a memory a tensor, and the same values', async () => {
     const arena = new Arena(whole(), entries);
     expect(arena.memories.map(({ count }) => count)).to.deep.equal([15, 16, 1]);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { memoryEnvironment, sharesFreedMemory } from '../../src/engines/memoryEnvironment.js';
@@ -18,6 +18,16 @@ describe('memory of several sessions', () => {
       await peak({ ...process.env, ...memoryEnvironment }),
     ];
     expect(separate - shared, `${separate} and ${shared} MiB`).to.be.greaterThan(4 * 64 - 16);
+  });
+
+  it("Node.js told to keep V8's young generation small: 3 MiB, whatever survives in it", () => {
+    const grow = 'let kept; for (let i = 0; i < 10; i++) kept = Array.from({ length: 1e5 }, () => ({}));';
+    const size = "v8.getHeapSpaceStatistics().find((s) => s.space_name === 'new_space').space_size";
+    const young = (env: NodeJS.ProcessEnv) =>
+      Number(execFileSync(process.execPath, ['-e', `${grow} console.log(${size})`], { env })) / 2 ** 20;
+    const { GLIBC_TUNABLES: _, ...told } = memoryEnvironment;
+    expect(young({ ...process.env, NODE_OPTIONS: '' })).to.be.greaterThan(8);
+    expect(young({ ...process.env, ...told })).to.be.at.most(3);
   });
 
   it('a process that was started without the settings keeps an arena a session', () => {

@@ -11,6 +11,7 @@ import { loadFailure, ortLibrary, refusedVersion } from '../../src/engines/ortLi
 import { executable, writeTinyConfig } from '../cli/slimclr.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { modelBytes } from '../support/runGraph.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Runs node with an environment of its own; gives exit code and output. */
 async function node(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -29,7 +30,7 @@ describe('ONNX Runtime keeps no telemetry: files under an empty home', function 
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'slimclr-home-'));
   });
-  after(() => rm(root, { recursive: true }));
+  after(() => removeFolder(root));
 
   /** The files that a process with an empty home writes there. */
   async function filesOf(name: string, args: readonly string[], kept: NodeJS.ProcessEnv = {}) {
@@ -157,7 +158,7 @@ describe('ONNX Runtime that is not there', () => {
         }
       }
     });
-    after(() => rm(root, { recursive: true }));
+    after(() => removeFolder(root));
 
     it('without onnxruntime-node: --help and --version work', async () => {
       for (const option of ['--help', '--version']) {
@@ -180,7 +181,7 @@ describe('ONNX Runtime that is not there', () => {
         join(root, 'r'),
       ]);
       expect(stderr).to.match(
-        /\nslimclr: onnxruntime-node is not installed, or not whole; accepted: [^\n]*\n$/,
+        /^slimclr: onnxruntime-node is not installed, or not whole; accepted: [^\n]*\n$/,
       );
       expect(stderr).to.not.match(/defect|\n +at /);
       expect(code).to.equal(1);

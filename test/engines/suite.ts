@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { elements } from '../../src/engines/elements.js';
@@ -15,6 +15,7 @@ import type {
 import { SlimclrError } from '../../src/errors.js';
 import { rejection } from '../support/rejection.js';
 import { affine, identity, model, withExternalWeight } from './models.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** An engine that the suite is to run on. */
 export interface SuiteEngine {
@@ -35,6 +36,7 @@ const samples: ElementArrays = {
   float16: Uint16Array.of(0x3c00, 0x8000, 0x7bff, 0x0001),
   int64: BigInt64Array.of(1n, -(2n ** 63n), 2n ** 63n - 1n, -1n),
   bool: Uint8Array.of(1, 0, 1, 1),
+  uint8: Uint8Array.of(1, 0, 255, 128),
 };
 
 /** The same tests for every engine: what engine.ts promises. */
@@ -56,7 +58,7 @@ export function engineSuite({ title, absent, open, types = allTypes }: SuiteEngi
     });
     after(async () => {
       await engine?.close();
-      if (folder !== undefined) await rm(folder, { recursive: true });
+      if (folder !== undefined) await removeFolder(folder);
     });
 
     /** A place of its own with these values. */
@@ -115,6 +117,46 @@ export function engineSuite({ title, absent, open, types = allTypes }: SuiteEngi
         );
         expect((await engine.read(memory, 2_999_999, 2)).join()).to.equal('2999999,3000000');
         engine.free(memory);
+      });
+
+      for (const type of types) {
+        it(`${type}: a part is copied to a part of another, and nothing else`, async () => {
+          const from = engine.allocate(type, 6);
+          const to = engine.allocate(type, 9);
+          await engine.write(from, samples[type], 1);
+          // Not awaited: in its order.
+          void engine.copy({ memory: from, offset: 2, shape: [3, 1] }, { memory: to, offset: 4, shape: [3] });
+          void engine.write(from, samples[type], 2);
+          const zero = type === 'int64' ? 0n : 0;
+          const values = Array.from(samples[type] as ArrayLike<number | bigint>);
+          const expected = [...Array<unknown>(4).fill(zero), ...values.slice(1), zero, zero];
+          expect(await read(to)).to.deep.equal(expected);
+          await engine.copy({ memory: to, offset: 4, shape: [1] }, { memory: from, offset: 0, shape: [] });
+          expect(await read(from)).to.deep.equal([values[1], values[0], ...values]);
+          for (const memory of [from, to]) engine.free(memory);
+        });
+      }
+
+      it('is copied whole, from its start, to its end; of no elements', async () => {
+        const [from, to] = [floats(1, 2, 3), floats(4, 5, 6)];
+        const part = ({ memory }: Place<'float32'>, offset: number, count: number) =>
+          ({ memory, offset, shape: [count] }) as const;
+        await engine.copy(part(from, 0, 2), part(to, 1, 2));
+        expect(await read(to.memory)).to.deep.equal([4, 1, 2]);
+        await engine.copy(part(from, 3, 0), part(to, 0, 0));
+        expect(await read(to.memory)).to.deep.equal([4, 1, 2]);
+        await engine.copy(from, to);
+        expect(await read(to.memory)).to.deep.equal([1, 2, 3]);
+      });
+
+      it('what is copied from or to places outside it, or of another size, is refused', async () => {
+        const [from, to] = [floats(1, 2, 3), floats(4, 5, 6)];
+        const outside = { ...from, offset: 1 };
+        expect(await message(() => engine.copy(outside, to))).to.match(/accepted: .*float32\[3\]/);
+        expect(await message(() => engine.copy(from, { ...to, offset: 2 }))).to.match(/float32\[3\]/);
+        expect(await message(() => engine.copy(from, { ...to, shape: [2] }))).to.match(
+          /^3 elements cannot be copied to a place of 2; accepted: one of 3$/,
+        );
       });
 
       it('elements outside it are refused', async () => {

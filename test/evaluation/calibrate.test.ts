@@ -1,6 +1,5 @@
 import { HostGraph } from '../../src/engines/hostGraph.js';
 import { tensorOf } from '../support/tensors.js';
-import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
 import { evaluationBatches } from '../../src/data/evaluationBatches.js';
@@ -16,11 +15,12 @@ import { Random } from '../../src/random.js';
 import { portable } from '../../src/targets/portable.js';
 import { expectClose } from '../support/expectClose.js';
 import { makeTinyRun, type TinyRun } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('calibrate', () => {
   let run: TinyRun;
   before(async () => (run = await makeTinyRun()));
-  after(() => rm(dirname(run.folder), { recursive: true }));
+  after(() => removeFolder(dirname(run.folder)));
 
   async function calibrated(widths: readonly number[], batchSize: number) {
     const { network, config, weights, train } = run;

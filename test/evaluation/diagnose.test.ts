@@ -12,6 +12,7 @@ import { pretrain } from '../../src/training/pretrain.js';
 import { rejection } from '../support/rejection.js';
 import { tinyConfig } from '../training/tinyConfig.js';
 import { writeImages } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('diagnose', function () {
   this.timeout(60_000);
@@ -39,7 +40,7 @@ describe('diagnose', function () {
     };
     await pretrain({ config, runFolder: run, onEvent });
   });
-  after(() => rmSync(root, { recursive: true }));
+  after(() => removeFolder(root));
 
   it('a step from the checkpoint of the first epoch: the numbers that training measured there', async () => {
     const [first] = await listCheckpoints(run);

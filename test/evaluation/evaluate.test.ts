@@ -1,4 +1,4 @@
-import { readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { SlimclrError, UsageError } from '../../src/errors.js';
@@ -10,12 +10,13 @@ import { sha256File } from '../../src/onnx/hash.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { makeTinyRun, trainedWeights, writeImages, type TinyRun } from './tinyRun.js';
 import { rejection } from '../support/rejection.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('evaluation of a run: ResNet-20, widths 1 and 0.5, red and blue images', function () {
   this.timeout(60_000);
   let run: TinyRun;
   beforeEach(async () => (run = await makeTinyRun()));
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   const written = async (kind: string) =>
     JSON.parse(await readFile(join(run.folder, 'results', `${kind}.json`), 'utf8')) as unknown;

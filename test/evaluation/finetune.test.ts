@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { SlimclrError, UsageError } from '../../src/errors.js';
@@ -18,6 +18,7 @@ import { rejection } from '../support/rejection.js';
 import { runGraph } from '../support/runGraph.js';
 import { normal } from '../support/samples.js';
 import { makeTinyRun, tinyConfig, trainedWeights, type TinyRun } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('FinetunedNetwork: ResNet-20 at width 0.5, 3 classes', function () {
   this.timeout(30_000);
@@ -120,7 +121,7 @@ describe('evaluateFinetune: red and blue images', function () {
   this.timeout(60_000);
   let run: TinyRun;
   beforeEach(async () => (run = await makeTinyRun()));
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   it('half of the labels, both encoders: tells red from blue, better than no training; the result is the file', async () => {
     const options = { testSource: run.test, labels: 0.5, batchSize: 4, baseline: true };

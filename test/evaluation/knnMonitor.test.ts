@@ -1,8 +1,9 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
 import { openSource, subset } from '../../src/data/source.js';
+import { openTrainingImages } from '../../src/data/trainingImages.js';
 import { UsageError } from '../../src/errors.js';
 import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { extractFeatures, FrozenEncoder } from '../../src/evaluation/features.js';
@@ -14,6 +15,7 @@ import type { TensorData } from '../../src/onnx/safetensors.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { rejection } from '../support/rejection.js';
 import { makeTinyRun, tinyConfig, trainedWeights, writeImages, type TinyRun } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 type Monitor = Extract<NonNullable<ConfigInput['monitor']>, { kind: 'knn' }>;
 
@@ -21,7 +23,7 @@ describe('openKnnMonitor', function () {
   this.timeout(60_000);
   let run: TinyRun;
   before(async () => (run = await makeTinyRun()));
-  after(() => rm(dirname(run.folder), { recursive: true }));
+  after(() => removeFolder(dirname(run.folder)));
 
   const configOf = (source: string, monitor: Partial<Monitor> = {}): Config =>
     tinyConfig({ data: { source }, monitor: { kind: 'knn', neighbours: 3, ...monitor } });
@@ -79,7 +81,7 @@ describe('openKnnMonitor', function () {
   });
 
   it('images that are open are not opened again, unless training has only some of them', async () => {
-    const images = await openSource(run.train);
+    const images = await openTrainingImages(configOf(run.train));
     const moved = `${run.train}-moved`;
     await rename(run.train, moved);
     try {

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { openSource } from '../../src/data/source.js';
@@ -18,6 +17,7 @@ import { queryNeighbours } from '../../src/report/neighbours.js';
 import { writeCheckpoint } from '../../src/training/checkpoint.js';
 import { rejection } from '../support/rejection.js';
 import { makeTinyRun, tinyConfig, type TinyRun } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const runtime = { provider: 'cpu', threads: 1 } as const;
 
@@ -40,7 +40,7 @@ describe('numbers that are not finite end every evaluation', function () {
     const tensors = broken(weights, NaN);
     await writeCheckpoint(folder, { config, epoch: 2, step: 6, fingerprint: 'images', tensors }, 2);
   });
-  after(() => rm(dirname(run.folder), { recursive: true }));
+  after(() => removeFolder(dirname(run.folder)));
 
   const narrow = (what = 'features') =>
     new RegExp(
@@ -86,8 +86,10 @@ describe('numbers that are not finite end every evaluation', function () {
     const features = (await cache.read(slot, key!))!;
     features.data[7 * features.channels + 2] = NaN;
     await cache.write(slot, key!, features);
-    const { files } = (await openSource(run.train)).store as { files: readonly string[] };
-    const message = new RegExp(`^the features of width 0.5 for ${files[7]} of .*train are not finite`);
+    const source = await openSource(run.train);
+    const message = new RegExp(
+      `^the features of width 0.5 for ${source.nameOf(7)} of .*train are not finite`,
+    );
     await expectRefusal(evaluateKnn(run.folder, options), message);
     await expectRefusal(queryNeighbours(run.folder, knn), message);
   });

@@ -1,10 +1,11 @@
-import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { evaluateKnn } from '../../src/evaluation/evaluateKnn.js';
 import { Random } from '../../src/random.js';
 import { makeTinyRun, type TinyRun } from './tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Blue and red images, in files of one size. */
 async function writeTiffs(root: string): Promise<void> {
@@ -26,7 +27,7 @@ describe('features of images that are replaced', function () {
   this.timeout(60_000);
   let run: TinyRun;
   beforeEach(async () => (run = await makeTinyRun()));
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   it('classes swapped, sizes and times as before: computed anew, no label is right; swapped back: all', async () => {
     const test = join(dirname(run.folder), 'tiffs');

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { UsageError } from '../../src/errors.js';
@@ -10,12 +10,13 @@ import { readRun } from '../../src/report/run.js';
 import { summarizeWidths } from '../../src/report/summary.js';
 import { makeTinyRun, type TinyRun } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('what results/export.json knows of a run: ResNet-20, widths 1 and 0.5', function () {
   this.timeout(60_000);
   let run: TinyRun;
   beforeEach(async () => (run = await makeTinyRun()));
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   const record = async () =>
     JSON.parse(await readFile(join(run.folder, 'results', 'export.json'), 'utf8')) as ExportResult;
@@ -40,9 +41,11 @@ describe('what results/export.json knows of a run: ResNet-20, widths 1 and 0.5',
     await export1({ head: true });
     await export1({ classifier: true });
     await export1({ size: 24, head: true, classifier: 'ridge' });
+    await export1({ batch: 1 });
     // The size that they take anyway.
     await export1({ size: 16 });
     expect(await files()).to.deep.equal([
+      'export/resnet20.w0.50.b1.onnx',
       'export/resnet20.w0.50.classifier.onnx',
       'export/resnet20.w0.50.head.onnx',
       'export/resnet20.w0.50.onnx',

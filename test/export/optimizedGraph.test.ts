@@ -1,31 +1,46 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadConfig } from '../../src/config/load.js';
 import type { EncoderName } from '../../src/config/schema.js';
-import { exportModel } from '../../src/export/exportModel.js';
+import { exportFamily, exportModel } from '../../src/export/exportModel.js';
+import { plainForm } from '../../src/export/form.js';
 import type { TensorData } from '../../src/onnx/safetensors.js';
 import { decodeModel, elementCount } from '../../src/onnx/model.js';
 import { networkOf } from '../../src/methods/index.js';
 import { ortLibrary } from '../../src/engines/ortLibrary.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Operators, with what is fused into each, that ONNX Runtime makes of an exported encoder, and how many of each. */
-async function optimized(name: EncoderName, width: number, folder: string): Promise<Record<string, number>> {
+async function optimized(
+  name: EncoderName,
+  width: number,
+  folder: string,
+  shared = false,
+): Promise<Record<string, number>> {
   const config = loadConfig({ preset: 'imagenet-resnet50', set: [`encoder.name=${name}`] });
   const network = networkOf(config);
   const weights = new Map<string, TensorData>();
   for (const { name, shape } of [...network.declarations.parameters, ...network.declarations.statistics]) {
     weights.set(name, { dtype: 'float32', shape, data: new Float32Array(elementCount(shape)).fill(0.1) });
   }
-  const { bytes } = exportModel({ network, config, weights, checkpoint: '', head: false }, width);
+  const subject = { network, config, weights, checkpoint: '', form: { ...plainForm, shared } };
+  const model = join(folder, 'model.onnx');
+  if (shared) {
+    const { bytes, externalData } = (await exportFamily(subject, [width], () => undefined)).get(width)!;
+    await writeFile(model, bytes);
+    await writeFile(join(folder, externalData!.file), externalData!.bytes);
+  } else {
+    await writeFile(model, (await exportModel(subject, width)).bytes);
+  }
   const path = join(folder, 'optimized.onnx');
   const { api, environment } = ortLibrary();
   const options = api.createSessionOptions();
   api.setOptimizedModelFilePath(options, path);
   // It warns that the file is for this machine only.
   api.setSessionLogSeverityLevel(options, 3);
-  api.releaseSession(await api.createSessionFromArray(environment, bytes, bytes.length, options));
+  api.releaseSession(await api.createSession(environment, model, options));
   api.releaseSessionOptions(options);
   const counts: Record<string, number> = {};
   for (const { domain, opType, inputs, attributes } of decodeModel(await readFile(path)).nodes) {
@@ -47,7 +62,7 @@ describe('exportModel: what ONNX Runtime makes of it', function () {
     if (process.arch !== 'x64') this.skip();
     folder = await mkdtemp(join(tmpdir(), 'slimclr-'));
   });
-  after(() => folder && rm(folder, { recursive: true }));
+  after(() => folder && removeFolder(folder));
 
   const kernels = {
     'com.microsoft.nchwc:MaxPool': 1,
@@ -66,6 +81,12 @@ describe('exportModel: what ONNX Runtime makes of it', function () {
       });
     });
   }
+
+  it('ResNet-50 at width 0.25 with shared weights: cutting and scaling are done when it loads', async () => {
+    expect(await optimized('resnet50', 0.25, folder, true)).to.deep.equal(
+      await optimized('resnet50', 0.25, folder),
+    );
+  });
 
   it('ResNet-18 at width 0.25: the same', async () => {
     expect(await optimized('resnet18', 0.25, folder)).to.deep.equal({

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -7,6 +7,7 @@ import { diffPrograms } from '../../src/golden/diffPrograms.js';
 import { buildPrograms } from '../../src/methods/index.js';
 import { decodeModel, encodeModel } from '../../src/onnx/model.js';
 import { tinyConfig } from '../programs/tiny.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('golden/diffPrograms', () => {
   let parent: string;
@@ -24,7 +25,7 @@ describe('golden/diffPrograms', () => {
     );
     await buildPrograms(tinyConfig({ widths: [1] }), path('single'));
   });
-  after(() => rm(parent, { recursive: true }));
+  after(() => removeFolder(parent));
 
   it('folders of the same graphs with other weights are equal', async () => {
     expect(await lines('base', 'seed')).to.deep.equal([]);

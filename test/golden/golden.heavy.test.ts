@@ -9,6 +9,7 @@ import type { GoldenIndex } from '../../src/golden/goldenFolder.js';
 import { textHash } from '../../src/onnx/text.js';
 import { targets } from '../../src/targets/index.js';
 import { tinyConfig } from '../programs/tiny.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const configs = new Map([['tiny', tinyConfig()]]);
 
@@ -22,7 +23,7 @@ describe('golden', () => {
     original = join(parent, 'original');
     await updateGolden(original, configs);
   });
-  after(() => rm(parent, { recursive: true }));
+  after(() => removeFolder(parent));
   beforeEach(async () => {
     folder = join(parent, 'copy');
     await rm(folder, { recursive: true, force: true });
@@ -51,17 +52,12 @@ describe('golden', () => {
     }));
   };
 
-  it('the committed graphs of the presets are those that are emitted', async function () {
-    // Every target is emitted for every preset: 10 to 40 seconds, by the machine and what runs beside.
-    this.timeout(90_000);
-    const report = await checkGolden('graphs');
-    expect(report.differences.flatMap((difference) => difference.lines.slice(0, 5))).to.deep.equal([]);
+  // That they are what is emitted, `slimclr graph check` says.
+  it('the committed graphs are those of every preset on every target', async () => {
     const index = JSON.parse(await readFile('graphs/index.json', 'utf8')) as GoldenIndex;
-    const texts = Object.values(index.configs).flatMap((entry) => Object.keys(entry.texts));
     expect(Object.keys(index.configs)).to.have.length(
       Object.keys(targets).length * Object.keys(presets).length,
     );
-    expect(report.compared).to.equal(texts.length);
   });
 
   it('a preset of which only hashes are kept: a change is told, and its texts are not in the folder', async () => {

@@ -1,7 +1,7 @@
 import { HostGraph } from '../../src/engines/hostGraph.js';
 import { numbers, tensorOf } from '../support/tensors.js';
 import { expect } from 'chai';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlimclrError } from '../../src/errors.js';
@@ -16,6 +16,7 @@ import {
 } from '../../src/onnx/safetensors.js';
 import { Random } from '../../src/random.js';
 import { affineModel } from './models.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Tensors of every element type with random bytes, named so that a JavaScript object would reorder them. */
 function randomTensors(random: Random): Map<string, TensorData> {
@@ -42,7 +43,7 @@ describe('onnx/safetensors', () => {
     folder = await mkdtemp(join(tmpdir(), 'slimclr-safetensors-'));
     path = join(folder, 'weights.safetensors');
   });
-  after(() => rm(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   it('tensors of every element type with random content: written and read back in order', async () => {
     for (let seed = 0; seed < 10; seed++) {

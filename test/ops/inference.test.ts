@@ -50,6 +50,26 @@ const refused: Readonly<Record<string, Case>> = {
     /the condition is float32, bool is accepted/,
   ],
   'Clip of float64': [[f64(2)], (b, x) => b.op('Clip', x, {}), /dtype float64 is not accepted, float32 is/],
+  'QuantizeLinear of float16': [
+    [{ dtype: 'float16', shape: [2] }, f(), { dtype: 'uint8', shape: [] }],
+    (b, x) => b.op('QuantizeLinear', x),
+    /x is float16, float32 is accepted/,
+  ],
+  'QuantizeLinear to int64': [
+    [f(2), f(), i64()],
+    (b, x) => b.op('QuantizeLinear', x),
+    /the zero point is int64, uint8 or int8 is accepted/,
+  ],
+  'DequantizeLinear with scales of another length than the axis': [
+    [{ dtype: 'int8', shape: [3, 2] }, f(2)],
+    (b, x) => b.op('DequantizeLinear', x, { axis: 0 }),
+    /scale or zero point is \[2\], \[3\] is accepted/,
+  ],
+  'DequantizeLinear with a zero point of another type': [
+    [{ dtype: 'int8', shape: [3] }, f(), { dtype: 'uint8', shape: [] }],
+    (b, x) => b.op('DequantizeLinear', x),
+    /the zero point is uint8, int8 is accepted/,
+  ],
   'ReduceSum over an axis outside the rank': [
     [f(2, 3)],
     (b, x) => b.op('ReduceSum', x, { axes: [2] }),

@@ -89,6 +89,33 @@ const cases: readonly ValueCase[] = [
     ],
   },
   {
+    title:
+      'QuantizeLinear: ties to even, kept within the type; DequantizeLinear, by row too, and without zero point',
+    operands: [matrix(3, -1, 0.25, 0.75, 1.25, 64, -70)],
+    build: (b, [x]) => {
+      const floats = (...values: number[]) =>
+        b.graph.constant(Float32Array.from(values), values.length > 1 ? [values.length] : [], 'float32');
+      const zero = b.graph.constant(Uint8Array.of(2), [], 'uint8');
+      const zeros = b.graph.constant(Int8Array.of(0, -100), [2], 'int8');
+      const unsigned = b.op('QuantizeLinear', [x!, floats(0.5), zero]);
+      const byRow = b.op('QuantizeLinear', [x!, floats(0.25, 1), zeros], { axis: 0 });
+      return [
+        b.op('Cast', [unsigned], { to: 'float32' }),
+        b.op('DequantizeLinear', [unsigned, floats(0.5), zero]),
+        b.op('Cast', [byRow], { to: 'float32' }),
+        b.op('DequantizeLinear', [byRow, floats(0.25, 1), zeros], { axis: 0 }),
+        b.op('DequantizeLinear', [b.graph.constant(Int32Array.of(70_000, -3), [2], 'int32'), floats(2)]),
+      ];
+    },
+    expected: [
+      [0, 2, 4, 4, 130, 0],
+      [-1, 0, 1, 1, 64, -1],
+      [-4, 1, 3, -99, -36, -128],
+      [-1, 0.25, 0.75, 1, 64, -28],
+      [140_000, -6],
+    ],
+  },
+  {
     title: 'Gather along axes 0 and -1',
     operands: [matrix(2, 1, 2, 3, 4, 5, 6), integers(1, 0, 1)],
     build: (b, inputs) => [b.op('Gather', inputs, { axis: 0 }), b.op('Gather', inputs, { axis: -1 })],

@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Command } from 'commander';
+import { createProgram } from '../../src/cli/program.js';
 import { codeBlocks } from './markdown.js';
 import { repository } from './tarball.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const readme = readFileSync(join(repository, 'README.md'), 'utf8');
 /** The words of each `npx slimclr` line of its shell blocks, comments left out. */
@@ -23,7 +26,7 @@ describe('commands of README', function () {
   this.timeout(60_000);
   let folder: string;
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'slimclr-readme-'))));
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => removeFolder(folder));
 
   const run = (args: readonly string[]) =>
     spawnSync(process.execPath, [join(repository, 'bin/slimclr.js'), ...args], {
@@ -59,9 +62,10 @@ describe('commands of README', function () {
   }
   it('exist, with the options that it names', () => {
     const missing = [...options].flatMap(([name, named]) => {
-      const { status, stdout } = run([...name.split(' '), '--help']);
-      const known = new Set(stdout.match(/--[a-z-]+/g));
-      return status === 0
+      let command: Command | undefined = createProgram();
+      for (const word of name.split(' ')) command = command?.commands.find((other) => other.name() === word);
+      const known = new Set(command?.helpInformation().match(/--[a-z-]+/g));
+      return command
         ? [...named].filter((option) => !known.has(option)).map((option) => `${name} ${option}`)
         : [name];
     });

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { makeTinyRun, type TinyRun } from '../evaluation/tinyRun.js';
 import { trainingPython } from '../support/pythons.js';
 import { codeBlocks } from './markdown.js';
 import { repository } from './tarball.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const document = readFileSync(join(repository, 'docs/on-device-training.md'), 'utf8');
 
@@ -27,9 +28,9 @@ describe('examples of docs/on-device-training.md', function () {
     [exported] = (await exportTraining(run.folder, { widths: [0.5] })) as [ExportedArtifacts];
     scratch = mkdtempSync(join(tmpdir(), 'slimclr-document-'));
   });
-  after(() => {
-    rmSync(dirname(run.folder), { recursive: true });
-    rmSync(scratch, { recursive: true });
+  after(async () => {
+    await removeFolder(dirname(run.folder));
+    await removeFolder(scratch);
   });
 
   const losses = (printed: string) =>

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatProfile } from '../../src/cli/profileTable.js';
@@ -8,6 +8,7 @@ import type { TrainingEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { tinyConfig } from '../training/tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('profile of ResNet-20 at widths 1 and 0.5, 18 steps', function () {
   this.timeout(60_000);
@@ -32,7 +33,7 @@ describe('profile of ResNet-20 at widths 1 and 0.5, 18 steps', function () {
     });
     profile = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8')) as Profile;
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   const graph = (name: string): GraphProfile => profile.graphs.find((entry) => entry.name === name)!;
 

@@ -15,6 +15,7 @@ import { tensorOf } from '../support/tensors.js';
 import { StepGraphs } from '../../src/training/steps/stepGraphs.js';
 import { normal } from '../support/samples.js';
 import { tinyConfig } from './tiny.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const config = tinyConfig({ widths: [1, 0.75, 0.5], seed: 3 });
 
@@ -42,7 +43,7 @@ describe('programs/folder', () => {
     manifest = await readManifest(folder);
     weights = (await readSafetensors(join(folder, manifest.weights))).tensors;
   });
-  after(() => rm(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   const entryOf = (name: string): GraphEntry => manifest.graphs.find((graph) => graph.name === name)!;
 

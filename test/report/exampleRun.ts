@@ -9,6 +9,7 @@ import type {
   ProbeResult,
   WidthAccuracy,
 } from '../../src/evaluation/results.js';
+import type { Candidates } from '../../src/export/candidates.js';
 import type { Pictures } from '../../src/report/pictures.js';
 import { thumbnail } from '../../src/report/thumbnail.js';
 import type { Diagnostics } from '../../src/diagnostics/measured.js';
@@ -121,7 +122,7 @@ function exampleDiagnostics(step: number, fullWidthOnly: boolean): Diagnostics {
 /** Two images with two views each; two queries with neighbours of both kinds. */
 export async function examplePictures(): Promise<Pictures> {
   const plain = (...colour: number[]) =>
-    thumbnail({ width: 32, height: 32, data: Uint8Array.from({ length: 3 * 32 * 32 }, (_, i) => colour[i % 3]!) }); // prettier-ignore
+    thumbnail({ width: 32, height: 32, channels: 3, data: Uint8Array.from({ length: 3 * 32 * 32 }, (_, i) => colour[i % 3]!) }); // prettier-ignore
   const [red, blue] = await Promise.all([plain(200, 60, 40), plain(40, 60, 200)]);
   const query = (image: string, className: string) => ({
     image,
@@ -216,6 +217,36 @@ export const exampleExport: ExportResult = {
     threads: 2,
     maxRelativeError: 1e-6,
   })),
+};
+
+/** An export by budget: at 0.5 and below int8 is slower than float32. */
+export const exampleCandidates: Candidates = {
+  kind: 'candidates',
+  version: 1,
+  checkpoint: 'c'.repeat(64),
+  budget: { milliseconds: 0.7, bytes: null, multiplyAdds: null },
+  criterion: 'knn',
+  chosen: { width: 1, precision: 'int8' },
+  models: exampleExport.models.flatMap(({ width, label, bytes, parameters, multiplyAdds, latency }, i) =>
+    (['float32', 'int8'] as const).map((precision) => {
+      const isInt8 = precision === 'int8';
+      return {
+        ...{ width, label, precision, parameters, multiplyAdds },
+        bytes: isInt8 ? Math.round(bytes / 3.5) : bytes,
+        latency: {
+          milliseconds: isInt8 ? 0.35 + latency / 4 : latency,
+          ...{ batch: 1, provider: 'cpu', threads: 2, machine: 'A processor' },
+        },
+        accuracy: {
+          knn: {
+            top1: exampleKnn.widths[i]!.trained.top1 - (isInt8 ? 0.004 : 0),
+            ...{ top5: 0.9, source: 'cifar10', images: 10000, k: 200, temperature: 0.1 },
+          },
+          probe: null,
+        },
+      };
+    }),
+  ),
 };
 
 /** As the events of step 1247, but for the collapse. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { imagesPerSecond, trainingHistory, withDiagnosis } from '../../src/report/history.js';
 import type { LoggedEvent } from '../../src/training/events.js';
-import { exampleDiagnosis, exampleEvents } from './exampleRun.js';
+import { exampleDiagnosis, exampleEvents, teacherEntropy } from './exampleRun.js';
 
 /**
  * The example run killed after step 400 and resumed from the checkpoint of step 312, an hour later; each step takes
@@ -51,6 +51,37 @@ describe('trainingHistory', () => {
     expect(knn.map(({ step, seconds }) => [step, seconds])).to.deep.equal(
       Array.from({ length: 8 }, (_, i) => [156 * i + 155, i < 2 ? 0.1 : 0.2]),
     );
+  });
+
+  it('the same: means of each epoch, the best measurements and where it went on', () => {
+    const whole = trainingHistory(exampleEvents());
+    const { epochs, best, resumed } = trainingHistory(resumedEvents());
+    expect(resumed).to.deep.equal([312]);
+    expect(whole.resumed).to.deep.equal([]);
+    expect(epochs).to.deep.equal(whole.epochs);
+    expect(epochs.map(({ epoch, steps }) => [epoch, steps])).to.deep.equal(
+      Array.from({ length: 8 }, (_, epoch) => [epoch, 156]),
+    );
+    const own = whole.steps.filter(({ epoch }) => epoch === 3).map(({ losses }) => losses['w0.50']!);
+    const mean = own.reduce((sum, { loss }) => sum + loss, 0) / 156;
+    expect(epochs[3]!.losses['w0.50']!.loss).to.be.closeTo(mean, 1e-9);
+    expect(epochs[3]!.losses['w0.50']!.teacherEntropy).to.be.closeTo(teacherEntropy, 1e-9);
+    expect(Object.keys(epochs[0]!.losses)).to.deep.equal(['w1.00']);
+    expect(best.mean!.step).to.equal(1247);
+  });
+
+  it('the best measurement: the first of equal ones, none that a resumed run did not make again', () => {
+    const accuracy = (...top1: number[]) =>
+      Object.fromEntries(top1.map((share, i) => [['w1.00', 'w0.50'][i]!, { top1: share, top5: 1 }]));
+    const events = exampleEvents().filter(({ type }) => type !== 'stop' && type !== 'knn');
+    const knn = (step: number, ...top1: number[]): LoggedEvent => ({ type: 'knn', epoch: 0, step, accuracies: accuracy(...top1), seconds: 1, time: '2026-01-05T12:00:00Z' }); // prettier-ignore
+    const measured = [knn(100, 0.4, 0.5), knn(200, 0.6, 0.3), knn(300, 0.6, 0.2), knn(1000, 0.9, 0.9)];
+    const resumed = { ...events[0]!, step: 400 } as LoggedEvent;
+    const { best } = trainingHistory([...events, ...measured, resumed, knn(500, 0.5, 0.5)]);
+    expect([best.widths['w1.00']!.step, best.widths['w0.50']!.step, best.mean!.step]).to.deep.equal([
+      200, 100, 500,
+    ]);
+    expect(trainingHistory(events).best).to.deep.equal({ widths: {}, mean: undefined });
   });
 
   it('resumed from a checkpoint before the last monitor: that one is gone until it runs again', () => {

@@ -13,6 +13,7 @@ import { writeReport } from '../../src/report/report.js';
 import { readRun } from '../../src/report/run.js';
 import { denormalized, thumbnail } from '../../src/report/thumbnail.js';
 import { makeTinyRun, type TinyRun } from '../evaluation/tinyRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('pictures of a run on a folder of images', function () {
   this.timeout(60_000);
@@ -21,7 +22,7 @@ describe('pictures of a run on a folder of images', function () {
     run = await makeTinyRun();
     await writeFile(join(run.folder, 'config.json'), formatConfig(run.config));
   });
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   const evaluate = () => evaluateKnn(run.folder, { testSource: run.test, k: 3 });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { renderReport, writeReport } from '../../src/report/report.js';
@@ -9,6 +9,7 @@ import type { Pictures } from '../../src/report/pictures.js';
 import { chartsOf, chromium, figureOf, markCount, openPage } from '../support/browser.js';
 import {
   teacherEntropy,
+  exampleCandidates,
   exampleDiagnosis,
   exampleEvents,
   exampleExport,
@@ -19,6 +20,7 @@ import {
   logText,
   writeRun,
 } from './exampleRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 type Step = Extract<LoggedEvent, { type: 'step' }>;
 
@@ -32,7 +34,7 @@ const noPictures: Pictures = { views: 'No images.', neighbours: 'No features.' }
 describe('report.html', () => {
   let root: string;
   beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'slimclr-report-'))));
-  afterEach(() => rmSync(root, { recursive: true }));
+  afterEach(() => removeFolder(root));
 
   const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
 
@@ -57,7 +59,7 @@ describe('report.html', () => {
   it('a complete run in Chromium: every chart has its marks, the pictures are there; the console is clean', async function () {
     if (chromium === undefined) this.skip();
     this.timeout(90_000);
-    const finetuned = { ...results, 'finetune-1': exampleFinetune };
+    const finetuned = { ...results, 'finetune-1': exampleFinetune, candidates: exampleCandidates };
     const run = await readRun(writeRun(root, { log: logText(exampleEvents()), results: finetuned }));
     const file = join(root, 'report.html');
     writeFileSync(file, await renderReport(run, await examplePictures()));
@@ -67,8 +69,11 @@ describe('report.html', () => {
       expect(markCount(dom, id, 'line', 'path'), `lines of ${id}`).to.equal(2);
       expect(markCount(dom, id, 'dot', 'circle'), `dots of ${id}`).to.equal(8);
     }
+    expect(markCount(dom, 'knn-precision', 'line', 'path')).to.equal(2);
+    expect(markCount(dom, 'knn-precision', 'dot', 'circle')).to.equal(8);
     const overSteps = {
       loss: 4,
+      'loss-epochs': 4,
       'loss-info_nce': 4,
       'loss-distillation': 3,
       'learning-rate': 1,
@@ -87,6 +92,8 @@ describe('report.html', () => {
       expect(markCount(dom, id, 'line', 'path'), `lines of ${id}`).to.equal(count);
       expect(figureOf(dom, id), id).to.include('>sub-networks start<');
     }
+    expect(figureOf(dom, 'knn-monitor')).to.include('>best<').and.include('>epoch<');
+    expect(dom).to.include('Best after epoch 8: 43.6 % on average over the widths, the last measurement.');
     expect(markCount(dom, 'layer-norms', 'line', 'path')).to.equal(4);
     expect(markCount(dom, 'layer-norms', 'dot', 'circle')).to.equal(4 * 18);
     expect(figureOf(dom, 'layer-norms')).to.include('>encoder.stage3.2.conv2</text>');
@@ -98,7 +105,7 @@ describe('report.html', () => {
         .map(({ id }) => id)
         .sort(),
     ).to.deep.equal(
-      ['layer-norms', 'cosine-map', 'layer-cosine-map', 'knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency', ...Object.keys(overSteps)].sort(), // prettier-ignore
+      ['layer-norms', 'cosine-map', 'layer-cosine-map', 'knn-multiply-adds', 'probe-multiply-adds', 'knn-latency', 'probe-latency', 'knn-precision', ...Object.keys(overSteps)].sort(), // prettier-ignore
     );
     expect(dom.split('alt="view 1"')).to.have.length(1 + 2);
     expect(dom.split('class="same"')).to.have.length(1 + 2 * (5 + 4 + 3 + 2));
@@ -142,6 +149,7 @@ describe('report.html', () => {
     expect(page).to.include('No images.').and.include('No features.');
     expect(chartsOf(page).map(({ id, title }) => [id, title])).to.deep.equal([
       ['loss', 'Loss of each width (InfoNCE)'],
+      ['loss-epochs', 'Mean loss of each width in each epoch'],
       ['learning-rate', 'Learning rate'],
       ['speed', 'Training speed'],
       ['loader', 'Time spent waiting for the loader'],

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatConfig } from '../../src/config/format.js';
@@ -19,11 +19,12 @@ import {
   logText,
   writeRun,
 } from './exampleRun.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('readRun', () => {
   let root: string;
   beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'slimclr-run-'))));
-  afterEach(() => rmSync(root, { recursive: true }));
+  afterEach(() => removeFolder(root));
 
   it('a complete run: everything is read and nothing noted', async () => {
     const results = { knn: exampleKnn, probe: exampleProbe, export: exampleExport };
@@ -37,6 +38,7 @@ describe('readRun', () => {
       otherProbes: [],
       finetunes: [],
       diagnosis: undefined,
+      measured: { models: [] },
       notes: [],
     });
   });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { trainingHistory } from '../../src/report/history.js';
 import type { Run } from '../../src/report/run.js';
-import { formatCount } from '../../src/report/summary.js';
+import { formatCount } from '../../src/formatCount.js';
 import { summaryTable } from '../../src/report/table.js';
 import { exampleConfig, exampleExport, exampleKnn, exampleProbe } from './exampleRun.js';
 
@@ -15,6 +15,7 @@ const run: Run = {
   otherProbes: [],
   finetunes: [],
   diagnosis: undefined,
+  measured: { models: [] },
   notes: [],
 };
 

@@ -19,7 +19,7 @@ describe('thumbnail', () => {
       const isBlue = x >= 100 && x < 200;
       return i % 3 === (isBlue ? 2 : 0) ? 200 : 0;
     });
-    const { data: pixels, info } = await decode(await thumbnail({ width, height, data }));
+    const { data: pixels, info } = await decode(await thumbnail({ width, height, channels: 3, data }));
     expect([info.width, info.height]).to.deep.equal([64, 64]);
     const blue = pixels.filter((_, i) => i % 3 === 2);
     expect(blue.filter((value) => value > 150).length).to.be.above(0.95 * blue.length);
@@ -27,7 +27,9 @@ describe('thumbnail', () => {
 
   it('a small image keeps its pixels', async () => {
     const data = Uint8Array.from({ length: 3 * 32 * 32 }, (_, i) => [180, 90, 30][i % 3]!);
-    const { data: pixels, info } = await decode(await thumbnail({ width: 32, height: 32, data }));
+    const { data: pixels, info } = await decode(
+      await thumbnail({ width: 32, height: 32, channels: 3, data }),
+    );
     expect([info.width, info.height]).to.deep.equal([32, 32]);
     expect(Math.max(...data.map((value, i) => Math.abs(value - pixels[i]!)))).to.be.below(4);
   });
@@ -39,7 +41,7 @@ describe('denormalized', () => {
     const random = new Random(3);
     const data = Uint8Array.from({ length: 3 * 16 * 16 }, () => random.integer(256));
     const input = new Float32Array(data.length);
-    new ImageTransform(16, mean, std).evaluation({ width: 16, height: 16, data }, input, 0);
-    expect(denormalized(input, 16, mean, std)).to.deep.equal({ width: 16, height: 16, data });
+    new ImageTransform(16, mean, std).evaluation({ width: 16, height: 16, channels: 3, data }, input, 0);
+    expect(denormalized(input, 16, mean, std)).to.deep.equal({ width: 16, height: 16, channels: 3, data });
   });
 });

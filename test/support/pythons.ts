@@ -21,10 +21,31 @@ export function trainingPython(): TestedPython {
   );
 }
 
+/** Of the variable `SLIMCLR_PYTHON_TORCH`, else `python3`: one with PyTorch, and with a package beside it. */
+export function torchPython(beside?: 'torchvision' | 'timm'): TestedPython {
+  const packages = ['torch', ...(beside ? [beside] : [])];
+  return tested('SLIMCLR_PYTHON_TORCH', packages.join(' and '), `import ${packages.join(', ')}`);
+}
+
+/** Of the variable `SLIMCLR_PYTHON`, else `python3`: one with what the program of a model card imports. */
+export function cardPython(): TestedPython {
+  return tested('SLIMCLR_PYTHON', 'onnxruntime and pillow', 'import onnxruntime, PIL');
+}
+
+/** Of the variable `SLIMCLR_PYTHON_PYARROW`, else `python3`: one with pyarrow. */
+export function arrowPython(): TestedPython {
+  return tested('SLIMCLR_PYTHON_PYARROW', 'pyarrow', 'import pyarrow.parquet');
+}
+
+/** Of the variable `SLIMCLR_PYTHON_WEBDATASET`, else `python3`: one with webdataset. */
+export function webdatasetPython(): TestedPython {
+  return tested('SLIMCLR_PYTHON_WEBDATASET', 'webdataset', 'import webdataset');
+}
+
 const known = new Map<string, TestedPython>();
 
 function tested(variable: string, wheel: string, statement: string): TestedPython {
-  const found = known.get(variable);
+  const found = known.get(statement);
   if (found) return found;
   const python = process.env[variable] ?? 'python3';
   const { status } = spawnSync(python, ['-c', `import numpy\n${statement}`], {
@@ -33,6 +54,6 @@ function tested(variable: string, wheel: string, statement: string): TestedPytho
   });
   const missing = status === 0 ? '' : ` (not here: no ${wheel} in ${python}; ${variable} names another)`;
   const result = { python, missing };
-  known.set(variable, result);
+  known.set(statement, result);
   return result;
 }

@@ -1,4 +1,4 @@
-import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { builtIn, type Choices, type ConvSize, type MapSize } from '../../src/targets/cpu/choices.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { cudaBuiltIn, openForms, type CudaChoices } from '../../src/targets/cuda/choices.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, writeFileSync, appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configSchema } from '../../src/config/schema.js';
@@ -8,6 +8,7 @@ import { TensorBoardLog } from '../../src/tensorboard/tensorBoardLog.js';
 import type { TrainingEvent } from '../../src/training/events.js';
 import { logFormat } from '../../src/training/logFormat.js';
 import { readEvents } from './readEvents.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Prints the scalars of a folder as TensorBoard sees them: `{tag: [[step, value], ...]}`. */
 const readerScript = `
@@ -77,7 +78,7 @@ const diagnostics: TrainingEvent = {
 describe('TensorBoardLog', () => {
   let run: string;
   beforeEach(() => (run = mkdtempSync(join(tmpdir(), 'tensorboard-'))));
-  afterEach(() => rmSync(run, { recursive: true }));
+  afterEach(() => removeFolder(run));
 
   /** Writes a file of events, as one process does. */
   function write(...events: TrainingEvent[]): void {

@@ -1,13 +1,13 @@
-import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { makeSubject, type Subject } from '../../tools/mutations/subject.js';
 import { trials } from '../../tools/mutations/trial.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('a run folder with one file changed', function () {
   this.timeout(240_000);
   let subject: Subject;
   before(async () => (subject = await makeSubject()));
-  after(() => rm(subject.root, { recursive: true }));
+  after(() => removeFolder(subject.root));
 
   it('every reader works or says in one line what is wrong, and touches nothing else', async () => {
     let [works, refused] = [0, 0];

@@ -26,6 +26,7 @@ import {
 } from '../../src/training/checkpoint.js';
 import { removeTornCheckpoints } from '../../src/training/checkpointIndex.js';
 import { rejection } from '../support/rejection.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const config = configSchema.parse({});
 
@@ -38,7 +39,7 @@ function checkpoint(step: number, elements = 10): Checkpoint {
 describe('checkpoint', () => {
   let run: string;
   beforeEach(() => (run = mkdtempSync(join(tmpdir(), 'slimclr-checkpoint-'))));
-  afterEach(() => rmSync(run, { recursive: true }));
+  afterEach(() => removeFolder(run));
 
   it('what is written is read back, and the newest `keep` stay', async () => {
     for (const step of [1, 2, 3, 4]) await writeCheckpoint(run, checkpoint(step), 2);

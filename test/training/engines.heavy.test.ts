@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
@@ -13,6 +13,7 @@ import { stockPython, trainingPython } from '../support/pythons.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Of |difference to the engine in process|, relative: float32 in another order of summation. */
 const tolerance = 1e-5;
@@ -68,7 +69,7 @@ describe('the same training on every engine', function () {
     const { models } = await exportRun(run, { widths: [1], head: true });
     teacher = join(run, models[0]!.file);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   const methods: readonly (() => NonNullable<ConfigInput['method']>)[] = [
     () => ({ kind: 'moco-v2', queueSize: 32, dimension: 16 }),
@@ -137,8 +138,10 @@ describe('the same training on every engine', function () {
     it(`${wheel}: two replicas, a worker each, lose what one does${missing}`, async function () {
       if (missing !== '') return this.skip();
       const run = (replicas: number) => {
-        const { runtime, ...rest } = ofPython({ replicas });
-        const shared = { ...rest, runtime, accumulation: 2, batchSize: 4 };
+        const { runtime, method, ...rest } = ofPython({ replicas });
+        // With keys in the same order, however many replicas there are.
+        const shuffled = { ...method, shuffleKeys: 'on' } as typeof method;
+        const shared = { ...rest, runtime, method: shuffled, accumulation: 2, batchSize: 4 };
         return losses(shared, join(folder, `${wheel}-replicas-${replicas}`));
       };
       const [one, two] = [await run(1), await run(2)];

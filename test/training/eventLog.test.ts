@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { appendFileSync, closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { appendFileSync, closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlimclrError } from '../../src/errors.js';
 import { readHistory } from '../../src/report/history.js';
 import { EventLog, readEvents, type LogReader } from '../../src/training/eventLog.js';
 import { eventSchema, isPlainStep, type LoggedEvent } from '../../src/training/events.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const time = '2026-01-05T10:00:00Z';
 const step = (step: number) => ({
@@ -28,7 +29,7 @@ describe('events.jsonl', () => {
     folder = mkdtempSync(join(tmpdir(), 'slimclr-log-'));
     path = join(folder, 'events.jsonl');
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => removeFolder(folder));
 
   async function read(options: Pick<LogReader, 'only' | 'size'> = {}) {
     const events: LoggedEvent[] = [];
@@ -65,7 +66,7 @@ describe('events.jsonl', () => {
       'Line 2 is no event (it is null; accepted: an object)',
       'Line 3 is no event (time is 1; accepted: a string)',
       'Line 4 is no event (it is 7; accepted: an object)',
-      'Line 5 is no event (type is "end"; accepted: "step", "start", "skipped", "knn", "diagnostics", "checkpoint", "profile", "stop")', // prettier-ignore
+      'Line 5 is no event (type is "end"; accepted: "step", "start", "skipped", "notice", "knn", "diagnostics", "checkpoint", "profile", "stop")', // prettier-ignore
       'Line 6 is no event (losses.w1.00.loss is "x"; accepted: a number, or null)',
       'The last line is torn',
     ]);

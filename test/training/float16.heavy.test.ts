@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
@@ -16,6 +16,7 @@ import { roundedFloat16 } from '../support/float16.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights, finalWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 type StepEvent = Extract<TrainingEvent, { type: 'step' }>;
 
@@ -32,7 +33,7 @@ describe('pretrain in float16', function () {
     source = join(folder, 'images');
     await writeImages(source, 24, 1);
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   const float16 = (input: ConfigInput = {}, lossScale: { initial?: number; growthSteps?: number } = {}) =>
     tinyConfig(source, { ...input, runtime: { precision: 'float16', ...input.runtime, lossScale } });
@@ -202,7 +203,8 @@ describe('pretrain in float16', function () {
 
   const head = { hiddenDimension: 24, dimension: 16, headInitialization: 'uniform' } as const;
   const methods: readonly NonNullable<ConfigInput['method']>[] = [
-    { kind: 'moco-v2', queueSize: 32, dimension: 16 },
+    // With keys in the same order, however many replicas there are.
+    { kind: 'moco-v2', queueSize: 32, dimension: 16, shuffleKeys: 'on' },
     { kind: 'moco-v3', ...head },
     { kind: 'simclr', ...head },
     { kind: 'supervised', classes: 2 },

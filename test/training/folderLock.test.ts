@@ -13,9 +13,10 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SlimclrError } from '../../src/errors.js';
+import { SlimclrError, UsageError } from '../../src/errors.js';
 import { FolderLock, lockFile } from '../../src/training/folderLock.js';
 import { rejection } from '../support/rejection.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 interface Content {
   host: string;
@@ -33,7 +34,7 @@ describe('lock of a run folder', function () {
     folder = mkdtempSync(join(tmpdir(), 'slimclr-lock-'));
     path = join(folder, lockFile);
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  afterEach(() => removeFolder(folder));
 
   const read = () => JSON.parse(readFileSync(path, 'utf8')) as Content;
 
@@ -67,6 +68,18 @@ describe('lock of a run folder', function () {
       if (holds) writeFileSync(join(made, 'config.json'), '{}');
       lock.release();
       expect(existsSync(made)).to.equal(holds);
+    }
+  });
+
+  it('a file, or a folder below one: a usage error', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    for (const path of [file, join(file, 'run')]) {
+      const error = await rejection(FolderLock.acquire(path, { command: '' }));
+      expect(error).to.be.instanceOf(UsageError);
+      expect(error.message).to.equal(
+        `${path} is no folder, or below a file; accepted: the path of a run folder`,
+      );
     }
   });
 
@@ -135,9 +148,12 @@ describe('lock of a run folder', function () {
     const old = new Date(Date.now() - 3_600_000);
     utimesSync(path, old, old);
     while (Date.now() - (await import('node:fs')).statSync(path).mtimeMs > 1_800_000) await sleep(10);
-    rmSync(path);
-    while (!existsSync(path)) await sleep(10);
-    expect(readFileSync(path, 'utf8')).to.equal(text);
+    // Whole from its first moment on.
+    for (let i = 0; i < 20; i++) {
+      rmSync(path);
+      while (!existsSync(path)) continue;
+      expect(readFileSync(path, 'utf8')).to.equal(text);
+    }
     const other = text.replace(/"token": "/, '"token": "x').replace(hostname(), 'elsewhere');
     rmSync(path);
     writeFileSync(path, other);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { expect } from 'chai';
@@ -15,6 +15,7 @@ import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('a run whose images are moved', function () {
   this.timeout(120_000);
@@ -40,7 +41,7 @@ describe('a run whose images are moved', function () {
     // The place relative to the working directory is not what a run should depend on.
     expect(await start(relative(process.cwd(), source), 'run', 3)).to.equal('interrupted');
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   it('a relative source: the run keeps its absolute path, in the config and in the checkpoint', async () => {
     const kept = JSON.parse(readFileSync(join(run('run'), 'config.json'), 'utf8')) as Config;

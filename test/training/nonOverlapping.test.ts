@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diagnose } from '../../src/evaluation/diagnose.js';
@@ -11,6 +11,7 @@ import type { LoggedEvent } from '../../src/training/events.js';
 import { pretrain } from '../../src/training/pretrain.js';
 import { writeImages } from '../evaluation/tinyRun.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('a run with non-overlapping weights: ResNet-20, widths 1, 0.5 and 0.25', function () {
   this.timeout(120_000);
@@ -31,7 +32,7 @@ describe('a run with non-overlapping weights: ResNet-20, widths 1, 0.5 and 0.25'
     });
     expect(await pretrain({ config, runFolder: run })).to.equal('done');
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   it('its gradients: sub-networks have nothing in common that they could agree on, the full width has with each', () => {
     const events = readFileSync(join(run, 'events.jsonl'), 'utf8').trim().split('\n');

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { fork } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlimclrError, UsageError } from '../../src/errors.js';
@@ -15,6 +15,7 @@ import { writeImages } from '../evaluation/tinyRun.js';
 import { rejection } from '../support/rejection.js';
 import { expectSameWeights, finalWeights } from './sameWeights.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const events = (run: string): LoggedEvent[] =>
   readFileSync(join(run, 'events.jsonl'), 'utf8')
@@ -35,12 +36,13 @@ describe('pretrain', function () {
     await writeImages(source, 24, 1);
     expect(await pretrain({ config: tinyConfig(source), runFolder: reference })).to.equal('done');
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => removeFolder(folder));
 
   it('logs every step with the losses of the widths that train: the full one alone during the slow start', () => {
     const steps = events(reference).filter((event) => event.type === 'step');
     expect(steps.map(({ step }) => step)).to.deep.equal(Array.from({ length: 18 }, (_, i) => i));
-    for (const { step, losses } of steps) {
+    for (const { step, losses, memory } of steps) {
+      expect(memory).to.be.within(1e7, 1e11);
       expect(Object.keys(losses)).to.deep.equal(step < 6 ? ['w1.00'] : ['w1.00', 'w0.50']);
       expect(losses['w1.00']).to.have.all.keys('loss', 'terms');
       if (step >= 6) {
@@ -76,7 +78,10 @@ describe('pretrain', function () {
       run,
     ]);
     await new Promise<void>((resolve) => {
-      child.on('message', (step: number) => step === after && child.kill('SIGKILL'));
+      // The first checkpoint, of step 6, is durable before that of step 12 is begun.
+      child.on('message', (step: number) => {
+        if (step >= after && existsSync(join(run, 'checkpoints', 'index.json'))) child.kill('SIGKILL');
+      });
       child.once('exit', () => resolve());
     });
     expect(child.signalCode, `killed after step ${after}`).to.equal('SIGKILL');
@@ -144,6 +149,17 @@ describe('pretrain', function () {
     const again = await rejection(pretrain({ config: tinyConfig(source), runFolder: reference }));
     expect(again).to.be.instanceOf(UsageError);
     expect(again.message).to.match(/already holds a run; --resume/);
+    const foreign = join(folder, 'foreign');
+    mkdirSync(foreign);
+    writeFileSync(join(foreign, 'config.json'), '{"model_type":"bert"}');
+    const taken = await rejection(
+      pretrain({ config: tinyConfig(source), runFolder: foreign, resume: 'auto' }),
+    );
+    expect(taken).to.be.instanceOf(UsageError);
+    expect(taken.message).to.match(
+      /foreign.config\.json is not the config of a run and would be replaced; accepted/,
+    );
+    expect(readFileSync(join(foreign, 'config.json'), 'utf8')).to.equal('{"model_type":"bert"}');
 
     const other = tinyConfig(source, {
       method: { kind: 'moco-v2', queueSize: 32, temperature: 0.5 },

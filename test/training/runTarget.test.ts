@@ -1,21 +1,23 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/schema.js';
 import { Graph } from '../../src/graph/graph.js';
-import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import type { BlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { DeclinedLayers, runTarget } from '../../src/training/runTarget.js';
 import { recordHead, type TargetRecord } from '../../src/tuning/targetRecord.js';
+import { rejection } from '../support/rejection.js';
 import { stockPython, trainingPython } from '../support/pythons.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('runTarget', () => {
   let cacheDirectory: string;
   before(() => {
     cacheDirectory = mkdtempSync(join(tmpdir(), 'slimclr-tuning-'));
   });
-  after(() => rmSync(cacheDirectory, { recursive: true }));
+  after(() => removeFolder(cacheDirectory));
 
   async function run(
     recorded: TargetRecord | null,
@@ -52,6 +54,18 @@ describe('runTarget', () => {
       expect(record).to.include({ target: 'cpu', block: blockSize, plainGroups });
       expect(notices).to.have.length(1);
       expect(notices[0]).to.match(/begun on a machine or an engine with other kernels/);
+    }
+  });
+
+  it('a library that does not load: that line alone, for a new run and one that is resumed', async () => {
+    for (const recorded of [null, cpu]) {
+      const notices: string[] = [];
+      const config = tinyConfig('images', { runtime: { library: join(cacheDirectory, 'libnone.so') } });
+      const error = await rejection(
+        runTarget(config, { recorded, cacheDirectory, onNotice: (notice) => notices.push(notice) }),
+      );
+      expect(error.message).to.match(/libnone\.so cannot be loaded as ONNX Runtime \(/);
+      expect(notices).to.deep.equal([]);
     }
   });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config, ConfigInput } from '../../src/config/schema.js';
@@ -15,6 +15,7 @@ import { TrainingState } from '../../src/training/state.js';
 import { openStep } from '../../src/training/steps/index.js';
 import { noWebGpu } from '../support/webGpu.js';
 import { tinyConfig } from './tinyConfig.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 /** Steps of ResNet-20 at two widths on four images of 8 x 8; a software device takes seconds for each. */
 const steps = 3;
@@ -30,6 +31,9 @@ const trainings = [
   { config: configOf({ kind: 'moco-v2', queueSize: 256, dimension: 16 }), learningRate: 0.05 },
   { config: configOf({ kind: 'simclr', hiddenDimension: 24, dimension: 16 }), learningRate: 0.001 },
 ] as const;
+
+/** In float64. */
+const squares = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0);
 
 const images = (step: number, view: number) => {
   const random = new Random(step, view);
@@ -48,7 +52,7 @@ describe('training on a WebGPU device', function () {
     }
     folder = mkdtempSync(join(tmpdir(), 'slimclr-webgpu-'));
   });
-  after(() => folder && rmSync(folder, { recursive: true }));
+  after(() => folder && removeFolder(folder));
 
   /** Losses of some steps, and bytes that crossed between host and device in each, beside the images. */
   async function train(
@@ -76,9 +80,11 @@ describe('training on a WebGPU device', function () {
       bytes.push(traffic() - before - 2 * views[0].byteLength);
     }
     await step.close();
-    const parameters = await state.parameters.readAll();
+    const { parameters } = state;
+    const values = await parameters.readAll();
     await engine.close();
-    return { losses, bytes, parameters: Float64Array.from(parameters) };
+    const tensors = parameters.entries.map(({ name }) => [name, parameters.viewOf(name, values)] as const);
+    return { losses, bytes, parameters: new Map(tensors) };
   }
 
   for (const training of trainings) {
@@ -92,11 +98,21 @@ describe('training on a WebGPU device', function () {
       for (const [i, loss] of onCpu.losses.entries()) {
         expect(onDevice.losses[i]).to.be.closeTo(loss, 1e-4 * Math.abs(loss));
       }
-      const norm = (values: Float64Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-      const difference = onCpu.parameters.map((value, i) => value - onDevice.parameters[i]!);
-      expect(norm(difference) / norm(onCpu.parameters)).to.be.lessThan(1e-5);
-      // Memory is zeroed when it is first used; from then on nothing but keys for the queue, rates and losses is left.
-      for (const each of onDevice.bytes.slice(1)) expect(each).to.be.within(1, 16384);
+      let [differences, all] = [0, 0];
+      const differing: string[] = [];
+      for (const [name, values] of onCpu.parameters) {
+        const found = onDevice.parameters.get(name)!;
+        const difference = squares(values.map((value, i) => value - found[i]!));
+        differences += difference;
+        all += squares(values);
+        if (!(difference <= 1e-10 * squares(values))) {
+          const i = values.findIndex((value, i) => !(Math.abs(value - found[i]!) <= 1e-5 * Math.abs(value)));
+          differing.push(`${name}[${i}] ${found[i]} instead of ${values[i]}`);
+        }
+      }
+      expect(Math.sqrt(differences / all), differing.join(', ')).to.be.lessThan(1e-5);
+      // Memory is zeroed when it is first used; from then on nothing but rates and losses is left.
+      for (const each of onDevice.bytes.slice(1)) expect(each).to.be.within(1, 64);
     });
   }
 });

@@ -1,16 +1,17 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../src/config/schema.js';
 import { emitMethod } from '../../src/methods/index.js';
-import type { BlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import type { BlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { stockPython, trainingPython } from '../support/pythons.js';
 import { targets } from '../../src/targets/index.js';
 import { chooseTarget } from '../../src/tuning/chooseTarget.js';
 import type { LayerBench } from '../../src/tuning/layerBench.js';
 import { targetOf, type TargetRecord } from '../../src/tuning/targetRecord.js';
 import { tinyConfig } from '../programs/tiny.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const config = (runtime: Partial<Config['runtime']> = {}) =>
   tinyConfig({ runtime: { target: 'auto', threads: 1, ...runtime } });
@@ -31,7 +32,7 @@ describe('chooseTarget: ResNet-20, 8x8', function () {
   before(() => {
     cacheDirectory = mkdtempSync(join(tmpdir(), 'slimclr-tuning-'));
   });
-  after(() => rmSync(cacheDirectory, { recursive: true }));
+  after(() => removeFolder(cacheDirectory));
 
   it('tune off: the built-in choices, so the graphs that emission gives on any machine', async () => {
     for (const block of [8, 16] as const) {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InProcessEngine } from '../../src/engines/inProcessEngine.js';
@@ -17,6 +17,7 @@ import { EngineConvBench, type ConvBench } from '../../src/tuning/convBench.js';
 import { cudaTuningFiles } from '../../src/tuning/cudaTuningCache.js';
 import { tuneCuda } from '../../src/tuning/tuneCuda.js';
 import { tinyConfig } from '../programs/tiny.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 const conv = (channels: number, change: Partial<CudaConv> = {}): CudaConv => ({
   dtype: 'float32',
@@ -123,7 +124,7 @@ describe('measuredCuda', () => {
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'slimclr-cuda-'));
   });
-  afterEach(() => rmSync(directory, { recursive: true }));
+  afterEach(() => removeFolder(directory));
   const key = { device: 'a GPU, 1.0', onnxruntime: '1.29.0', slimclr: '0.1.0', options: '{}' };
 
   it('measured once: every question is answered, and the second time from the cache', async function () {

@@ -1,16 +1,17 @@
 import { expect } from 'chai';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { noChoices } from '../../src/targets/cpu/choices.js';
 import { cpuTuningFiles, tuningKey } from '../../src/tuning/tuningCache.js';
+import { removeFolder } from '../support/removeFolder.js';
 
 describe('tuning cache', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'slimclr-tuning-'));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => removeFolder(folder));
 
   const key = tuningKey(2, { block: 16, plainGroups: true });
   const table = { folded: { map: true }, winograd: {}, chunk: { layer: 4 } };

@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { SlimclrError } from '../../src/errors.js';
 import { exportModel } from '../../src/export/exportModel.js';
+import { plainForm } from '../../src/export/form.js';
 import { writeSafetensors, type TensorData } from '../../src/onnx/safetensors.js';
 import { initialWeights } from '../../src/programs/initialWeights.js';
 import { networkOf } from '../../src/methods/index.js';
@@ -78,8 +79,8 @@ export async function benchInfer(args: string[]): Promise<void> {
     }
     const cases: InferCase[] = [];
     for (const width of options.width) {
-      const { bytes, multiplyAdds } = exportModel(
-        { network, config, weights, checkpoint: '', head: false },
+      const { bytes, multiplyAdds } = await exportModel(
+        { network, config, weights, checkpoint: '', form: plainForm },
         width,
       );
       const path = join(work, `slimclr.${width}.onnx`);

@@ -13,6 +13,10 @@ const benchmarks: Readonly<Record<string, { description: string; load: () => Pro
     description: 'decoding and augmentation, against torchvision on PIL',
     load: async () => (await import('./augment.js')).benchAugment,
   },
+  data: {
+    description: 'shards: opening, reading beside files, memory',
+    load: async () => (await import('./data.js')).benchData,
+  },
   infer: {
     description: 'exported models, against PyTorch and its own export',
     load: async () => (await import('./infer.js')).benchInfer,

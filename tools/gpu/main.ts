@@ -31,6 +31,8 @@ interface Options {
   readonly batch?: readonly number[];
   readonly precision: readonly Precision[];
   readonly steps?: number;
+  readonly prove: readonly string[];
+  readonly proveSteps: number;
   readonly json?: string;
 }
 
@@ -39,7 +41,6 @@ const sizes = {
   cuda: { size: 224, batch: [64, 256], steps: 20, provedBatch: 32 },
   cpu: { size: 32, batch: [4], steps: 2, provedBatch: 8 },
 } as const;
-const provedSteps = 10;
 /** Kernels that are listed of a graph. */
 const listed = 12;
 
@@ -48,6 +49,7 @@ async function main(options: Options): Promise<void> {
   const { only, library, python, training, torch, webgpu, compile, precision, preset } = options;
   const { size = sizes[device].size, batch = sizes[device].batch, steps = sizes[device].steps } = options;
   const setups = setupsOf({ device, library, python, training, webgpu });
+  if (device === 'cpu') console.log('On the CPU, in minutes: small sizes, whose times say nothing of a GPU');
   console.log(
     `device ${device}: ${setups.map(({ title }) => title).join('; ') || 'nothing to run our steps on'}`,
   );
@@ -60,9 +62,9 @@ async function main(options: Options): Promise<void> {
 
   let proofs: Proof[] = [];
   if (only.includes('prove')) {
-    console.log(`\nLosses of ${provedSteps} steps against the CPU's, largest relative difference`);
+    console.log(`\nLosses of ${options.proveSteps} steps against the CPU's, largest relative difference`);
     proofs = await prove({
-      ...{ setups, presets: provedPresets, precisions: precision, steps: provedSteps },
+      ...{ setups, presets: options.prove, precisions: precision, steps: options.proveSteps },
       batchSize: sizes[device].provedBatch,
       onProof: (proof) => console.log(formatProof(proof)),
     });
@@ -134,9 +136,17 @@ const positive = (value: string): number => {
 const program = new Command('npm run gpu --')
   .description('Prove, time and trace training steps on a GPU, or the same on a CPU.')
   .addOption(new Option('--device <name>', 'default: cuda where there is a GPU').choices(['cuda', 'cpu']))
-  .option('--library <path>', 'a libonnxruntime.so to run in process, e.g. of onnxruntime-gpu', '')
-  .option('--python <path>', 'a Python that has onnxruntime-gpu, or onnxruntime')
-  .option('--training <path>', 'a Python that has onnxruntime-training')
+  .addOption(
+    new Option('--library <path>', 'a libonnxruntime.so to run in process, e.g. of onnxruntime-gpu')
+      .env('SLIMCLR_CUDA_LIBRARY')
+      .default(''),
+  )
+  .addOption(
+    new Option('--python <path>', 'a Python that has onnxruntime-gpu, or onnxruntime').env('SLIMCLR_PYTHON'),
+  )
+  .addOption(
+    new Option('--training <path>', 'a Python that has onnxruntime-training').env('SLIMCLR_PYTHON_TRAINING'),
+  )
   .option('--torch <path>', 'a Python that has PyTorch')
   .option('--webgpu', 'run on WebGPU, too', false)
   .option('--compile', "PyTorch's networks compiled", false)
@@ -153,6 +163,12 @@ const program = new Command('npm run gpu --')
       .default(['float32', 'float16']),
   )
   .option('--steps <n>', 'that are timed; default: 20, on a CPU 2', positive)
+  .addOption(
+    new Option('--prove <presets...>', 'whose losses are compared')
+      .choices(provedPresets)
+      .default(provedPresets),
+  )
+  .option('--prove-steps <n>', 'whose losses are compared', positive, 10)
   .option('--json <file>', 'write every number to this file')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .action((options: Options) => main(options));

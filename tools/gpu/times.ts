@@ -73,7 +73,7 @@ async function timeCase(options: TimeOptions, precision: Precision, batchSize: n
     const side = await start().catch(problemOf);
     opened.push(
       typeof side === 'string'
-        ? { name, side: null, seconds: [], problem: side }
+        ? { name: name === '' ? 'PyTorch' : name, side: null, seconds: [], problem: side }
         : { name: name === '' ? side.name : `${name}: ${side.name}`, side, seconds: [] },
     );
   };

@@ -102,7 +102,7 @@ export const readers: readonly Reader[] = [
     reads: /^ablation\/ablation\.json$/,
     async read(run, { config }) {
       const table = { all: [], naive: ['techniques.slowStart.kind=none'] };
-      const runs = await finishedRuns(join(run, 'ablation'), { config, table, evaluation: {} });
+      const runs = await finishedRuns(join(run, 'ablation'), { config, table, evaluation: {}, labels: null });
       summarize(Object.keys(table), runs);
     },
   },

@@ -10,7 +10,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../../src/config/load.js';
 import { SlimclrError, UsageError } from '../../src/errors.js';
 import { buildPrograms } from '../../src/methods/index.js';
-import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { ortLibrary } from '../../src/engines/ortLibrary.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import { compareFolder } from './compareFolder.js';

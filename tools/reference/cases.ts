@@ -50,9 +50,9 @@ function assignments(config: ConfigInput): string[] {
   return Object.entries(config).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
 }
 
-/** Every method, and what `--all` varies of each. */
-export function allCases(encoder: ReferenceEncoder): Case[] {
-  const small = encoder === 'resnet20' ? ['batchSize=16'] : [];
+/** Every method, and what `--all` varies of each; `set` are assignments that what is varied wins over. */
+export function allCases(encoder: ReferenceEncoder, set: readonly string[] = []): Case[] {
+  const small = [...(encoder === 'resnet20' ? ['batchSize=16'] : []), ...set];
   const vary = (
     method: MethodName,
     what: string,

@@ -78,7 +78,9 @@ function casesOf({
   slowStart,
   seed,
 }: Options): Case[] {
-  if (all) return encoder.flatMap(allCases).filter(({ title }) => title.includes(only));
+  if (all) {
+    return encoder.flatMap((name) => allCases(name, set)).filter(({ title }) => title.includes(only));
+  }
   if (preset !== undefined) {
     return [{ title: `preset ${preset}, seed ${seed}`, config: loadConfig({ preset, set }), slowStart }];
   }
@@ -177,6 +179,7 @@ const command = new Command('npm run reference --')
     'the Python whose onnxruntime-training runs --target ort-training',
     process.env['SLIMCLR_PYTHON_TRAINING'] ?? 'python3',
   )
+  .option('--webgpu', 'run the graphs of --target webgpu on a WebGPU device, not on the CPU', false)
   .option('--json <file>', 'write every number to this file')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 

@@ -34,6 +34,8 @@ export interface CompareOptions {
   readonly python: readonly string[];
   /** The Python whose onnxruntime-training runs the target `ort-training`. */
   readonly trainingPython: string;
+  /** Whether the graphs of the target `webgpu` run on a WebGPU device; like the others on the CPU otherwise. */
+  readonly webgpu: boolean;
 }
 
 export interface CaseResult {
@@ -59,15 +61,23 @@ export async function compareCase(tested: Case, work: string, options: CompareOp
   try {
     for (const [i, target] of options.target.entries()) {
       const { config } = tested;
-      // Of the engines only Python's has the operators of that target.
-      const engine =
-        target === 'ort-training' ? ({ engine: 'python', python: options.trainingPython } as const) : {};
-      await buildPrograms({ ...config, runtime: { ...config.runtime, ...engine, target } }, folders[i]!);
+      const runtime = { ...config.runtime, ...runtimeOf(target, options), target };
+      await buildPrograms({ ...config, runtime }, folders[i]!);
     }
     return await compareFolders(folders, tested.title, momentOf(tested), work, options);
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What a target's graphs run on, where that is not the library that comes with the package, on the CPU. */
+function runtimeOf(
+  target: TargetName,
+  { trainingPython, webgpu }: Pick<CompareOptions, 'trainingPython' | 'webgpu'>,
+): Partial<Config['runtime']> {
+  // Of the engines only Python's has the operators of that target.
+  if (target === 'ort-training') return { engine: 'python', python: trainingPython };
+  return target === 'webgpu' && webgpu ? { provider: 'webgpu' } : {};
 }
 
 /** The graphs of folders that differ in target only, and PyTorch in float64 and float32, on the same inputs. */

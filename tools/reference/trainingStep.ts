@@ -60,7 +60,7 @@ export async function runTrainingStep(
   }
   for (const [name, tensor] of recorder.results()) results.set(name, tensor);
   const { total } = step.runner.gradients;
-  const sums = Float32Array.from(await total.readAll());
+  const sums = await total.readAll();
   for (const { name, shape, layout } of manifest.parameters) {
     if (!recorder.trained.has(name)) continue;
     results.set(`grad.${name}`, {
@@ -75,7 +75,7 @@ export async function runTrainingStep(
   for (const [name, tensor] of await state.tensors()) {
     // The key network has room for what it does not use.
     if (name.startsWith(keyPrefix) && !keyInputs.has(name)) continue;
-    results.set(`new.${name}`, { ...tensor, data: (tensor.data as Float32Array).slice() });
+    results.set(`new.${name}`, tensor);
   }
   await step.close();
   await engine.close();

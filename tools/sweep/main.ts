@@ -5,7 +5,7 @@
  * `npm run sweep -- configs` compares random configs instead (sweepConfigs.ts).
  */
 import { availableParallelism } from 'node:os';
-import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { imageKinds } from '../reference/inputs.js';
 import { sweepCases } from './cases.js';
 import { guardProblem, type SweepCase } from './sweepCase.js';

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { formatConfig } from '../../src/config/format.js';
-import { probeBlockedKernels } from '../../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../../src/engines/nchwcProbe.js';
 import { cpuTarget } from '../../src/targets/cpu/index.js';
 import type { Target } from '../../src/targets/target.js';
 import { drawConfig, type DrawnConfig } from './configs.js';

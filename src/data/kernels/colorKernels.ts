@@ -10,7 +10,7 @@ import {
 } from './assembler.js';
 
 /** Luma weights of ITU-R BT.601 with torchvision's digits. */
-const lumaWeights = [0.2989, 0.587, 0.114] as const;
+export const lumaWeights = [0.2989, 0.587, 0.114] as const;
 
 /** Value of the three channels of four pixels. */
 type Channels = readonly [Code, Code, Code];

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { SlimclrError } from '../../errors.js';
+import { once } from '../../once.js';
 import { elementCount } from '../../onnx/model.js';
-import { notOwn, refuseMissing, refuseOutside } from '../checks.js';
+import { copiedCount, notOwn, refuseMissing, refuseOutside } from '../checks.js';
+import { identityModel } from '../copyModel.js';
 import { elements } from '../elements.js';
 import type {
   Binding,
@@ -12,6 +14,7 @@ import type {
   LoadedGraph,
   LoadOptions,
   Memory,
+  Place,
   Places,
 } from '../engine.js';
 import { deviceOf, threadCount, type EngineOptions } from '../engineOptions.js';
@@ -29,6 +32,9 @@ export class PythonEngine implements Engine {
   readonly #graphs = new Set<WorkerGraph>();
   /** Of a call that nobody could await; the next one that can be throws it. */
   #unthrown: SlimclrError | undefined;
+  /** Graphs that copy, by type, and their bindings by the places. */
+  readonly #copiers = new Map<ElementType, number>();
+  readonly #copies = new Map<string, number>();
   #ids = 0;
   #closed: Promise<void> | undefined;
 
@@ -102,6 +108,26 @@ export class PythonEngine implements Engine {
     return new array(payload.buffer, payload.byteOffset, count);
   }
 
+  async copy<T extends ElementType>(from: Place<T>, to: Place<T>): Promise<void> {
+    const [source, target] = [this.#own(from.memory), this.#own(to.memory)];
+    const count = copiedCount(from, to);
+    source.refuseOutside(from.offset, count);
+    target.refuseOutside(to.offset, count);
+    const key = [source.id, from.offset, target.id, to.offset, count].join();
+    const binding = once(this.#copies, key, () => {
+      const bound = this.#ids++;
+      const at = (side: string, name: string, own: WorkerMemory, offset: number) =>
+        [side, name, own.id, offset * own.elementBytes, own.type, [count]] as const;
+      const places = [at('bind_input', 'x', source, from.offset), at('bind_output', 'y', target, to.offset)];
+      this.#send({ op: 'bind', graph: this.#copier(source.type), binding: bound, places }, (answer) =>
+        runRefusal(answer, 'copy', this.wheel),
+      );
+      return bound;
+    });
+    if (count === 0) return;
+    await this.#call({ op: 'run', bindings: [binding] }, (answer) => runRefusal(answer, 'copy', this.wheel));
+  }
+
   async load(model: Uint8Array | string, options: LoadOptions): Promise<LoadedGraph> {
     this.#refuseClosed();
     const { name, optimization = 'all', traceFolder, threads = this.threads } = options;
@@ -173,9 +199,19 @@ export class PythonEngine implements Engine {
     return (this.#closed ??= this.worker.close());
   }
 
+  /** The graph that copies values of a type. */
+  #copier(type: ElementType): number {
+    return once(this.#copiers, type, () => {
+      const graph = this.#ids++;
+      const request = { op: 'load', graph, threads: 1, optimization: 'all' };
+      this.#send(request, (answer) => loadRefusal(answer, 'copy', this.wheel), identityModel(type));
+      return graph;
+    });
+  }
+
   /** A request that nobody awaits: what it fails with is thrown by the next that somebody does. */
-  #send(request: Readonly<Record<string, unknown>>, refusal: Refusal): void {
-    this.worker.call(request).then(
+  #send(request: Readonly<Record<string, unknown>>, refusal: Refusal, payload?: ArrayBufferView): void {
+    this.worker.call(request, payload).then(
       (answer) => {
         if (answer.error !== undefined) this.#unthrown ??= this.#refused(answer, refusal);
       },
@@ -254,6 +290,7 @@ const pythonTypes: Readonly<Record<ElementType, string>> = {
   float16: 'tensor(float16)',
   int64: 'tensor(int64)',
   bool: 'tensor(bool)',
+  uint8: 'tensor(uint8)',
 };
 
 class WorkerGraph implements LoadedGraph {

@@ -2,6 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LostEngineError, reasonOf, SlimclrError } from '../../errors.js';
+import { watchKills } from '../../killed.js';
 import { printable } from '../../printable.js';
 import { memoryEnvironment } from '../memoryEnvironment.js';
 
@@ -47,6 +48,7 @@ export class WorkerProcess {
   #closing = false;
 
   constructor(private readonly python: string) {
+    const killer = watchKills();
     this.#child = spawn(python, [script], {
       env: {
         ...memoryEnvironment,
@@ -88,8 +90,7 @@ export class WorkerProcess {
       this.#child.once('close', (code, signal) => {
         const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
         const last = this.#errors.trim().split('\n').at(-1)!.trim();
-        const said =
-          signal === 'SIGKILL' ? 'by somebody, or by the system for want of memory' : printable(last);
+        const said = signal === 'SIGKILL' ? killer() : printable(last);
         const why = said === '' ? '' : ` (${said})`;
         const answered = this.#answers > 0;
         this.#fail(

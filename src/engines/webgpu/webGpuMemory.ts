@@ -42,7 +42,9 @@ export class WebGpuMemory<T extends ElementType = ElementType> implements RoomMe
     const value = await this.value();
     if (values.length === 0) return;
     if (values.length === count) return room.upload(type, value, values, count);
-    if (values instanceof Float32Array) return room.patch(value, count, values, offset);
+    if (values instanceof Float32Array) {
+      return room.withUploaded(values, (part) => room.patch(value, count, part, values.length, offset));
+    }
     const all = await this.#readAll();
     // The array of a type takes elements of that type.
     all.set(values as never, offset);
@@ -62,6 +64,20 @@ export class WebGpuMemory<T extends ElementType = ElementType> implements RoomMe
       room.api.releaseValue(part);
     }
     return result as ElementArrays[T];
+  }
+
+  async copy(from: WebGpuMemory<T>, start: number, count: number, offset: number): Promise<void> {
+    const { room } = this;
+    if (this.type !== 'float32') return this.write(await from.read(start, count), offset);
+    if (count === 0) return;
+    const [source, target] = [await from.value(), await this.value()];
+    const isWhole = count === from.count;
+    const part = isWhole ? source : await room.part(source, from.count, start, start + count);
+    try {
+      await room.patch(target, this.count, part, count, offset);
+    } finally {
+      if (!isWhole) room.api.releaseValue(part);
+    }
   }
 
   async tensor(_offset: number, shape: readonly number[]): Promise<Pointer> {

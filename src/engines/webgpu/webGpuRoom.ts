@@ -7,6 +7,7 @@ import type { OrtApi, Pointer } from '../ortApi.js';
 import type { OrtLibrary } from '../ortLibrary.js';
 import type { OpenSession } from '../provider.js';
 import { type Beside, type Room, type RoomMemory } from '../room.js';
+import { identityModel } from '../copyModel.js';
 import { WebGpuMemory } from './webGpuMemory.js';
 import { partModel, patchModel } from './models.js';
 
@@ -17,6 +18,7 @@ import { partModel, patchModel } from './models.js';
  * - tensors on the device are inputs and outputs of IoBinding, and a run returns before the device has done it;
  * - sessions of a process share one device, with its compiled shaders, while one of them is there;
  * - an input that a node on the CPU reads is copied when it is bound, and has to be bound anew for each run;
+ * - a run on a device that is lost says nothing, what reads its results does; from CopyTensors that ends the process;
  * - a buffer that is read and written by one shader is a validation error: an output has a buffer of its own;
  * - what the device cannot allocate is no error, but a buffer that reads as zeros; with validation, runs on it fail.
  */
@@ -113,7 +115,7 @@ export class WebGpuRoom implements Room, Beside {
   }
 
   isLost({ message }: Error): boolean {
-    return /device (is |was )?lost/i.test(message);
+    return /device\]? (is |was )?lost/i.test(message);
   }
 
   /** A value of its own on the device; null where there is no memory for it. */
@@ -126,7 +128,7 @@ export class WebGpuRoom implements Room, Beside {
     const probe = new Uint8Array(bytes);
     try {
       await this.upload(type, start, new Uint8Array(bytes).fill(1), 1);
-      await this.download(type, start, probe, 1);
+      await this.#copyDown(type, start, probe, 1);
     } finally {
       this.api.releaseValue(start);
     }
@@ -159,7 +161,8 @@ export class WebGpuRoom implements Room, Beside {
   }
 
   async download(type: ElementType, from: Pointer, to: ArrayBufferView, count: number): Promise<void> {
-    await this.#withHost(type, to, count, (host) => this.api.copyTensor(this.environment, from, host));
+    await this.#refuseLost();
+    await this.#copyDown(type, from, to, count);
     this.traffic.read += to.byteLength;
   }
 
@@ -171,18 +174,35 @@ export class WebGpuRoom implements Room, Beside {
     return y;
   }
 
-  /** Puts values in the place of some of the `size` elements of a float32 vector on the device. */
-  async patch(to: Pointer, size: number, values: Float32Array, start: number): Promise<void> {
-    const end = start + values.length;
+  /** Puts a vector of `count` elements in the place of some of the `size` of another, float32 on the device both. */
+  async patch(to: Pointer, size: number, from: Pointer, count: number, start: number): Promise<void> {
+    const end = start + count;
     const [before, after] = [start > 0, end < size];
+    const values = this.over('float32', from, [count]);
+    if (!before && !after) {
+      try {
+        return await this.api.copyTensor(this.environment, values, to);
+      } finally {
+        this.api.releaseValue(values);
+      }
+    }
     const session = await this.#session(`patch ${before} ${after}`, () => patchModel(before, after));
-    const patch = this.#vector(values.length);
-    await this.upload('float32', patch, values, values.length);
     const y = this.#vector(size);
     const numbers = { ...(before && { zero: 0, start }), ...(after && { end, size }) };
-    await this.#runCopy(session, { x: this.over('float32', to, [size]), values: patch }, numbers, y);
+    await this.#runCopy(session, { x: this.over('float32', to, [size]), values }, numbers, y);
     await this.api.copyTensor(this.environment, y, to);
     this.api.releaseValue(y);
+  }
+
+  /** Uses values of the host as a vector on the device. */
+  async withUploaded(values: Float32Array, use: (vector: Pointer) => Promise<void>): Promise<void> {
+    const vector = this.#vector(values.length);
+    try {
+      await this.upload('float32', vector, values, values.length);
+      await use(vector);
+    } finally {
+      this.api.releaseValue(vector);
+    }
   }
 
   async close(): Promise<void> {
@@ -192,6 +212,19 @@ export class WebGpuRoom implements Room, Beside {
     this.api.releaseSession(this.first);
     this.api.releaseMemoryInfo(this.#device);
     this.api.releaseMemoryInfo(this.#host);
+  }
+
+  #copyDown(type: ElementType, from: Pointer, to: ArrayBufferView, count: number): Promise<void> {
+    return this.#withHost(type, to, count, (host) => this.api.copyTensor(this.environment, from, host));
+  }
+
+  /** Throws where the device is lost: what a run gives to the host says so; CopyTensors ends the process with it. */
+  async #refuseLost(): Promise<void> {
+    const session = await this.#session('identity', () => identityModel('float32'));
+    const x = this.#vector(1);
+    await this.#withHost('float32', new Float32Array(new ArrayBuffer(4)), 1, (host) =>
+      this.#runCopy(session, { x }, {}, host),
+    );
   }
 
   #vector(count: number): Pointer {
@@ -243,10 +276,13 @@ export class WebGpuRoom implements Room, Beside {
     const { code } = elements[type];
     const dimensions = BigInt64Array.of(BigInt(count));
     const host = this.api.createTensor(this.#host, array, array.byteLength, dimensions, 1, code);
+    const held = [array];
     try {
       await use(host);
     } finally {
       this.api.releaseValue(host);
+      // Until here ONNX Runtime reads or writes it.
+      held.length = 0;
     }
   }
 }

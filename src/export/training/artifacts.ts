@@ -21,7 +21,7 @@ import { optimizerModel } from './optimizerModel.js';
 import type { TrainableLayers } from './trainableLayers.js';
 
 /** What is fine-tuned on a device: one width of an encoder, with a classifier. */
-export interface TrainingSubject extends Omit<ExportSubject, 'head'> {
+export interface TrainingSubject extends Omit<ExportSubject, 'form' | 'toPrecision'> {
   readonly width: number;
   /** As it is when training begins. */
   readonly classifier: LinearClassifier;

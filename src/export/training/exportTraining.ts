@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Config } from '../../config/schema.js';
 import { shortSide } from '../../data/transform.js';
@@ -10,14 +9,20 @@ import { widthLabel } from '../../nn/widthLabel.js';
 import { slimmed } from '../../nn/slicing.js';
 import { replaceFile } from '../../replaceFile.js';
 import { version } from '../../version.js';
-import { classifierOf, matchingClassifiers, readImages, withSize, type ExportOptions } from '../exportRun.js';
+import { classifierOf, matchingClassifiers, readImages, withSize, type ExportOptions } from '../exportJob.js';
+import { checkBatches } from '../checkBatches.js';
+import { plainForm } from '../form.js';
+import type { FormOptions } from '../formOptions.js';
 import { timeExport, verifyExport } from '../verifyExport.js';
 import { artifactFiles, trainingArtifacts } from './artifacts.js';
 import type { CheckpointParameter } from './checkpointFile.js';
 import { adamwSettings, defaultLearningRate } from './optimizerModel.js';
 import { trainableLayers, type TrainableLayers } from './trainableLayers.js';
 
-export interface TrainingExportOptions extends Omit<ExportOptions, 'head'> {
+export interface TrainingExportOptions extends Omit<
+  ExportOptions,
+  Exclude<keyof FormOptions, 'size' | 'classifier'>
+> {
   /** Classes of a new classifier, all weights 0; default: as many as the images of the run have, with their names. */
   readonly classes?: number;
   /** Begin with the classifier of a linear probe instead, and its classes: of this protocol, `true` meaning `features`. */
@@ -47,7 +52,10 @@ export interface TrainingExport {
   readonly classes: number;
   /** In the order of the logits; null: they have no names. */
   readonly classNames: readonly string[] | null;
-  /** What the models take as `images`: float32 `[batch, 3, size, size]`, RGB, `(value / 255 - mean) / std` by channel. */
+  /**
+   * What the models take as `images`: float32 `[batch, C, size, size]`, RGB or as `data.channels` of the run says, `(value - mean) / std` by channel of
+   * values scaled to 0 .. 1.
+   */
   readonly images: {
     readonly size: number;
     /** What the short side is resized to before the centre is cut out, in pixels. */
@@ -123,17 +131,17 @@ export async function exportTraining(
     const { files, trained, frozen, inference } = trainingArtifacts(subject, verify);
     let maxRelativeError: number | null = null;
     if (verify) {
-      const checked = { ...subject, head: false };
+      const checked = { ...subject, form: plainForm };
       ({ maxRelativeError } = await verifyExport(
-        inference,
+        { bytes: inference },
         checked,
         width,
-        images!.tensor,
+        checkBatches(images!.tensor, plainForm, config.data),
         classifier,
         images!.source,
       ));
     } else {
-      await timeExport(inference, config, width);
+      await timeExport({ bytes: inference }, { config, form: plainForm }, width);
     }
     const { imageSize, mean, std } = config.data;
     const description: TrainingExport = {
@@ -155,10 +163,9 @@ export async function exportTraining(
       maxRelativeError,
     };
     const folder = join(output, artifactFolder(config.encoder.name, width, size, trainable));
-    for (const name of artifactFiles)
-      await replaceFile(join(folder, name), (partial) => writeFile(partial, files[name]));
+    for (const name of artifactFiles) await replaceFile(join(folder, name), files[name]);
     const text = `${JSON.stringify(description, null, 2)}\n`;
-    await replaceFile(join(folder, 'training.json'), (partial) => writeFile(partial, text));
+    await replaceFile(join(folder, 'training.json'), text);
     exported.push({ ...description, folder: relative(runFolder, folder) });
   }
   return exported;

@@ -6,6 +6,7 @@ import { escapeHtml } from '../html.js';
 import type { Run } from '../run.js';
 import { chartsOr, sentence, type Block, type Section } from '../section.js';
 import { seriesColor } from '../style.js';
+import { precisionBlocks } from './precisions.js';
 import { columnGroups, summarizeWidths, type WidthSummary } from '../summary.js';
 
 /** The summary table, and accuracy against what a width costs. */
@@ -26,6 +27,7 @@ export function resultsSection(run: Run): Section {
         'Accuracy is drawn against multiply-adds and latency once there are results of `slimclr export` and of ' +
           '`slimclr knn` or `slimclr probe`.',
       ),
+      ...precisionBlocks(run),
     ],
   };
 }

@@ -84,6 +84,7 @@ function trainingCharts(history: History): (LineChart | null)[] {
         rules,
       ),
     ),
+    epochLosses(history, taughtShare, isDivergence),
     stepChart(
       { id: 'learning-rate', title: 'Learning rate', yLabel: 'learning rate', yScale: 'zero' },
       perStep('learning rate', ({ learningRate }) => learningRate),
@@ -102,6 +103,31 @@ function trainingCharts(history: History): (LineChart | null)[] {
   ];
 }
 
+/** The trend over many epochs, which single steps scatter about; null for less than two epochs. */
+function epochLosses(history: History, taughtShare: number, isDivergence: boolean): LineChart | null {
+  const { start, epochs } = history;
+  if (start === undefined || epochs.length < 2) return null;
+  return stepChart(
+    {
+      id: 'loss-epochs',
+      title: 'Mean loss of each width in each epoch',
+      ...(isDivergence && { caption: divergenceCaption }),
+      xLabel: 'epoch',
+      yLabel: 'loss, nats',
+    },
+    widthSeries(start.labels, epochs, ({ epoch, losses }, label) => [
+      epoch + 1,
+      divergence(losses[label]?.loss, losses[label], taughtShare),
+    ]),
+    inEpochs(slowStartRule(history), start.stepsPerEpoch),
+  );
+}
+
+/** Rules at steps as rules at epochs. */
+export function inEpochs(rules: readonly ChartRule[], stepsPerEpoch: number): ChartRule[] {
+  return rules.map((rule) => ({ ...rule, at: rule.at / stepsPerEpoch }));
+}
+
 /** Of all widths and steps, in the order in which they first appear. */
 function termNames(steps: readonly StepEvent[]): string[] {
   const names = new Set<string>();
@@ -118,7 +144,7 @@ const divergenceCaption =
 /** A value with `share` of a width's distillation in it, less that share of the teacher's entropy where it is logged. */
 function divergence(
   value: number | null | undefined,
-  loss: WidthLoss | undefined,
+  loss: Pick<WidthLoss, 'teacherEntropy'> | undefined,
   share: number,
 ): number | undefined {
   // In the log a loss that is not finite is null.

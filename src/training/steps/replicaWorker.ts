@@ -5,7 +5,7 @@ import { replicaOptions } from '../../engines/engineOptions.js';
 import { openEngine } from '../../engines/openEngine.js';
 import type { TensorData } from '../../onnx/safetensors.js';
 import type { Manifest } from '../../programs/manifest.js';
-import { ThreadGroup, type GroupSetup } from '../../runtime/replicaGroup.js';
+import { ThreadGroup, type GroupSetup } from '../../distributed/replicaGroup.js';
 import { TrainingState, type SharedState } from '../state.js';
 import { MethodStep } from './methodStep.js';
 import type { StepInput } from './step.js';

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/schema.js';
 import { SlimclrError } from '../../errors.js';
 import type { Manifest } from '../../programs/manifest.js';
-import { groupSetup, ThreadGroup } from '../../runtime/replicaGroup.js';
+import { groupSetup, ThreadGroup } from '../../distributed/replicaGroup.js';
 import { revived, type SentError } from '../sentError.js';
 import type { TrainingState } from '../state.js';
 import { MethodStep } from './methodStep.js';

@@ -1,5 +1,6 @@
+import { roundToBfloat16, type Wire } from '../../distributed/bfloat16.js';
 import { Arena } from '../../engines/arena.js';
-import type { ReplicaGroup } from '../../runtime/replicaGroup.js';
+import type { ReplicaGroup } from '../../distributed/replicaGroup.js';
 
 /** Elements that are added up at a time: a few of these stay in the cache. */
 const block = 65536;
@@ -15,10 +16,11 @@ export class SharedTotals {
     private readonly group: ReplicaGroup,
     /** By rank. */
     private readonly totals: readonly Arena[],
+    private readonly wire: Wire,
   ) {}
 
   /** All replicas at once; the engine is one that shares memory. */
-  static async open(group: ReplicaGroup, own: Arena): Promise<SharedTotals> {
+  static async open(group: ReplicaGroup, own: Arena, wire: Wire): Promise<SharedTotals> {
     const { engine, entries, memories } = own;
     const shared = await group.gather(memories.map((memory) => engine.share!(memory)));
     const totals = shared.map((ofRank, rank) => {
@@ -28,7 +30,7 @@ export class SharedTotals {
       );
       return new Arena(engine, entries, opened);
     });
-    return new SharedTotals(group, totals);
+    return new SharedTotals(group, totals, wire);
   }
 
   /** Where the sum is. */
@@ -48,11 +50,14 @@ export class SharedTotals {
         const parts = await Promise.all(
           this.totals.map(({ engine, memories }) => engine.read(memories[i]!, start, count)),
         );
+        // As where they travel, so that the numbers are the same.
+        if (this.wire === 'bfloat16') parts.forEach(roundToBfloat16);
         for (let j = 0; j < count; j++) {
           let total = 0;
           for (const part of parts) total += part[j]!;
           this.#scratch[j] = total;
         }
+        if (this.wire === 'bfloat16') roundToBfloat16(this.#scratch.subarray(0, count));
         await sum.engine.write(memory, this.#scratch.subarray(0, count), start);
       }
     }

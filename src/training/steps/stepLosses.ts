@@ -2,7 +2,7 @@ import { once } from '../../once.js';
 import { names } from '../../programs/names.js';
 import { distilledPrediction } from '../../programs/query.js';
 import type { Place, Places } from '../../engines/engine.js';
-import type { ReplicaGroup } from '../../runtime/replicaGroup.js';
+import type { ReplicaGroup } from '../../distributed/replicaGroup.js';
 import type { WidthLoss } from '../events.js';
 import { ScalarOutputs } from '../scalars.js';
 import { DivergenceError } from './step.js';

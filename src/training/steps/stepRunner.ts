@@ -1,29 +1,26 @@
-import { viewSize, type Config } from '../../config/schema.js';
+import type { Config } from '../../config/schema.js';
 import type { Arena } from '../../engines/arena.js';
-import type { Binding, ElementType, Engine, Memory, Place, Places } from '../../engines/engine.js';
-import { lossWeights } from '../../losses/reweighting.js';
+import type { Binding, Place } from '../../engines/engine.js';
 import { needsOf } from '../../methods/index.js';
-import type { Held, HeldTensors, MicroBatch, Pass, StepContext } from '../../methods/step.js';
-import { widthLabel } from '../../nn/widthLabel.js';
+import type { Held, HeldTensors, Pass, StepContext } from '../../methods/step.js';
 import { once } from '../../once.js';
-import { elementCount } from '../../onnx/model.js';
-import type { GraphEntry, GraphKind, Manifest } from '../../programs/manifest.js';
-import { names, prefixes } from '../../programs/names.js';
-import { distilledPrediction, teachersOf } from '../../programs/query.js';
-import { alone, type ReplicaGroup } from '../../runtime/replicaGroup.js';
+import type { GraphKind, Manifest } from '../../programs/manifest.js';
+import { names } from '../../programs/names.js';
+import { alone, type ReplicaGroup } from '../../distributed/replicaGroup.js';
 import { GradientSum } from '../gradientSum.js';
 import { MovedStatistics } from '../movedStatistics.js';
 import { OptimizerStep } from '../optimizerStep.js';
-import { ScalarInputs } from '../scalars.js';
 import type { TrainingState } from '../state.js';
 import { SharedTotals } from './sharedTotals.js';
 import { FrozenModel } from './frozenModel.js';
 import { KeyMoves } from './keyMoves.js';
 import { replaceOldest } from './keyQueue.js';
 import { placeId, PreparedRuns } from './preparedRuns.js';
+import { QueryRuns } from './queryRuns.js';
 import { StepLosses } from './stepLosses.js';
 import { DivergenceError, type StepInput, type StepResult } from './step.js';
 import { StepGraphs, type RunWatcher, type StepRun } from './stepGraphs.js';
+import { StepTensors } from './stepTensors.js';
 import { TeacherEntropy } from './teacherEntropy.js';
 
 /** Graphs that a step runs; the others are for evaluation. */
@@ -54,12 +51,6 @@ export interface StepOptions {
   readonly onRun?: RunWatcher | undefined;
 }
 
-/** What a width predicted in a pass, `[R, C]` and `[R, D]`, by its label. */
-export interface WidthOutputs {
-  readonly logits: Place;
-  readonly embedding?: Place;
-}
-
 /** Told of the widths that trained in a pass while each width's gradient stands for itself. */
 export type PassWatcher = (labels: readonly string[], positives: Pass['positives']) => Promise<void>;
 
@@ -67,12 +58,8 @@ export type PassWatcher = (labels: readonly string[], positives: Pass['positives
  * What the steps of all methods are made of, on an engine: parameters and statistics of the state bound to graphs, passes
  * of all widths with their gradients, the optimiser. Everything is bound once, when it is first run.
  */
-export class StepRunner implements StepContext {
-  readonly engine: Engine;
-  /** By width label: where the query graphs write what the method, other widths and the diagnostics read. */
-  readonly outputs: ReadonlyMap<string, WidthOutputs>;
+export class StepRunner extends StepTensors implements StepContext {
   readonly losses: StepLosses;
-  readonly batchSize: number;
   labels: readonly string[] = [];
   step = 0;
   steps = 0;
@@ -81,18 +68,15 @@ export class StepRunner implements StepContext {
   /** The gradients of a step when its passes have ended, of all replicas. */
   readonly total: Arena;
   readonly #optimizer: OptimizerStep;
-  readonly #lossWeights: ScalarInputs;
-  readonly #lambdas: readonly number[];
+  readonly #queries: QueryRuns;
   readonly #statistics: MovedStatistics;
-  /** Memory of the step's own by name, and the places over it. */
-  readonly #memories = new Map<string, Place>();
   readonly #runs: PreparedRuns;
   readonly #models = new Map<string, Binding>();
   readonly #keyMoves: KeyMoves;
   #enqueued: readonly Held[] = [];
 
   private constructor(
-    readonly config: Config,
+    config: Config,
     readonly manifest: Manifest,
     readonly state: TrainingState,
     readonly graphs: StepGraphs,
@@ -103,9 +87,7 @@ export class StepRunner implements StepContext {
     /** Of replicas that share memory; null where each has its own, or is alone. */
     private readonly totals: SharedTotals | null,
   ) {
-    const { engine } = state;
-    this.engine = engine;
-    this.batchSize = config.batchSize;
+    super(state.engine, config);
     this.#statistics = new MovedStatistics(state.statistics, group);
     this.total = totals?.sum ?? gradients.total;
     this.#optimizer = new OptimizerStep(graphs, config.optimizer, manifest.parameters, state, this.total, {
@@ -114,20 +96,7 @@ export class StepRunner implements StepContext {
     });
     this.#runs = new PreparedRuns(graphs, state);
     this.#keyMoves = new KeyMoves(graphs, manifest, state);
-    this.#lambdas = lossWeights(config.techniques.reweighting, config.widths);
-    this.#lossWeights = new ScalarInputs(engine, [...manifest.labels, names.lossScale]);
-    this.outputs = new Map(
-      manifest.labels.map((label) => {
-        const { outputs } = this.#query(label);
-        const zeros = (name: string) => {
-          const shape = outputs.find((output) => output.name === name)?.shape as
-            readonly number[] | undefined;
-          return shape && this.memory(`${name}.${label}`, shape);
-        };
-        const embedding = zeros(names.embedding);
-        return [label, { logits: zeros(names.logits)!, ...(embedding && { embedding }) }];
-      }),
-    );
+    this.#queries = new QueryRuns(config, manifest, state, graphs, this.#runs, gradients, this);
     this.losses = new StepLosses(this, teacherEntropy);
   }
 
@@ -154,7 +123,7 @@ export class StepRunner implements StepContext {
         models.set(need.key, await FrozenModel.open(engine, folder, need, config.batchSize));
       }
       const gradients = new GradientSum(manifest, state.parameters, graphs);
-      const totals = shares ? await SharedTotals.open(group, gradients.total) : null;
+      const totals = shares ? await SharedTotals.open(group, gradients.total, config.runtime.wire) : null;
       return new StepRunner(
         config,
         manifest,
@@ -190,43 +159,7 @@ export class StepRunner implements StepContext {
     return (this.group.rank * this.config.accumulation) / this.group.size + microBatch;
   }
 
-  memory(name: string, shape: readonly number[]): Place {
-    return once(this.#memories, name, () => this.#allocate('float32', shape));
-  }
-
-  async view({ views }: MicroBatch, view: 0 | 1, slot = 0): Promise<Place> {
-    const place = this.memory(`view.${slot}`, this.#imagesShape(1));
-    await this.write(place, [views[view]]);
-    return place;
-  }
-
-  async bothViews({ views }: MicroBatch): Promise<Place> {
-    const place = this.memory('views', this.#imagesShape(2));
-    await this.write(place, views);
-    return place;
-  }
-
-  async classes({ labels }: MicroBatch): Promise<Place> {
-    const place = once(this.#memories, 'classes', () => this.#allocate('int64', [this.batchSize]));
-    await this.engine.write(place.memory as Memory<'int64'>, BigInt64Array.from(labels!, BigInt));
-    return place;
-  }
-
-  async read(tensor: Held): Promise<Float32Array> {
-    const { memory, offset, shape } = tensor as Place<'float32'>;
-    return (await this.engine.read(memory, offset, elementCount(shape))).slice();
-  }
-
-  async write(tensor: Held, parts: readonly Float32Array[]): Promise<void> {
-    const { memory, offset } = tensor as Place<'float32'>;
-    let at = offset;
-    for (const values of parts) {
-      await this.engine.write(memory, values, at);
-      at += values.length;
-    }
-  }
-
-  async gather(own: readonly Float32Array[]): Promise<readonly Float32Array[]> {
+  async gather<T>(own: readonly T[]): Promise<readonly T[]> {
     return this.group.size === 1 ? own : (await this.group.gather(own)).flat();
   }
 
@@ -258,6 +191,10 @@ export class StepRunner implements StepContext {
     await this.graphs.timed(() => this.engine.run(binding));
   }
 
+  get outputs(): QueryRuns['outputs'] {
+    return this.#queries.outputs;
+  }
+
   embedding(label: string): Place {
     return this.outputs.get(label)!.embedding!;
   }
@@ -284,8 +221,8 @@ export class StepRunner implements StepContext {
     if (group.size === 1) return;
     if (totals) await totals.add();
     else {
-      const sum = (await total.readAll()).slice();
-      await group.sum(sum);
+      const sum = await total.readAll();
+      await group.sum(sum, this.config.runtime.wire);
       await total.writeAll(sum);
     }
     await this.losses.join(group);
@@ -301,14 +238,11 @@ export class StepRunner implements StepContext {
     const allWidths = labels.length === this.manifest.labels.length;
     const queries: StepRun[] = [];
     for (const [index, label] of labels.entries()) {
-      const lambda = allWidths ? this.#lambdas[index]! : 1;
-      this.#lossWeights.set(label, lambda * gradientWeight);
-      this.#lossWeights.set(names.lossScale, this.state.lossScale?.value ?? 1);
-      queries.push(this.#queryRun(index, allWidths, await inputs(label)));
-      this.#statistics.move(this.#query(label));
+      queries.push(this.#queries.run(index, allWidths, await inputs(label), this.losses.places(label)));
+      this.#statistics.move(this.#queries.entry(label));
     }
     if (allWidths) queries.push(...this.losses.entropies);
-    await this.#lossWeights.send();
+    await this.#queries.weight(labels, allWidths, gradientWeight);
     if (this.onPass) {
       await this.graphs.run(queries);
       await this.losses.add(labels, this.share);
@@ -337,7 +271,7 @@ export class StepRunner implements StepContext {
     if (overflow) this.#overflowed(allWidths);
     if (update) {
       if (this.#enqueued.length > 0 && !this.losses.firstNotFinite) {
-        const keys = await Promise.all(this.#enqueued.map((tensor) => this.read(tensor)));
+        const keys = this.#enqueued as readonly Place<'float32'>[];
         await replaceOldest(this.state, keys, this.group, this.totals !== null);
       }
       if (!overflow) {
@@ -373,56 +307,5 @@ export class StepRunner implements StepContext {
   /** Waits for the others that share the state: what each has written is there for all. */
   async #meet(): Promise<void> {
     if (this.totals) await this.group.gather(null);
-  }
-
-  #queryRun(index: number, allWidths: boolean, inputs: HeldTensors): StepRun {
-    const label = this.manifest.labels[index]!;
-    const entry = this.#query(label);
-    const { gradients } = this;
-    const variant = `${allWidths} ${gradients.arena === gradients.total}`;
-    return this.#runs.get(
-      entry.name,
-      inputs,
-      {},
-      () => ({
-        inputs: {
-          ...this.#teacherOutputs(index),
-          [names.lossWeight]: this.#lossWeights.place(label),
-          ...(this.state.lossScale && { [names.lossScale]: this.#lossWeights.place(names.lossScale) }),
-        },
-        outputs: {
-          ...this.losses.places(label),
-          ...this.outputs.get(label),
-          ...gradients.outputs(entry, allWidths),
-          ...this.#runs.newStatistics(entry),
-        },
-      }),
-      variant,
-    );
-  }
-
-  /** What a width is taught by: predictions of its teachers from the same pass, e.g. of 1 for 0.5, as `teacher.w1.00`. */
-  #teacherOutputs(index: number): Places {
-    const { widths, techniques } = this.config;
-    const kind = distilledPrediction(techniques.distillation);
-    return Object.fromEntries(
-      teachersOf(widths[index]!, this.config)
-        .map(widthLabel)
-        .map((label) => [`${prefixes.teacher}${label}`, this.outputs.get(label)![kind]!]),
-    );
-  }
-
-  #query(label: string): GraphEntry {
-    return this.graphs.entry(`query.${label}`);
-  }
-
-  /** Of so many views of a micro-batch in one. */
-  #imagesShape(views: number): readonly number[] {
-    const size = viewSize(this.config);
-    return [views * this.batchSize, 3, size, size];
-  }
-
-  #allocate(type: ElementType, shape: readonly number[]): Place {
-    return { memory: this.engine.allocate(type, elementCount(shape)), offset: 0, shape };
   }
 }

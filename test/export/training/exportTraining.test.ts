@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { UsageError } from '../../../src/errors.js';
@@ -10,6 +10,7 @@ import { decodeModel } from '../../../src/onnx/model.js';
 import { version } from '../../../src/version.js';
 import { makeTinyRun, type TinyRun } from '../../evaluation/tinyRun.js';
 import { rejection } from '../../support/rejection.js';
+import { removeFolder } from '../../support/removeFolder.js';
 
 const files = [
   'checkpoint',
@@ -23,7 +24,7 @@ describe('exportTraining: ResNet-20, widths 1 and 0.5, images of two classes', f
   this.timeout(120_000);
   let run: TinyRun;
   beforeEach(async () => (run = await makeTinyRun()));
-  afterEach(() => rm(dirname(run.folder), { recursive: true }));
+  afterEach(() => removeFolder(dirname(run.folder)));
 
   const described = async (folder: string): Promise<unknown> =>
     JSON.parse(await readFile(join(run.folder, folder, 'training.json'), 'utf8'));

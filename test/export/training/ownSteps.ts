@@ -30,20 +30,24 @@ export async function ownSteps(
   const moments = new Map<string, readonly [number[], number[]]>();
   const update = await loadGraph(adamwUpdate({ beta1, beta2, epsilon }));
   const losses: number[] = [];
+  /** By the size of the batch. */
+  const graphs = new Map<number, Awaited<ReturnType<typeof loadGraph>>>();
   for (const [step, { images, labels }] of batches.entries()) {
-    const own = { ...config, batchSize: labels.length };
-    const { graph } = finetuneProgram(network, own, width, classifier.classes, 'eval');
-    const bound = bindWeights(graph, weights);
-    if (step === 0) {
-      for (const [{ name }, fallback] of bound.defaults) {
-        if (fallback.kind === 'inline') tensors.set(name, Array.from(fallback.values as Float32Array));
+    let loaded = graphs.get(labels.length);
+    if (!loaded) {
+      const own = { ...config, batchSize: labels.length };
+      const { graph } = finetuneProgram(network, own, width, classifier.classes, 'eval');
+      const bound = bindWeights(graph, weights);
+      if (step === 0) {
+        for (const [{ name }, fallback] of bound.defaults) {
+          if (fallback.kind === 'inline') tensors.set(name, Array.from(fallback.values as Float32Array));
+        }
+        tensors.set(classifierInputs.weight, Array.from(classifier.weight));
+        tensors.set(classifierInputs.bias, Array.from(classifier.bias));
       }
-      tensors.set(classifierInputs.weight, Array.from(classifier.weight));
-      tensors.set(classifierInputs.bias, Array.from(classifier.bias));
+      graphs.set(labels.length, (loaded = await loadGraph(bound)));
     }
-    const loaded = await loadGraph(bound);
     const found = await loaded.run({ ...Object.fromEntries(tensors), images: Array.from(images), labels });
-    await loaded.release();
     losses.push(found['loss']![0]!);
     for (const name of trained) {
       const parameter = tensors.get(name)!;
@@ -63,6 +67,6 @@ export async function ownSteps(
       moments.set(name, [updated['new_first_moment']!, updated['new_second_moment']!]);
     }
   }
-  await update.release();
+  for (const graph of [update, ...graphs.values()]) await graph.release();
   return { losses, tensors };
 }

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { ConfigInput } from '../../../src/config/schema.js';
 import { HostGraph } from '../../../src/engines/hostGraph.js';
 import { exportModel } from '../../../src/export/exportModel.js';
+import { plainForm } from '../../../src/export/form.js';
 import type { TrainingSubject } from '../../../src/export/training/artifacts.js';
 import { defaultLearningRate } from '../../../src/export/training/optimizerModel.js';
 import { trainableLayers, type TrainableLayers } from '../../../src/export/training/trainableLayers.js';
@@ -53,11 +54,11 @@ describe('fine-tuning with the training artifacts', function () {
 
   for (const [title, layers, width, input] of cases) {
     const what = `${title} at width ${width}, ${layers}`;
-    const subject = subjectOf(width, layers, input);
-    const batches = batchesOf(subject, ...(title.includes('ImageNet') ? [4, 4, 3] : [8, 8, 5, 8, 1]));
 
     it(`onnxruntime-training, ${what}: our own steps, over a save; exported there it is our export${missing}`, async function () {
       if (missing) return this.skip();
+      const subject = subjectOf(width, layers, input);
+      const batches = batchesOf(subject, ...(title.includes('ImageNet') ? [4, 4, 3] : [8, 8, 5, 8, 1]));
       const { folder, trained } = writtenArtifacts(subject);
       const names = trained.map(({ name }) => name);
       const learningRate = 0.002;
@@ -114,7 +115,7 @@ async function exported(
   );
   const finetuned = { ...classifier, weight: weight!, bias: bias! };
   const weights = withBlocks(subject, trained);
-  const { bytes } = exportModel({ ...subject, weights, head: false }, subject.width, {
+  const { bytes } = await exportModel({ ...subject, weights, form: plainForm }, subject.width, {
     classifier: finetuned,
     classes: classNames!,
   });

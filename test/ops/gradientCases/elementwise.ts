@@ -77,6 +77,8 @@ export const elementwise = {
     },
   ],
   Clip: notDifferentiable,
+  QuantizeLinear: notDifferentiable,
+  DequantizeLinear: notDifferentiable,
   Div: binary('Div', awayFromZero),
   Equal: notDifferentiable,
   Exp: unary('Exp'),

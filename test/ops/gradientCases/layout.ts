@@ -82,7 +82,9 @@ export const layout = {
     ['[2,3,4] to [4,6]', [2, 3, 4], { shape: [4, 6] }],
     ['[1,1] to a scalar', [1, 1], { shape: [] }],
   ),
+  Resize: notDifferentiable,
   ScatterElements: notDifferentiable,
+  Shape: notDifferentiable,
   Slice: cases(
     'Slice',
     ['one axis', [5, 3], { starts: [1], ends: [4], axes: [0] }],

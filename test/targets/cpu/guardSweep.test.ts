@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { probeBlockedKernels } from '../../../src/runtime/nchwcProbe.js';
+import { probeBlockedKernels } from '../../../src/engines/nchwcProbe.js';
 import { sweepCases } from '../../../tools/sweep/cases.js';
 import { guardProblem, type SweepCase } from '../../../tools/sweep/sweepCase.js';
 import { sweep } from '../../../tools/sweep/sweep.js';

@@ -104,6 +104,7 @@ const cases: readonly Case[] = [
     encoder: { name: 'resnet18', stem: 'imagenet' },
     size: 32,
     batch: 6,
+    widths: [1, 0.75, 0.25],
     images: 'flat',
   },
   {
@@ -111,6 +112,7 @@ const cases: readonly Case[] = [
     encoder: { name: 'resnet18', stem: 'imagenet' },
     size: 65,
     batch: 4,
+    widths: [1, 0.5],
     images: 'flat',
   },
   {

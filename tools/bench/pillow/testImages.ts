@@ -42,7 +42,7 @@ export async function writePhotographs(
 /** All images of the source one after the other, as augment.py reads them. */
 export async function writePacked(source: ImageSource, path: string): Promise<void> {
   const images = Array.from({ length: source.length }, (_, index) => source.read(index));
-  await writeFile(path, Buffer.concat((await Promise.all(images)).map(({ data }) => data)));
+  await writeFile(path, Buffer.concat((await Promise.all(images)).map(({ data }) => Buffer.from(data))));
 }
 
 interface Mosaic {
