@@ -2,7 +2,7 @@ import { fork, type IOType } from 'node:child_process';
 import { joined, joining, joinsNobody, turnOf, unjoined } from '../distributed/mpi/beforeJoining.js';
 import { cannotMeet } from '../distributed/mpi/library.js';
 import { activeLauncher } from '../distributed/mpi/joinMpi.js';
-import { launcherDescriptors, mpiEnvironment } from '../distributed/mpi/launcher.js';
+import { launcherDescriptors } from '../distributed/mpi/launcher.js';
 import { LostEngineError, SaidElsewhere, SlimclrError } from '../errors.js';
 import { memoryEnvironment } from '../engines/memoryEnvironment.js';
 import { watchKills } from '../killed.js';
@@ -66,7 +66,7 @@ export async function pretrain(options: PretrainOptions): Promise<StopReason> {
   else throw new (launcher.rank > 0 ? SaidElsewhere : SlimclrError)(cannotMeet(launcher.name));
   const killer = watchKills();
   const child = fork(new URL('./trainingProcess.js', import.meta.url), {
-    env: { ...memoryEnvironment, ...(launcher && mpiEnvironment), ...process.env },
+    env: { ...memoryEnvironment, ...process.env },
     execArgv: [...process.execArgv, ...debuggerOff()],
     serialization: 'advanced',
     stdio: streams(launcher ? launcherDescriptors() : []),

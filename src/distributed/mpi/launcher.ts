@@ -55,10 +55,3 @@ export function launcherDescriptors(environment: Environment = process.env): rea
   const descriptor = Number(environment.PMI_FD ?? NaN);
   return Number.isInteger(descriptor) && descriptor > 2 ? [descriptor] : [];
 }
-
-/**
- * Environment for a process that is to speak MPI. UCX, by which MPICH may send, would put its own functions in the place of
- * those that give and take memory; with those of MPICH 5.0.2 of PyPI 2 of 47 trainings of four ranks ended by SIGSEGV of
- * one rank, before the first checkpoint. Registered buffers, which they serve, are kept as long as the process here.
- */
-export const mpiEnvironment = { UCX_MEM_EVENTS: 'n' } as const;
