@@ -67,7 +67,7 @@ export type { ReadOptions } from './import/readModel.js';
 // Evaluation, export, report
 export type { Notices } from './keep.js';
 export type { EvaluationOptions } from './evaluation/evaluation.js';
-export type { KnnSettings } from './evaluation/knn.js';
+export type { KnnSettings } from './evaluation/knnSettings.js';
 export type { ProbeSettings } from './evaluation/probe.js';
 export { evaluateKnn, type KnnOptions } from './evaluation/evaluateKnn.js';
 export { evaluateProbe, type ProbeOptions } from './evaluation/evaluateProbe.js';

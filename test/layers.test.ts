@@ -68,4 +68,22 @@ describe('layers of src/', () => {
     expect(count).to.be.greaterThan(500);
     expect(upwards).to.deep.equal([]);
   });
+
+  it('the command line loads a parser and the config before a command runs, no operator, engine or decoder', async () => {
+    const compiled = join('dist', 'src');
+    const files = new Set(['cli/main.js']);
+    const packages = new Set<string>();
+    for (const file of files) {
+      const text = await readFile(join(compiled, file), 'utf8');
+      for (const [, path] of text.matchAll(/^(?:import|export) (?:[^'";]* from )?'([^']+)';/gm)) {
+        if (path!.startsWith('.')) files.add(normalize(join(dirname(file), path!)));
+        else if (!path!.startsWith('node:')) packages.add(path!);
+      }
+    }
+    expect([...packages].sort()).to.deep.equal(['commander', 'fastest-levenshtein', 'zod']);
+    const rooms = new Set(Array.from(files, (file) => roomOf(file)));
+    for (const room of ['cli', 'config']) expect([...rooms]).to.include(room);
+    for (const room of ['ops', 'targets', 'engines', 'data', 'methods'])
+      expect([...rooms]).to.not.include(room);
+  });
 });

@@ -1,6 +1,7 @@
 import type { ForeignModel } from '../engines/foreignModel.js';
 import { UsageError } from '../errors.js';
-import { defaultKnnSettings, knnAccuracy } from '../evaluation/knn.js';
+import { knnAccuracy } from '../evaluation/knn.js';
+import { defaultKnnSettings } from '../evaluation/knnSettings.js';
 import type { LabelledSource } from '../evaluation/labelledImages.js';
 import type { ModelStructure } from '../onnx/structure.js';
 import { batchOf, pixelForm, type InputOptions } from './fixedInputs.js';

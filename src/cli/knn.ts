@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { defaultKnnSettings } from '../evaluation/knn.js';
+import { defaultKnnSettings } from '../evaluation/knnSettings.js';
 import { accuracyTable, addEvaluationOptions, testImagesText, type EvaluationFlags } from './evaluation.js';
 import { integer, libraryOptions, number } from './options.js';
 import { StatusLine } from './statusLine.js';

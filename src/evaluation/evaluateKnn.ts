@@ -6,7 +6,8 @@ import {
   type Evaluation,
   type EvaluationOptions,
 } from './evaluation.js';
-import { defaultKnnSettings, knnAccuracy, type KnnSettings } from './knn.js';
+import { knnAccuracy } from './knn.js';
+import { defaultKnnSettings, type KnnSettings } from './knnSettings.js';
 import { writeResult } from './resultFiles.js';
 import type { Accuracy, KnnResult } from './results.js';
 import {

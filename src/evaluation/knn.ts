@@ -5,6 +5,7 @@ import { Builder } from '../ops/builder.js';
 import { AccuracyCounter } from './accuracy.js';
 import type { Features } from './features.js';
 import { requireFiniteRows } from './finite.js';
+import type { KnnSettings } from './knnSettings.js';
 import { openGraph } from './openGraph.js';
 import type { Accuracy } from './results.js';
 
@@ -12,16 +13,6 @@ export interface LabelledFeatures extends Features {
   /** Class index of each image, [n]. */
   readonly labels: Int32Array;
 }
-
-export interface KnnSettings {
-  /** Neighbours that vote; where there are fewer training images, all of them do. */
-  readonly k: number;
-  /** T in the weight exp(s / T) of a neighbour at cosine similarity s. */
-  readonly temperature: number;
-}
-
-/** The field's settings (Wu et al., 2018). */
-export const defaultKnnSettings: KnnSettings = { k: 200, temperature: 0.1 };
 
 /** Test images whose similarities are in memory at the same time. */
 const blockRows = 256;

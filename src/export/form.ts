@@ -1,5 +1,5 @@
 import type { ProbeProtocol } from '../evaluation/results.js';
-import { opsets } from '../onnx/model.js';
+import { opsets } from '../onnx/opsets.js';
 import { widthLabel } from '../nn/widthLabel.js';
 
 /** What the weights and the inner values of an exported model may be. */

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.js';
 import type { Encoder } from '../encoders/encoder.js';
 import { UsageError } from '../errors.js';
 import type { ProbeProtocol } from '../evaluation/results.js';
-import { opsets } from '../onnx/model.js';
+import { opsets } from '../onnx/opsets.js';
 import {
   inputForms,
   oldestOpset,

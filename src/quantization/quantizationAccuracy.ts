@@ -4,7 +4,8 @@ import { UsageError } from '../errors.js';
 import type { ProbeClassifiers } from '../evaluation/classifiers.js';
 import { FeatureCache } from '../evaluation/featureCache.js';
 import { extractFeatures, FrozenEncoder } from '../evaluation/features.js';
-import { defaultKnnSettings, knnAccuracy } from '../evaluation/knn.js';
+import { knnAccuracy } from '../evaluation/knn.js';
+import { defaultKnnSettings } from '../evaluation/knnSettings.js';
 import {
   openLabelledImages,
   type LabelledImages,
