@@ -43,7 +43,8 @@ export class LogFollower {
       const { dev, ino, size } = await file.stat();
       const identity = `${dev}:${ino}`;
       const isFirst = this.#identity === '';
-      if (!isFirst && (identity !== this.#identity || size < this.#offset)) {
+      const isReplaced = !isFirst && (identity !== this.#identity || size < this.#offset);
+      if (isReplaced) {
         this.#offset = 0;
         this.#upgrade = logUpgrade();
         this.log.onReplaced();
@@ -67,7 +68,7 @@ export class LogFollower {
         else chunk = Buffer.allocUnsafe(2 * chunk.length);
         this.#offset += end;
       }
-      return this.#offset > began;
+      return isReplaced || this.#offset > began;
     } finally {
       await file.close();
     }

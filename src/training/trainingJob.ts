@@ -150,7 +150,9 @@ async function follow(options: RunOptions, requests: Requests, ranks: Ranks, sen
     if (!isTraining) send({ kind: 'early' });
   });
   let folder: string | undefined;
-  const clear = async () => void (folder && (await rm(folder, { recursive: true, force: true })));
+  // What cannot be removed stays among temporary files; the training does not end for it.
+  const clear = async () =>
+    void (folder && (await rm(folder, { recursive: true, force: true }).catch(() => {})));
   try {
     ranks.check();
     folder = await mkdtemp(join(tmpdir(), 'slimclr-rank-'));

@@ -36,7 +36,6 @@ async function losses(config: Config, runFolder: string): Promise<Record<string,
 const head = { hiddenDimension: 24, dimension: 16, headInitialization: 'uniform' } as const;
 const engines = [
   ['onnxruntime', stockPython(), 'portable'],
-  ['onnxruntime-training', trainingPython(), 'portable'],
   ['onnxruntime-training', trainingPython(), 'ort-training'],
 ] as const;
 

@@ -58,8 +58,7 @@ describe('pretrain, method by method', function () {
     /** What happened in the run that the others are compared with. */
     const whole = () => (undisturbed ??= train(config(), join(folder, `${kind}-whole`)));
 
-    it(`${kind}, micro-batches: all widths train, and a resumed run ends with the same weights bit for bit`, async () => {
-      const parts = join(folder, `${kind}-parts`);
+    it(`${kind}, micro-batches: all widths train, the narrow one after the slow start, taught by the wide one`, async () => {
       const steps = ofType(await whole(), 'step');
       expect(steps).to.have.length(18);
       for (const { losses, step } of steps) {
@@ -74,25 +73,26 @@ describe('pretrain, method by method', function () {
           if (taught) expect(terms['distillation']! - teacherEntropy!).to.be.within(-1e-4, 1.5);
         }
       }
-
-      const controller = new AbortController();
-      const onEvent = (event: TrainingEvent) => {
-        if (event.type === 'step' && event.step === 8) controller.abort();
-      };
-      const first = { config: config(), runFolder: parts, onEvent, signal: controller.signal };
-      expect(await pretrain(first)).to.equal('interrupted');
-      expect(await pretrain({ config: config(), runFolder: parts, resume: true })).to.equal('done');
-      await expectSameWeights(parts, join(folder, `${kind}-whole`));
     });
 
-    it(`${kind}: monitor and diagnostics change nothing of training`, async () => {
+    it(`${kind}: monitor, diagnostics and an interruption change nothing: the same weights bit for bit`, async () => {
       const measured = config({
         monitor: { kind: 'knn', everyEpochs: 1, neighbours: 5 },
         diagnostics: { everySteps: 3 },
       });
-      const events = await train(measured, join(folder, `${kind}-measured`));
+      const parts = join(folder, `${kind}-parts`);
+      const controller = new AbortController();
+      const events: TrainingEvent[] = [];
+      const onEvent = (event: TrainingEvent) => {
+        events.push(event);
+        if (event.type === 'step' && event.step === 8) controller.abort();
+      };
+      const first = { config: measured, runFolder: parts, onEvent };
+      expect(await pretrain({ ...first, signal: controller.signal })).to.equal('interrupted');
+      expect(await pretrain({ ...first, resume: true })).to.equal('done');
       const losses = (list: readonly TrainingEvent[]) => ofType(list, 'step').map((event) => event.losses);
       expect(losses(events)).to.deep.equal(losses(await whole()));
+      await expectSameWeights(parts, join(folder, `${kind}-whole`));
       expect(ofType(events, 'knn').map(({ epoch, step }) => [epoch, step])).to.deep.equal([[0, 5], [1, 11], [2, 17]]); // prettier-ignore
       for (const { accuracies } of ofType(events, 'knn')) {
         expect(Object.keys(accuracies)).to.deep.equal(['w1.00', 'w0.50']);

@@ -140,6 +140,15 @@ describe('slimclr watch', () => {
     expect(await runSnapshot(folder)).to.include({ step: 2 });
   });
 
+  it('a log that has given way to an empty one is news, once', async () => {
+    writeFileSync(log, lines(running));
+    let replaced = 0;
+    const follower = new LogFollower(log, { onEvent: () => {}, onReplaced: () => replaced++ });
+    await follower.poll();
+    writeFileSync(log, '');
+    expect([await follower.poll(), await follower.poll(), replaced]).to.deep.equal([true, false, 1]);
+  });
+
   it('no run there: a usage error; one whose log has not begun: being prepared', async () => {
     const error = await rejection(runSnapshot(folder));
     expect(error).to.be.instanceOf(UsageError);
