@@ -69,6 +69,20 @@ describe('layers of src/', () => {
     expect(upwards).to.deep.equal([]);
   });
 
+  it('CONTRIBUTING.md names every room, and none that there is not', async () => {
+    const rooms = (await readdir('src', { withFileTypes: true })).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
+    const text = await readFile('CONTRIBUTING.md', 'utf8');
+    const order = /^config, onnx ← .*$/m
+      .exec(text)![0]
+      .split(/ ← |, /)
+      .map((name) => name.replace(/^autodiff$/, 'autodiff.ts'));
+    const table = Array.from(text.matchAll(/^\| (`[^|]*?) +\|/gm), ([, cell]) => cell!.split(', ')).flat();
+    expect(order.filter((name) => !name.endsWith('.ts')).sort()).to.deep.equal(rooms.sort());
+    expect(table.map((name) => name.replaceAll('`', ''))).to.include.members(rooms);
+  });
+
   it('the command line loads a parser and the config before a command runs, no operator, engine or decoder', async () => {
     const compiled = join('dist', 'src');
     const files = new Set(['cli/main.js']);
