@@ -11,10 +11,10 @@ import {
   elementTypes,
   formatType,
   type ElementType,
-  type NamedType,
   type TensorType,
   type TypedArray,
-} from './model.js';
+} from './tensorType.js';
+import type { NamedType } from './model.js';
 
 /**
  * The safetensors format (github.com/huggingface/safetensors): the length of the header as a 64-bit
