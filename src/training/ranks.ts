@@ -39,9 +39,14 @@ export class Ranks {
     this.group = group;
   }
 
-  /** Waits for all of them. Throws a SlimclrError, in one line, where no library of MPI fits the launcher. */
-  static async join(launcher: Launcher, runtime: Config['runtime']): Promise<Ranks> {
-    const group = new MpiGroup(joinMpi(launcher, runtime), (text) => revived(JSON.parse(text) as SentError));
+  /**
+   * Waits for all of them, or until the process `parent` ends. Throws a SlimclrError, in one line, where no library of MPI
+   * fits the launcher.
+   */
+  static async join(launcher: Launcher, runtime: Config['runtime'], parent: number): Promise<Ranks> {
+    const group = new MpiGroup(joinMpi(launcher, runtime, parent), (text) =>
+      revived(JSON.parse(text) as SentError),
+    );
     const { host, boot } = thisMachine();
     const own: Introduction = {
       ...{ slimclr: version, node: process.versions.node.split('.')[0]!, architecture: process.arch },

@@ -28,7 +28,7 @@ export async function train(
 ): Promise<void> {
   const launcher = activeLauncher(options.config.runtime);
   if (!launcher) return lead(options, command, requests, null, send);
-  const ranks = await Ranks.join(launcher, options.config.runtime);
+  const ranks = await Ranks.join(launcher, options.config.runtime, requests.parent);
   send({ kind: 'joined' });
   let code = 1;
   requests.onOrphaned = () => ranks.abort(code);
@@ -77,7 +77,7 @@ async function lead(
   try {
     lock = await FolderLock.acquire(options.runFolder, {
       command,
-      parent: process.ppid,
+      parent: requests.parent,
       onWait: onNotice,
       onLost: (error) => {
         send({ kind: 'failed', error: sent(error) });

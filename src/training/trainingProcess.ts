@@ -37,6 +37,8 @@ export type TrainingMessage =
 
 /** What the parent asks of a training. */
 export class Requests {
+  /** Process that asks. */
+  readonly parent = process.ppid;
   readonly #stop = new AbortController();
   #checkpoint = false;
   /** Nobody is left to train for. process.exit would wait for the threads of ONNX Runtime. */

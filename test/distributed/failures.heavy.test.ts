@@ -158,6 +158,30 @@ describe('what goes wrong at a rank ends all ranks with one line', function () {
     );
   });
 
+  it('killed while it waits for others to join: its training ends with it, and so do all', async () => {
+    await Promise.all(
+      launchers.map(async (launcher) => {
+        const run = join(folder, `waiting-${launcher.name.replace(' ', '')}`);
+        const launched = train(run, 2, {}, '[ $rank = 0 ] || exec sleep 600', launcher);
+        let ids: { readonly parent: number; readonly training: number } | undefined;
+        while (!ids && launched.child.exitCode === null) {
+          await sleep(50);
+          const file = `${run}.pid.0`;
+          const parent = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+          const [training] = parent > 0 ? trainingProcesses(parent) : [];
+          if (training === undefined) continue;
+          if (readFileSync(`/proc/${training}/maps`, 'utf8').includes('/libmpi')) ids = { parent, training };
+        }
+        // What joins is called as soon as its library is loaded.
+        await sleep(1000);
+        process.kill(ids!.parent, 'SIGKILL');
+        const began = performance.now();
+        expect((await launched.exited).code, launcher.name).not.to.equal(0);
+        await expectEnded([ids!.training], began);
+      }),
+    );
+  });
+
   it('tasks of srun without MPI: the first one says it, all fail', async () => {
     const outcomes = await Promise.all(
       ['0', '1'].map((rank) =>

@@ -10,11 +10,15 @@ export function activeLauncher({ mpi }: Pick<Config['runtime'], 'mpi'>): Launche
 }
 
 /**
- * Joins the processes that the launcher has started, which takes until all of them do. Throws a SlimclrError, in one line,
- * where no library of MPI fits the launcher.
+ * Joins the processes that the launcher has started, which takes until all of them do or the process `parent` ends. Throws a
+ * SlimclrError, in one line, where no library of MPI fits the launcher.
  */
-export function joinMpi(launcher: Launcher, { mpiLibrary }: Pick<Config['runtime'], 'mpiLibrary'>): Mpi {
-  const mpi = new Mpi(openMpiLibrary(launcher, mpiLibrary));
+export function joinMpi(
+  launcher: Launcher,
+  { mpiLibrary }: Pick<Config['runtime'], 'mpiLibrary'>,
+  parent = process.ppid,
+): Mpi {
+  const mpi = new Mpi(openMpiLibrary(launcher, mpiLibrary), parent);
   const { path, version } = mpi.library;
   if (mpi.size === 1 || (launcher.size !== null && mpi.size !== launcher.size)) {
     throw new SlimclrError(

@@ -1,4 +1,5 @@
 import { SlimclrError } from '../../errors.js';
+import { endingWithParent } from './endWithParent.js';
 import type { MpiLibrary } from './library.js';
 import type { Post, Word } from './rollCall.js';
 
@@ -29,12 +30,18 @@ export class Mpi implements Post {
   /** Called again and again while others are waited for; what it throws ends the waiting. */
   onWait: () => void = () => {};
 
-  /** Joins the others that the launcher has started. Throws a SlimclrError where the library finds none of them. */
-  constructor(readonly library: MpiLibrary) {
+  /**
+   * Joins the others that the launcher has started; waiting for them ends with the process `parent`. Throws a SlimclrError
+   * where the library finds none of them.
+   */
+  constructor(
+    readonly library: MpiLibrary,
+    private readonly parent: number,
+  ) {
     const { abi } = library;
     this.#f = bind(library);
     const provided: [number] = [0];
-    this.#check(this.#f.init(0n, 0n, abi.serialized, provided));
+    this.#check(endingWithParent(parent, () => this.#f.init(0n, 0n, abi.serialized, provided)));
     if (provided[0] < abi.serialized) {
       throw new SlimclrError(
         `${library.path} (${library.version}) was built without threads; accepted: one with MPI_THREAD_SERIALIZED`,
@@ -140,7 +147,7 @@ export class Mpi implements Post {
 
   /** Leaves the others, who leave as well. No call may follow. */
   finalize(): void {
-    this.#check(this.#f.finalize());
+    this.#check(endingWithParent(this.parent, () => this.#f.finalize()));
   }
 
   /** Has the launcher end all ranks, this one too, with an exit code. */
