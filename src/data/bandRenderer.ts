@@ -1,4 +1,4 @@
-import type { ColorStep, Rectangle } from './augmentation.js';
+import type { Rectangle } from './augmentation.js';
 import type { AxisFilter } from './axisFilter.js';
 import { gaussianKernel } from './gaussianKernel.js';
 import { lumaWeights } from './kernels/colorKernels.js';
@@ -60,23 +60,44 @@ export class BandRenderer implements Renderer {
     }
   }
 
-  applyColorStep({ kind, factor }: ColorStep): void {
-    switch (kind) {
-      case 'brightness':
-        return this.#scaleAndClamp(factor, () => 0);
-      case 'contrast': {
-        const means = this.#means();
-        return this.#scaleAndClamp(factor, (channel) => (1 - factor) * means[channel]!);
-      }
-      case 'saturation':
-        return this.#saturate(factor);
-      case 'hue':
-        return this.#shiftHue(factor);
+  brightness(factor: number): void {
+    this.#scaleAndClamp(factor, () => 0);
+  }
+
+  contrast(factor: number): void {
+    const means = this.#means();
+    this.#scaleAndClamp(factor, (channel) => (1 - factor) * means[channel]!);
+  }
+
+  saturation(factor: number): void {
+    const [planes, full] = [this.#planes, this.#full];
+    const plane = this.size * this.size;
+    for (let red = 0, green = plane, blue = 2 * plane; red < plane; red++, green++, blue++) {
+      const rest = (1 - factor) * luma(planes[red]!, planes[green]!, planes[blue]!);
+      planes[red] = clamp(planes[red]! * factor + rest, full);
+      planes[green] = clamp(planes[green]! * factor + rest, full);
+      planes[blue] = clamp(planes[blue]! * factor + rest, full);
     }
   }
 
-  toGrayscale(): void {
-    this.#saturate(0);
+  /** Turns the hue of HSV, as `shiftHue` of kernels/colorKernels.ts. */
+  hue(turns: number): void {
+    const planes = this.#planes;
+    const plane = this.size * this.size;
+    for (let red = 0, green = plane, blue = 2 * plane; red < plane; red++, green++, blue++) {
+      const r = planes[red]!;
+      const g = planes[green]!;
+      const b = planes[blue]!;
+      const high = Math.max(r, g, b);
+      const chroma = high - Math.min(r, g, b);
+      if (chroma === 0) continue;
+      const hue =
+        6 * turns +
+        (high === r ? (g - b) / chroma : high === g ? 2 + (b - r) / chroma : 4 + (r - g) / chroma);
+      planes[red] = high - chroma * shareOf(hue + 5);
+      planes[green] = high - chroma * shareOf(hue + 3);
+      planes[blue] = high - chroma * shareOf(hue + 1);
+    }
   }
 
   blur(sigma: number): void {
@@ -118,37 +139,6 @@ export class BandRenderer implements Renderer {
       return sum / plane;
     });
     return means.length === 3 ? means.map(() => luma(means[0]!, means[1]!, means[2]!)) : means;
-  }
-
-  #saturate(factor: number): void {
-    const [planes, full] = [this.#planes, this.#full];
-    const plane = this.size * this.size;
-    for (let red = 0, green = plane, blue = 2 * plane; red < plane; red++, green++, blue++) {
-      const rest = (1 - factor) * luma(planes[red]!, planes[green]!, planes[blue]!);
-      planes[red] = clamp(planes[red]! * factor + rest, full);
-      planes[green] = clamp(planes[green]! * factor + rest, full);
-      planes[blue] = clamp(planes[blue]! * factor + rest, full);
-    }
-  }
-
-  /** Turns the hue of HSV, as `shiftHue` of kernels/colorKernels.ts. */
-  #shiftHue(turns: number): void {
-    const planes = this.#planes;
-    const plane = this.size * this.size;
-    for (let red = 0, green = plane, blue = 2 * plane; red < plane; red++, green++, blue++) {
-      const r = planes[red]!;
-      const g = planes[green]!;
-      const b = planes[blue]!;
-      const high = Math.max(r, g, b);
-      const chroma = high - Math.min(r, g, b);
-      if (chroma === 0) continue;
-      const hue =
-        6 * turns +
-        (high === r ? (g - b) / chroma : high === g ? 2 + (b - r) / chroma : 4 + (r - g) / chroma);
-      planes[red] = high - chroma * shareOf(hue + 5);
-      planes[green] = high - chroma * shareOf(hue + 3);
-      planes[blue] = high - chroma * shareOf(hue + 1);
-    }
   }
 
   /** Columns, then rows, of the plane that begins at `start`, into the spare planes. */

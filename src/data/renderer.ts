@@ -4,13 +4,13 @@ import { BandRenderer } from './bandRenderer.js';
 import type { RawImage } from './rawImage.js';
 import { ViewRenderer } from './viewRenderer.js';
 
-/** Makes images [C, S, S] of decoded ones, of values from 0 to that of white, and changes them in place. */
-export interface Renderer {
+/**
+ * Makes images [C, S, S] of decoded ones, of values from 0 to that of white, and changes them in place; a colour step is the
+ * method of its kind.
+ */
+export interface Renderer extends Record<ColorStep['kind'], (factor: number) => void> {
   /** Resamples `region` of an image by the filters of its two axes. */
   resample(image: RawImage, region: Rectangle, columns: AxisFilter, rows: AxisFilter): void;
-  applyColorStep(step: ColorStep): void;
-  /** All three channels become the luma. */
-  toGrayscale(): void;
   /** Gaussian blur with reflection at the border, its kernel cut at three standard deviations. */
   blur(sigma: number): void;
   /** Values of the bright half are inverted. */

@@ -49,8 +49,9 @@ export class ImageTransform {
     const columns = axisFilter(crop.x, crop.width, size, { reverse: flip });
     const rows = axisFilter(crop.y, crop.height, size);
     renderer.resample(image, crop, columns, rows);
-    for (const step of colorSteps) renderer.applyColorStep(step);
-    if (grayscale) renderer.toGrayscale();
+    for (const { kind, factor } of colorSteps) renderer[kind](factor);
+    // All three channels become the luma.
+    if (grayscale) renderer.saturation(0);
     if (blurSigma > 0) renderer.blur(blurSigma);
     if (solarize) renderer.solarize();
     this.#write(renderer, image, out, offset);

@@ -1,4 +1,4 @@
-import type { ColorStep, Rectangle } from './augmentation.js';
+import type { Rectangle } from './augmentation.js';
 import { gaussianKernel } from './gaussianKernel.js';
 import type { RawImage } from './rawImage.js';
 import type { Renderer } from './renderer.js';
@@ -97,22 +97,25 @@ export class ViewRenderer implements Renderer {
     }
   }
 
-  applyColorStep({ kind, factor }: ColorStep): void {
-    switch (kind) {
-      case 'brightness':
-        return this.#scaleAndClamp(factor, 0);
-      case 'contrast':
-        return this.#scaleAndClamp(factor, (1 - factor) * this.#meanLuma());
-      case 'saturation':
-        return this.#saturate(factor);
-      case 'hue':
-        return this.#shiftHue(factor);
-    }
+  brightness(factor: number): void {
+    this.#scaleAndClamp(factor, 0);
   }
 
-  /** All three channels become the luma. */
-  toGrayscale(): void {
-    this.#saturate(0);
+  contrast(factor: number): void {
+    this.#scaleAndClamp(factor, (1 - factor) * this.#meanLuma());
+  }
+
+  saturation(factor: number): void {
+    this.#kernels.saturate(this.#planes, this.#planes + this.#planeBytes, this.#planeBytes, factor);
+  }
+
+  hue(turns: number): void {
+    const offsets = [5, 3, 1].map((sixths) => (((sixths + 6 * turns) % 6) + 6) % 6) as [
+      number,
+      number,
+      number,
+    ];
+    this.#kernels.shiftHue(this.#planes, this.#planes + this.#planeBytes, this.#planeBytes, ...offsets);
   }
 
   /**
@@ -184,19 +187,6 @@ export class ViewRenderer implements Renderer {
 
   #scaleAndClamp(factor: number, shift: number): void {
     this.#kernels.scaleAndClamp(this.#planes, this.#planes + 3 * this.#planeBytes, factor, shift);
-  }
-
-  #saturate(factor: number): void {
-    this.#kernels.saturate(this.#planes, this.#planes + this.#planeBytes, this.#planeBytes, factor);
-  }
-
-  #shiftHue(turns: number): void {
-    const offsets = [5, 3, 1].map((sixths) => (((sixths + 6 * turns) % 6) + 6) % 6) as [
-      number,
-      number,
-      number,
-    ];
-    this.#kernels.shiftHue(this.#planes, this.#planes + this.#planeBytes, this.#planeBytes, ...offsets);
   }
 
   #meanLuma(): number {
