@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander';
 import { SlimclrError, UsageError } from '../errors.js';
-import { probeProtocols, type ExportedModelRecord, type ProbeProtocol } from '../evaluation/results.js';
+import { probeProtocols, type ExportedModelRecord } from '../evaluation/results.js';
 import type { Candidates } from '../export/candidates.js';
 import type { ExportOptions } from '../export/exportJob.js';
-import { inputForms, precisions, type InputForm, type Precision } from '../export/form.js';
+import { inputForms, precisions } from '../export/form.js';
+import type { FormOptions } from '../export/formOptions.js';
 import type { HuggingFaceExport } from '../export/huggingFace.js';
 import type { TrainingExportOptions } from '../export/training/exportTraining.js';
 import { trainableLayers, type TrainableLayers } from '../export/training/trainableLayers.js';
@@ -26,22 +27,12 @@ import {
 import { StatusLine } from './statusLine.js';
 import { formatTable } from './table.js';
 
-interface Flags extends CacheOption, ConversionFlags {
-  readonly precision?: Precision;
+interface Flags extends CacheOption, ConversionFlags, FormOptions {
   readonly width?: readonly number[];
   readonly output?: string;
   readonly checkpoint?: string;
-  readonly classifier?: true | ProbeProtocol;
-  readonly size?: number;
-  readonly input?: InputForm;
-  readonly resize?: boolean;
-  readonly batch?: number;
-  readonly outputs?: readonly string[];
-  readonly shared?: boolean;
-  readonly opset?: number;
   readonly verify: boolean;
   readonly source?: string;
-  readonly head?: boolean;
   readonly layout?: 'files' | 'huggingface';
   readonly maxMs?: number;
   readonly maxBytes?: number;
